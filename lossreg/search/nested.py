@@ -77,7 +77,9 @@ class Nested:
             for part in self.parts:
                 y = dataset.scored_labels(dataset.rows.labels.y[part.test])
                 metric.check(y, dataset.n_classes)
-                _require_two_of_each(metric, y)
+                dependent = dataset.rows.layout.dependent
+                units = np.arange(len(part.test)) if dependent is None else dependent[part.test]
+                _require_two_of_each(metric, y, np.repeat(units, len(y) // len(units)))
         except InputError as error:
             raise InputError(f"of the rows of an outer fold, {error.what}", hint="Use fewer outer folds.") from None
 
@@ -172,12 +174,15 @@ class Nested:
         return self.prepared.problem.dataset.resampled([seed + split for split in splits], share, parts)
 
 
-def _require_two_of_each(metric: Metric, y: np.ndarray) -> None:
-    """Raise `InputError` if a ranking hangs on one row: without it there is no interval."""
+def _require_two_of_each(metric: Metric, y: np.ndarray, units: np.ndarray) -> None:
+    """Raise `InputError` if a ranking hangs on one row, or one unit of rows: without it there is no interval."""
     if not metric.ranks or not metric.every_class:
         return
-    if any(np.unique(column, return_counts=True)[1].min() < 2 for column in y.reshape(len(y), -1).T):
-        raise InputError(f"a class or label has one row alone, and an interval of {metric.name} takes two")
+    for column in y.reshape(len(y), -1).T:
+        distinct = np.unique(np.column_stack([column, units]), axis=0)
+        if np.unique(distinct[:, 0], return_counts=True)[1].min() < 2:
+            what = "row" if len(np.unique(units)) == len(y) else "group"
+            raise InputError(f"a class or label has one {what} alone, and an interval of {metric.name} takes two")
 
 
 def _groups(plans: Sequence[Mapping[str, Plan]]) -> list[Group]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_study
 from sklearn.metrics import mean_absolute_error
@@ -237,6 +238,22 @@ def test_a_ranking_that_hangs_on_one_row_of_an_outer_fold_is_refused(tmp_path, n
     Nested(asked, dataset.rows.outer(2, 0), 1, Told()).check()
     with pytest.raises(InputError, match=f"one row alone, and an interval of {name} takes two. Use fewer outer folds"):
         Nested(asked, dataset.rows.outer(3, 0), 1, Told()).check()
+
+
+def test_a_ranking_that_hangs_on_one_group_of_an_outer_fold_is_refused(tmp_path):
+    y = ["c" if row < 12 else "ab"[row % 2] for row in range(60)]
+    for rows_of_c in (3, 6):
+        groups = [row // rows_of_c if row < 12 else row for row in range(60)]
+        frame = pd.DataFrame({"x": 0.1 * np.arange(60), "y": y, "who": groups})
+        frame.to_csv(tmp_path / "rows.csv", index=False)
+        dataset = load("rows.csv", target="y", base=tmp_path, group="who")
+        asked = SimpleNamespace(metric=catalogue.BY_NAME["roc_auc_ovr"], problem=SimpleNamespace(dataset=dataset))
+        check = Nested(asked, dataset.rows.outer(2, 0), 1, Told()).check
+        if rows_of_c == 3:
+            check()
+            continue
+        with pytest.raises(InputError, match="one group alone, and an interval of roc_auc_ovr takes two"):
+            check()
 
 
 @pytest.mark.parametrize(("rows", "minutes", "expected"), [(1999, 1.9, True), (2000, 0.1, False), (300, 2.0, False)])
