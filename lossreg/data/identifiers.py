@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
@@ -18,18 +19,21 @@ NAMES = re.compile(r"(?:.*[_\s.-])?(?:id|uuid|guid|rowid|identifier)|.*[a-z]I[dD
 COUNTERS = re.compile(r"(?:.*[_\s.-])?(?:index|idx|row|rownum|nr|no|num|number|key)\.?", re.DOTALL)
 
 
-def of(table: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def of(
+    table: pd.DataFrame, kinds: Mapping[str, str], given: NDArray[np.int8] | None = None
+) -> tuple[list[str], list[str]]:
     """Return the columns of identifiers, and others that number the rows, in order.
 
     Whole numbers that differ in every row are identifiers where the name says so (`id`, `customer_id`, `PassengerId`),
     and so are those from 0 or 1 on, in order, under a name such as `index`. kinds: of the columns that the study names,
-    which are neither.
+    which are neither; given: the part of each row, in each of which they may begin again.
     """
     if len(table) < FEWEST:
         return [], []
     columns = {str(name): table[name] for name in table if str(name) not in kinds}
-    unique = {name: column for name, column in columns.items() if _is_whole(column) and column.is_unique}
-    ordered = [name for name, column in unique.items() if _is_in_order(column)]
+    whole = {name: _by_part(column, given) for name, column in columns.items() if _is_whole(column)}
+    unique = {name: parts for name, parts in whole.items() if all(part.is_unique for part in parts)}
+    ordered = [name for name, parts in unique.items() if _are_in_order(parts)]
     found = [name for name in unique if _is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
     return found, [name for name in ordered if name not in found]
 
@@ -41,7 +45,7 @@ def without(raw: Raw, kinds: Mapping[str, str]) -> Raw:
     """
     if not isinstance(raw.x, pd.DataFrame):
         return raw
-    found, kept = of(raw.x, kinds)
+    found, kept = of(raw.x, kinds, raw.given)
     gone = [] if len(found) == len(raw.x.columns) else found
     notes = [f"{listed(gone)}: identifiers of the rows, left out; data.columns says otherwise."] if gone else []
     if kept:
@@ -57,6 +61,10 @@ def _is_name(name: str) -> bool:
     return bool(NAMES.fullmatch(name) or NAMES.fullmatch(name.lower()))
 
 
-def _is_in_order(column: pd.Series[Any]) -> bool:
-    values = column.to_numpy()
-    return bool(values[0] in (0, 1) and (np.diff(values.astype(np.int64)) == 1).all())
+def _by_part(column: pd.Series[Any], given: NDArray[np.int8] | None) -> list[pd.Series[Any]]:
+    return [column] if given is None else [column[given == part] for part in np.unique(given)]
+
+
+def _are_in_order(parts: list[pd.Series[Any]]) -> bool:
+    values = [part.to_numpy() for part in parts]
+    return values[0][0] in (0, 1) and all((np.diff(part.astype(np.int64)) == 1).all() for part in values)
