@@ -46,8 +46,8 @@ class Raw:
     names: names of the classes 0, 1, ... or of the k labels if the source has them; given: the part of each row
     `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
     `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
-    `split`); images: how the image files were read that `x` comes from, None for other sources; notes: lines for the
-    user.
+    `split`); images: how the image files were read that `x` comes from, None for other sources; from_files: the parts
+    are files of their own; notes: lines for the user.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Raw:
     weights: NDArray[np.float64] | None = None
     aside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
     images: ImageReader | None = None
+    from_files: bool = False
     notes: list[str] = field(default_factory=list)
 
     def digest(self, marks: Iterable[bytes] = ()) -> str:
@@ -72,7 +73,8 @@ class Raw:
         sha.update(b"" if self.weights is None else b"weights" + features.mark(self.weights))
         for use, column in sorted(self.aside.items()):
             sha.update(use.encode() + features.mark(column))
-        if self.given is not None and (self.given == VALIDATION).any():
+        # up to 0.2.0 x_train, y_train, x_test, y_test were hashed without their parts
+        if self.given is not None and (self.from_files or (self.given == VALIDATION).any()):
             sha.update(b"parts" + features.mark(self.given))
         for mark in marks:
             sha.update(mark)
@@ -124,15 +126,16 @@ def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, li
     return gaps.taken_out(table, origin.options, origin.where) if origin.options.na_values else (table, [])
 
 
-def _arrays_without_gaps(x: Features, y: Any, origin: Origin) -> tuple[Features, Any, list[str]]:
-    """Return features and labels without the values that the study names as missing, and notes on them."""
+def _arrays_without_gaps(
+    x: Features, y: Any, aside: Mapping[str, pd.Series[Any]], origin: Origin
+) -> tuple[Features, Any, dict[str, pd.Series[Any]], list[str]]:
+    """Return features, labels and columns set aside without the values that the study names as missing, and notes."""
     if not isinstance(x, pd.DataFrame):
         raise origin.error("na_values are for tables, and this data has arrays", "Give NaN where a value is missing.")
-    if not isinstance(y, pd.Series):
-        x, notes = _without_gaps(x, origin)
-        return x, y, notes
-    both, notes = _without_gaps(x.assign(**{LABELS: y}), origin)
-    return both.drop(columns=LABELS), both[LABELS], notes
+    beside = {**({LABELS: y} if isinstance(y, pd.Series) else {}), **{str(c.name): c for c in aside.values()}}
+    table, notes = _without_gaps(x.assign(**beside), origin)
+    labels = table[LABELS] if LABELS in beside else y
+    return table[list(x.columns)], labels, {use: table[str(c.name)] for use, c in aside.items()}, notes
 
 
 def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
@@ -207,7 +210,7 @@ def from_arrays(
             raise origin.error(f"x has {rows} rows and {column.name}, for {use}, has {len(column)}")
     notes: list[str] = []
     if origin.options.na_values:
-        parts, labels, notes = _arrays_without_gaps(parts, labels, origin)
+        parts, labels, aside, notes = _arrays_without_gaps(parts, labels, aside, origin)
     if weights is not None and rows:
         given, weights = weights, row_weights.read(weights, rows, origin.where, asked=origin.options.marks)
         notes = [*notes, *row_weights.written(given, "The weights", asked=origin.options.marks)]

@@ -84,8 +84,9 @@ def read_parts(
         except InputError as error:
             what = error.what if file in error.what else f"{file}: {error.what}"
             raise type(error)(what, where=NAMES[part], hint=error.hint) from None
-    files_note = [f"{NAMES[part].capitalize()} rows: {file}." for part, file in others.items()]
-    return replace(joined(parts, origin), notes=[*raw.notes, *files_note])
+    notes = [f"{NAMES[part].capitalize()} rows: {file}." for part, file in others.items()]
+    notes += [f"{file}: {note}" for part, file in others.items() for note in parts[part].notes]
+    return replace(joined(parts, origin), from_files=True, notes=[*raw.notes, *notes])
 
 
 def _further(raw: Raw, origin: Origin, *, drop: Sequence[str], base: Path, seed: int) -> Raw:

@@ -274,6 +274,20 @@ def test_gaps_hold_for_arrays_of_python(tmp_path):
     assert kept.classes == ("0", "1")
 
 
+def test_gaps_are_named_of_arrays_beside_arrays_as_of_columns():
+    groups = np.arange(60) // 6
+    arrays = {"x": np.arange(120.0).reshape(60, 2), "y": np.arange(60) % 2, "who": groups}
+    kept = data.load("data=", given=arrays, group="who", options=Options(na_values={"who": (99,), "x0": (2,)}))
+    assert kept.features == ("x0", "x1")
+    assert "na_values: 99 stands nowhere." in kept.notes
+    assert np.isnan(column(kept, "x0")).sum() == 1
+    np.testing.assert_array_equal(kept.rows.raw.aside["group"], groups)
+    with pytest.raises(DataError, match="group = 'who': 6 of 60 rows have none, the first in rows 1, 2"):
+        data.load("data=", given=arrays, group="who", options=Options(na_values={"who": (0,)}))
+    with pytest.raises(DataError, match=r"names the column 'whom', which is not there\. Did you mean who"):
+        data.load("data=", given=arrays, group="who", options=Options(na_values={"whom": (0,)}))
+
+
 # ------------------------------------------------------------------------ rows without a label
 
 
@@ -629,6 +643,21 @@ def test_identifiers_of_rows_are_left_out_and_said(tmp_path, name, values, left)
     assert name in raw_x(loaded(path, columns={name: "number"}))
     assert name in raw_x(loaded(path, preprocess="none"))
     assert dataset.preprocessor.transform(pd.DataFrame({"a": [1.0], **({name: [1]} if left else {})})).shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "tested", "is_left"),
+    [
+        ("id", range(40), range(20), False), ("id", range(40), range(40, 60), False),
+        ("nr", range(40), range(20), False),
+        ("id", [i // 2 for i in range(40)], range(20), True), ("id", range(40), [i // 2 for i in range(20)], True),
+    ],
+)  # fmt: skip
+def test_identifiers_may_begin_again_in_a_further_file(tmp_path, name, trained, tested, is_left):
+    write(tmp_path, {name: list(trained), "a": numbers()[:40], "y": labels()[:40]}).rename(tmp_path / "train.csv")
+    path = write(tmp_path, {name: list(tested), "a": numbers()[40:], "y": labels()[40:]})
+    dataset = data.load("train.csv", target="y", base=tmp_path, test=path.name)
+    assert (name in raw_x(dataset)) is is_left
 
 
 @pytest.mark.parametrize(

@@ -336,10 +336,15 @@ def test_few_times_have_no_folds(tmp_path: Path) -> None:
     (["2024Q4", "2025Q1", "2023Q2", "2025Q2"], [1, 2, 0, 3]),
     (["31.12.2023", "01.02.2024", "15.01.2024", "02.02.2024"], [0, 2, 1, 3]),
     (["9", "10", "11", "100"], [0, 1, 2, 3]),
+    (["99998", "99999", "100000", "100001"], [0, 1, 2, 3]),
+    (["202352", "202353", "202401", "202410"], [0, 1, 2, 3]),
+    (["2024-2", "2024-10", "2024-11", "2025-1"], [0, 1, 2, 3]),
 ])  # fmt: skip
 def test_times_in_text(tmp_path: Path, texts: list[str], expected: list[int]) -> None:
     which = np.arange(N) % 4
-    study = timed(tmp_path, np.array(texts)[which])
+    frame = pd.DataFrame({"at": np.arange(N), "when": np.array(texts)[which], "left": LABELS["binary"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    study = data.load("t.parquet", target="left", base=tmp_path, preprocess="none", time="when")
     np.testing.assert_array_equal(np.unique(which[numbers(study.test)]), [expected.index(3)])
     np.testing.assert_array_equal(np.unique(which[numbers(study.validation)]), [expected.index(2)])
 
@@ -407,6 +412,27 @@ def test_the_layout_tells_copies_from_rows_of_few_categories() -> None:
         made = layout.of(Raw("here", x, pd.Series(labels)), "here")
         assert (made.units is not None) is is_kept
         assert len(made.notes) == 1
+
+
+@pytest.mark.parametrize("column", [
+    [f"{row:08x}-ab{row * 7 % 31}" for row in range(430)],
+    [[row] for row in range(430)],
+    [" " * (row % 9) for row in range(430)],
+])  # fmt: skip
+def test_copies_that_differ_in_columns_that_are_left_out_alone_are_copies(column: list[Any]) -> None:
+    distinct = pd.DataFrame({"a": np.arange(400) * 1.5, "y": RNG.integers(0, 2, 400)})
+    frame = pd.concat([distinct, distinct.iloc[:30]], ignore_index=True).assign(code=column)
+    made = layout.of(Raw("here", frame[["a", "code"]], frame.y), "here")
+    assert made.units is not None
+    assert made.notes[0].startswith("60 of 430 rows stand more than once")
+    given = {"words": frame[["a"]], "codes": frame[["code"]]}
+    assert layout.of(Raw("here", given, frame.y), "here").notes == made.notes
+
+
+def test_free_text_tells_rows_apart() -> None:
+    words = RNG.choice(list("abcdefghij"), (100, 6, 4))
+    texts = [" ".join("".join(word) for word in row) for row in words]
+    assert layout.of(Raw("here", pd.DataFrame({"note": texts}), pd.Series(np.arange(100) % 2)), "here").notes == []
 
 
 def test_copies_of_images_are_found(tmp_path: Path) -> None:
@@ -491,6 +517,28 @@ def test_files_of_test_and_validation_rows(tmp_path: Path) -> None:
         data.load("train.csv", target="left", base=tmp_path, test="mine.py:f")
 
 
+@pytest.mark.parametrize("file", ["test", "validation"])
+def test_the_digest_knows_which_rows_a_file_holds(tmp_path: Path, file: str) -> None:
+    frame, digests = parted().drop(columns="part"), set()
+    for rows in (150, 160):
+        frame.iloc[:rows].to_csv(tmp_path / "train.csv", index=False)
+        frame.iloc[rows:].to_csv(tmp_path / "other.csv", index=False)
+        digests.add(data.load("train.csv", target="left", base=tmp_path, **{file: "other.csv"}).digest)
+    assert len(digests) == 2
+
+
+def test_notes_on_a_further_file_are_told(tmp_path: Path) -> None:
+    frame = parted().drop(columns="part")
+    frame.iloc[:150].to_csv(tmp_path / "train.csv", index=False)
+    frame.iloc[150:].to_csv(tmp_path / "other.csv", index=False, sep=";")
+    alone = data.load("other.csv", target="left", base=tmp_path).loaded
+    assert alone is not None
+    told = [note for note in alone.raw.notes if "identifiers" not in note and "numbers of the rows" not in note]
+    assert told
+    study = data.load("train.csv", target="left", base=tmp_path, test="other.csv")
+    assert {f"other.csv: {note}" for note in told} <= set(study.notes)
+
+
 def test_a_function_or_an_archive_gives_all_three_parts(tmp_path: Path) -> None:
     frame = parted()
     frame.to_pickle(tmp_path / "frame")
@@ -518,6 +566,9 @@ def test_given_parts_do_not_take_a_group_apart(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match=r"2 groups of 'customer' have rows in more than one of the given parts, the "
                                         "first is 2. Put each group into one part"):  # fmt: skip
+        data.load("t.csv", target="left", base=tmp_path, split="part", group="customer")
+    frame.assign(customer=np.r_[np.arange(199), 0]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match="1 group of 'customer' has rows in more than one of the given parts"):
         data.load("t.csv", target="left", base=tmp_path, split="part", group="customer")
 
 
