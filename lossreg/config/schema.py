@@ -59,6 +59,7 @@ from lossreg.contract.former_names import by_present_names
 from lossreg.contract.image_options import ImageOptions
 from lossreg.contract.params import Float
 from lossreg.errors import InputError
+from lossreg.runtime.user_code import is_function
 from lossreg.terminal import masking
 
 AUTO, BUILT_IN = "auto", ("mlp", "cnn")
@@ -112,6 +113,16 @@ class Data(Section):
     split: Text | None = _later(None, "It is a column that says train, validation or test for each row.")
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """The target columns."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
+
+    @property
+    def aside(self) -> dict[str, str]:
+        """The columns that are no features, by the key that names them: group, time, split."""
+        return {key: name for key in ("group", "time", "split") if (name := getattr(self, key)) is not None}
+
+    @property
     def options(self) -> Options:
         """What is said about the reading of the data."""
         return Options(
@@ -158,10 +169,8 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _keeps_aside(self) -> Data:
-        aside = {key: name for key in ("group", "time", "split") if (name := getattr(self, key)) is not None}
-        targets = (self.target,) if isinstance(self.target, str) else self.target or ()
-        taken = {**dict.fromkeys(targets, "the target"), **({self.weight: "the weights"} if self.weight else {})}
-        for key, name in aside.items():
+        taken = {**dict.fromkeys(self.targets, "the target"), **({self.weight: "the weights"} if self.weight else {})}
+        for key, name in self.aside.items():
             if name in taken:
                 raise InputError(f"{shown(name)} is {taken[name]}", where=key)
             if name in self.drop:
@@ -171,7 +180,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _keeps_target(self) -> Data:
-        for name in (self.target,) if isinstance(self.target, str) else self.target or ():
+        for name in self.targets:
             if name in self.drop:
                 raise InputError(f"the target {shown(name)} cannot be dropped", where="drop")
             if name == self.weight:
@@ -327,7 +336,7 @@ class Search(Section):
 
     @model_validator(mode="after")
     def _direction_of_own_metric(self) -> Search:
-        own = callable(self.metric) or ":" in (self.metric or "")
+        own = is_function(self.metric)
         if own and self.direction is None:
             what = f"{shown(self.metric)} is a function, whose better end only you know"
             raise InputError(what, where="metric", hint='Write direction = "maximize" or direction = "minimize".')

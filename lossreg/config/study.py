@@ -253,8 +253,7 @@ def _rows(study: StudySpec) -> list[str]:
 
     section = study.data
     try:
-        aside = {use: name for use in ("group", "time", "split") if (name := getattr(section, use))}
-        rows = Rows("data", GIVEN, section.target, section.weight, options=section.options, aside=aside)
+        rows = Rows("data", GIVEN, section.target, section.weight, options=section.options, aside=section.aside)
         return [from_object(study.given, rows).digest()]
     except InputError as error:
         raise error.at("data") from error

@@ -363,9 +363,9 @@ def _with_marks(file: Delimited, table: pd.DataFrame, as_text: Collection[str]) 
 
     Truth values become such as without marks.
     """
-    if file.options.marks is None:
+    form = numerals.said(file.options.marks)
+    if form is None:
         return table
-    form = numerals.Numerals(file.options.marks[0], group=file.options.marks[1])
     for name in table:
         if name in as_text:
             continue

@@ -19,6 +19,11 @@ Part = pd.DataFrame | Array
 Features = Part | dict[str, Part]
 
 
+def parts(x: Features) -> Mapping[str, Part]:
+    """Return the inputs by name; "" names a single one."""
+    return x if isinstance(x, dict) else {"": x}
+
+
 def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
     """Return features from an array, a table, or a mapping of them by input; raises `DataError` for anything else.
 

@@ -28,6 +28,11 @@ def check_name(source: str) -> None:
         raise DataError(f"{source[:60]!a} has characters that no path has", where="source")
 
 
+def near(path: Path) -> str:
+    """Return a hint on a file or folder beside a missing one that may be meant; empty where there is none."""
+    return did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
+
+
 def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
     """Return the file of a source, relative to `base`; raises `DataError` where no readable file is.
 
@@ -38,9 +43,7 @@ def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
         if path.is_dir():
             raise DataError(f"is a folder: {path}", where=source, hint="Name a file in it.")
         if not path.is_file():
-            beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-            hint = did_you_mean(path.name, beside) or relative
-            raise DataError(f"no such file: {path}", where=source, hint=hint)
+            raise DataError(f"no such file: {path}", where=source, hint=near(path) or relative)
     except (OSError, RuntimeError) as error:
         raise DataError(f"cannot be read: {reason(error)}", where=source, hint=relative) from error
     return path

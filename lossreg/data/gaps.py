@@ -69,7 +69,7 @@ def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], 
 
     forms: how columns of numbers write these.
     """
-    columns, said = {}, _said(options)
+    columns, said = {}, numerals.said(options.marks)
     for name in map(str, table.columns):
         if held := marked(table[name], of_column(options.na_values, name), forms.get(name, said)):
             rows = np.isin(np.arange(len(table)), list(held))
@@ -78,22 +78,17 @@ def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], 
     return table.assign(**columns) if columns else table
 
 
-def _said(options: Options) -> Numerals | None:
-    """Return numbers with the marks that the study names, None where it names none."""
-    return Numerals(options.marks[0], group=options.marks[1]) if options.marks else None
-
-
 def _form(column: pd.Series[Any], gaps: tuple[Gap, ...], decimal: str, options: Options) -> Numerals | None:
     """Return how a column writes numbers beside the texts that are missing, None where it holds none as text."""
     if reading.is_number(column.dtype) or not all(map(is_hashable, column)):
-        return _said(options)
+        return numerals.said(options.marks)
     named, there = [gap for gap in gaps if isinstance(gap, str)], column.dropna().astype(object)
     if form := numerals.of_column(there[~there.isin(named)], decimal, options.marks):
         return form
     texts = reading.in_texts(there, options.marks).map(text_of)
     counts = texts[~texts.isin(named)].value_counts()
     forced = options.columns.get(str(column.name)) == "number"
-    return numerals.infer(counts, decimal, options.marks, forced=forced) or _said(options)
+    return numerals.infer(counts, decimal, options.marks, forced=forced) or numerals.said(options.marks)
 
 
 def marked(column: pd.Series[Any], gaps: tuple[Gap, ...], form: Numerals | None = None) -> dict[int, Gap]:

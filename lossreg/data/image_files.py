@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossreg.data import files
-from lossreg.errors import DataError, did_you_mean
+from lossreg.errors import DataError
 from lossreg.runtime import system
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -215,8 +215,7 @@ def _paths_of(path: Path) -> list[Path]:
     if not path.is_dir():
         if path.exists():
             return [path]
-        beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise DataError("no such file", where=str(path), hint=did_you_mean(path.name, beside))
+        raise DataError("no such file", where=str(path), hint=files.near(path))
     with files.reading(path, str(path)):
         found = [place / name for place, name in walked(path) if is_image(name)]
     if not found:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
+from lossreg.data import features
 from lossreg.data.features import Features, Part
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
@@ -104,7 +105,7 @@ def read(
     The development rows decide; where all rows are read as all of them suggest, notes count all of them.
     """
     readings = {}
-    for name, part in (x if isinstance(x, dict) else {"": x}).items():
+    for name, part in features.parts(x).items():
         if isinstance(part, pd.DataFrame) and preprocess[name] == STANDARD:
             with _within(name):
                 every, early = (Readings.of(rows, options) for rows in (part, part.iloc[development]))
@@ -127,7 +128,7 @@ def gaps(x: Features, readings: Mapping[str, Readings]) -> dict[str, tuple[int, 
     """Return the numbers of values that are not there and of all, by input and column, where there are such."""
     return {
         f"{name}.{column}" if name else column: (count, len(part))
-        for name, part in (x if isinstance(x, dict) else {"": x}).items()
+        for name, part in features.parts(x).items()
         if isinstance(part, pd.DataFrame) and name in readings
         for column, count in readings[name].missing(part).items()
     }
@@ -139,7 +140,7 @@ def decide(x: Features, readings: Mapping[str, Readings]) -> Decisions:
     Raises `DataError` for a table without a usable column.
     """
     decisions = {}
-    for name, part in (x if isinstance(x, dict) else {"": x}).items():
+    for name, part in features.parts(x).items():
         if isinstance(part, pd.DataFrame) and name in readings:
             with _within(name):
                 decisions[name] = Columns.of(part, readings[name])

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.data import preprocess, reading, twins
+from lossreg.data import features, preprocess, reading, twins
 from lossreg.data.cells import example
 from lossreg.data.features import Features
 from lossreg.data.origin import Origin, listed
@@ -236,10 +236,9 @@ def _told_apart_by(x: Features, options: Options | None) -> Features:
 
     Rows that differ in these alone are equal for a model.
     """
-    parts = x if isinstance(x, dict) else {"": x}
     kept = {
         name: part.drop(columns=preprocess.left_out(part, options)) if isinstance(part, pd.DataFrame) else part
-        for name, part in parts.items()
+        for name, part in features.parts(x).items()
     }
     kept = {name: part for name, part in kept.items() if part.shape[1]}
     return (kept if isinstance(x, dict) else kept[""]) if kept else x

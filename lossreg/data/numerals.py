@@ -161,6 +161,11 @@ def _unit(body: str) -> str:
     return behind[0] if behind else ""
 
 
+def said(marks: tuple[str, str] | None) -> Numerals | None:
+    """Return numbers with the marks that a study names, as `Options.marks` has them; None where it names none."""
+    return Numerals(marks[0], group=marks[1]) if marks else None
+
+
 def is_marker(text: str) -> bool:
     """Return whether a text marks a missing value, such as `?`, `n/a` or `unknown`."""
     return text.strip().lower() in MARKERS

@@ -339,9 +339,10 @@ def in_texts(values: pd.Series[Any], asked: Marks | None) -> pd.Series[Any]:
 
 def _with_marks(reading: Reading, asked: Marks | None) -> Reading:
     """Return the reading of a column of numbers so that texts of further rows have the marks that the study names."""
-    if asked is None or reading.read != AsNumbers():
+    said = numerals.said(asked)
+    if said is None or reading.read != AsNumbers():
         return reading
-    return reading._replace(read=AsNumbers(Numerals(asked[0], group=asked[1])))
+    return reading._replace(read=AsNumbers(said))
 
 
 def _of_texts(values: pd.Series[Any], decimal: str, asked: Marks | None = None) -> Reading:

@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from lossreg.data.dataset import Dataset
 from lossreg.data.reading import is_number, texts
+from lossreg.inspection import columns
 
 Array = NDArray[Any]
 
@@ -70,9 +71,7 @@ def _targets(y: Array, is_class: bool) -> Iterator[tuple[Array, bool]]:
 def _columns(dataset: Dataset, rows: NDArray[np.int64], y: Array) -> Iterator[tuple[str, Array, bool]]:
     """Yield columns by name, numbers as they are read and categories as codes, and which of the two they are."""
     x, readings = dataset.rows.raw.x, dataset.rows.readings
-    for part, frame in (x if isinstance(x, dict) else {"": x}).items():
-        if not isinstance(frame, pd.DataFrame):
-            continue
+    for part, frame in columns.tables(x):
         names = _screened(frame, rows, y)
         table = frame[names].iloc[rows]
         if part in readings:

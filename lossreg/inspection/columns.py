@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data import features
 from lossreg.data.features import Features
 from lossreg.data.reading import Reading, is_number
 
@@ -38,7 +39,7 @@ def words(name: str) -> frozenset[str]:
 
 def tables(x: Features) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the tables among the inputs by name; "" names a single one."""
-    for name, part in (x if isinstance(x, dict) else {"": x}).items():
+    for name, part in features.parts(x).items():
         if isinstance(part, pd.DataFrame):
             yield name, part
 

@@ -136,9 +136,7 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     line = f"{_rows(dataset, y, number)}: {differences}"
     if dataset.further_folds or not can_fold(dataset.rows):
         return [line]
-    development = dataset.rows.development
-    every = noise.count(None if layout.dependent is None else layout.dependent[development], len(development))
-    fewer = shown.format(size * math.sqrt(number / every))
+    fewer = shown.format(size * math.sqrt(number / layout.independent(dataset.rows.development)))
     return [f"{line}; with data.folds = {FOLDS}, which scores every row outside the test, those under {fewer}"]
 
 

@@ -23,11 +23,6 @@ PROBABILITIES = ("binary", "multiclass")
 CALLED = "It is called with labels and predictions, profit(y_true, y_pred), and returns one number."
 
 
-def is_function(metric: Any) -> bool:
-    """Return whether a study's metric is a function of the user's own, or names one."""
-    return callable(metric) or (isinstance(metric, str) and ":" in metric)
-
-
 def response(task: str, predictions: str | None) -> str:
     """Return the kind of predictions that a function is given, by default class indices or values.
 

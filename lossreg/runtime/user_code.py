@@ -21,6 +21,11 @@ STANDARD = Path(traceback.__file__).parent
 FORMS = 'Write "file.py:function" or "package.module:function".'
 
 
+def is_function(value: Any) -> bool:
+    """Return whether a value is a function of the user's own, or names one."""
+    return callable(value) or (isinstance(value, str) and ":" in value)
+
+
 def locate(reference: str, base: Path = Path()) -> Any:
     """Return the object that `reference` names; files and modules are looked for in `base` first.
 

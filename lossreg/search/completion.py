@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 
 from lossreg.config.study import StudySpec
+from lossreg.runtime.user_code import is_function
 from lossreg.search import history
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
@@ -133,7 +134,7 @@ def _source(spec: StudySpec) -> list[Any] | None:
     That may be one of data, model, loss or metric, whose code is not compared.
     """
     functions = [spec.search.metric, *(loss.function for loss in spec.losses.values())]
-    if ":" in spec.model.build or any(callable(each) or ":" in (each or "") for each in functions):
+    if ":" in spec.model.build or any(map(is_function, functions)):
         return None
     data = spec.data
     parts = [part for part in (data.test, data.validation) if isinstance(part, str)]

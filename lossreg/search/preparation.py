@@ -22,6 +22,7 @@ from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve
 from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
+from lossreg.runtime.user_code import is_function
 from lossreg.search import resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
 from lossreg.search.proposer import Proposer
@@ -196,7 +197,7 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     for fold in dataset.folds:
         y = fold.scored_labels(fold.validation.y)
         _located(spec, "search.metric", metric.check, y, dataset.n_classes)
-        if functions.is_function(spec.search.metric):
+        if is_function(spec.search.metric):
             _located(spec, "search.metric", functions.try_out, metric, y, dataset.n_classes)
     scored = [fold.validation for fold in dataset.folds]
     sizes = min(map(len, scored)), min(part.independent for part in scored)
@@ -207,7 +208,7 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
 
 def _metric(spec: StudySpec, task: str) -> Metric:
     search = spec.search
-    if not functions.is_function(search.metric):
+    if not is_function(search.metric):
         named: Metric = _located(
             spec, "search.metric", catalogue.resolve, search.metric or catalogue.default(task), task
         )

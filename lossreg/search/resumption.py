@@ -16,9 +16,10 @@ from lossreg.config.changes import Change, Effect
 from lossreg.config.search_space import Space
 from lossreg.config.study import Candidate, StudySpec
 from lossreg.errors import InputError, UnknownError
-from lossreg.metrics import catalogue, functions
+from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.registry import Registry
+from lossreg.runtime.user_code import is_function
 from lossreg.search import choices
 from lossreg.search.architectures import OR
 from lossreg.storage.trials import ATTRIBUTE
@@ -141,7 +142,7 @@ def left_out(prepared: Prepared) -> dict[str, str]:
 def _is_same_metric(change: Change, spec: StudySpec, stored: Mapping[str, Any]) -> bool:
     """Return whether a study now names the metric that it had by default, or no longer names the default."""
     name = spec.search.metric or catalogue.default(stored["task"])
-    if change.key != "search.metric" or not isinstance(name, str) or functions.is_function(name):
+    if change.key != "search.metric" or not isinstance(name, str) or is_function(name):
         return False
     return bool(catalogue.resolve(name, stored["task"]).name == stored["metric"])
 
@@ -173,7 +174,7 @@ def _known_candidates(spec: StudySpec, attributes: Mapping[str, Any]) -> list[Ca
     if spec.data.task not in ("auto", task):
         return []
     try:
-        if isinstance(name := spec.search.metric, str) and not functions.is_function(name):
+        if isinstance(name := spec.search.metric, str) and not is_function(name):
             catalogue.resolve(name, task)
     except InputError as error:
         raise error.at(spec.place("search.metric")) from None
