@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lossreg.data import truths
 from lossreg.data.cells import example, text_of
+from lossreg.data.columns import MISSING, is_real, texts
 from lossreg.data.lost import AS_TEXT, Lost, Reason
-from lossreg.data.reading import MISSING, is_real, texts
 
 UNKNOWN = "\0unknown"  # no text of a table has a NUL
 LEADING_ZERO = re.compile(r"[+-]?0\d")

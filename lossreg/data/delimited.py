@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lossreg.contract.data_options import Options
-from lossreg.data import codes, compressed, files, numerals, reading
+from lossreg.data import codes, compressed, files, numerals, readings
 from lossreg.data.cells import example
 from lossreg.data.origin import listed
 from lossreg.errors import DataError
@@ -401,7 +401,7 @@ def _note_short(file: Delimited, table: pd.DataFrame) -> None:
 def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with `1.234` as text where other columns have decimal commas: it may mean 1234."""
     reals = [name for name in table if table[name].dtype.kind == "f"]
-    if not reals or file.options.marks or reading.decimal_mark(table) != ",":
+    if not reals or file.options.marks or readings.decimal_mark(table) != ",":
         return table
     written = _pandas(file, dtype=dict.fromkeys(reals, str))
     for name in reals:

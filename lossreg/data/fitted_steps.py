@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data.columns import texts
 from lossreg.data.free_text import TextCode
-from lossreg.data.reading import texts
 
 
 @dataclass(frozen=True, slots=True)

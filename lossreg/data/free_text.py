@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from lossreg.data.reading import MISSING, texts
+from lossreg.data.columns import MISSING, texts
 from lossreg.data.reading import TEXT_WIDTH as WIDTH
 
 Values = NDArray[np.float64]

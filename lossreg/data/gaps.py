@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Gap, Options
-from lossreg.data import numerals, reading
+from lossreg.data import columns, numerals, readings
 from lossreg.data.cells import example, in_ascii, text_of
 from lossreg.data.lost import Lost, Reason, grouped
 from lossreg.data.numerals import PLAIN, Numerals
@@ -35,7 +35,7 @@ def taken_out(table: pd.DataFrame, options: Options, where: str) -> tuple[pd.Dat
     if isinstance(gaps, Mapping) and (unknown := [name for name in gaps if name not in names]):
         what = f"na_values names the column {unknown[0]!r}, which is not there"
         raise DataError(what, where=where, hint=near(unknown[0], names))
-    decimal = "" if options.marks else reading.decimal_mark(table)
+    decimal = "" if options.marks else readings.decimal_mark(table)
     table, found, counts = table.copy(deep=False), set[Gap](), {}
     for name in names:
         here = of_column(gaps, name)
@@ -80,12 +80,12 @@ def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], 
 
 def _form(column: pd.Series[Any], gaps: tuple[Gap, ...], decimal: str, options: Options) -> Numerals | None:
     """Return how a column writes numbers beside the texts that are missing, None where it holds none as text."""
-    if reading.is_number(column.dtype) or not all(map(is_hashable, column)):
+    if columns.is_number(column.dtype) or not all(map(is_hashable, column)):
         return numerals.said(options.marks)
     named, there = [gap for gap in gaps if isinstance(gap, str)], column.dropna().astype(object)
     if form := numerals.of_column(there[~there.isin(named)], decimal, options.marks):
         return form
-    texts = reading.in_texts(there, options.marks).map(text_of)
+    texts = columns.in_texts(there, options.marks).map(text_of)
     counts = texts[~texts.isin(named)].value_counts()
     forced = options.columns.get(str(column.name)) == "number"
     return numerals.infer(counts, decimal, options.marks, forced=forced) or numerals.said(options.marks)
@@ -99,7 +99,7 @@ def marked(column: pd.Series[Any], gaps: tuple[Gap, ...], form: Numerals | None 
     if not gaps or (column.dtype == object and not all(map(is_hashable, column))):
         return {}
     known = {gap: _number(gap, form) for gap in gaps}
-    if reading.is_number(column.dtype):
+    if columns.is_number(column.dtype):
         rows = np.flatnonzero(column.isin([number for number in known.values() if number is not None]))
     else:
         places, distinct = pd.factorize(column)
@@ -122,7 +122,7 @@ def _meant(value: Any, gaps: Mapping[Gap, float | None], form: Numerals | None) 
     if isinstance(value, (bool, np.bool_)):
         return next((gap for gap in gaps if gap == text_of(value)), None)
     text = text_of(value)
-    number = _value(text, None if reading.is_real(value) else form)
+    number = _value(text, None if columns.is_real(value) else form)
     return next((gap for gap, of in gaps.items() if gap == text or (number is not None and of == number)), None)
 
 

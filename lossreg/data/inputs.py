@@ -17,7 +17,7 @@ from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
 from lossreg.data.origin import listed
 from lossreg.data.preprocess import AsGiven, Columns, Counted, Float32, ImagePreprocessor, TablePreprocessor, warned
-from lossreg.data.reading import Readings
+from lossreg.data.readings import Readings
 from lossreg.errors import DataError, InputError, did_you_mean
 
 STANDARD, NONE = "standard", "none"

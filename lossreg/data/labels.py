@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.targets import CLASSIFICATION, TASKS
-from lossreg.data import dates, label_arrays, numerals, positive, reading
+from lossreg.data import columns, dates, label_arrays, numerals, positive, readings
 from lossreg.data.cells import example, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
+from lossreg.data.conversions import AsNumbers
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
-from lossreg.data.reading import AsNumbers
 from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one_line
 
 FEW = 20
@@ -68,7 +68,7 @@ def _read(raw: Raw, task: str, where: str, options: Options) -> Labels:
 
 def _decimal(raw: Raw) -> str:
     """Return the decimal mark of the texts in the table that the labels come from, empty where it is open."""
-    return reading.decimal_mark(raw.x) if isinstance(raw.x, pd.DataFrame) else ""
+    return readings.decimal_mark(raw.x) if isinstance(raw.x, pd.DataFrame) else ""
 
 
 def _noted(labels: Labels, note: str) -> Labels:
@@ -80,7 +80,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Optio
     """Return labels of one class or number per sample."""
     with _objects_named(where):
         _check_plain(y, task, where)
-        y, notes, marks = _tidied(reading.plain(y))
+        y, notes, marks = _tidied(columns.plain(y))
         _check_kind(y, where)
         y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
         _check_present(y, where)
@@ -165,7 +165,7 @@ def _inference(labels: Labels, y: pd.Series[Any], reason: str) -> str:
 def _other(labels: Labels, y: pd.Series[Any]) -> str:
     """Return another task that the labels may be meant for: skewed counts and sizes are not classes or real numbers."""
     usual = "regression" if labels.classes or labels.task == "positive" else "multiclass"
-    if labels.task == "positive" or not reading.is_number(y.dtype) or len(labels.classes) == 2:
+    if labels.task == "positive" or not columns.is_number(y.dtype) or len(labels.classes) == 2:
         return usual
     values = y.to_numpy(float)
     if not _is_skewed(values):
@@ -192,7 +192,7 @@ def _numbers_if_possible(
             return pd.Series(AsNumbers()(y)), [], []
     if task in CLASSIFICATION or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
         return y, [], []
-    form = numerals.infer(_counted(reading.in_texts(y, options.marks)), _decimal(raw), options.marks)
+    form = numerals.infer(_counted(columns.in_texts(y, options.marks)), _decimal(raw), options.marks)
     if form is None and options.marks and task != "auto" and y.notna().any():
         what = (
             f"task {task} needs numbers with a decimal {options.marks[0]!r}, and the target has {y.dropna().iloc[0]!r}"
@@ -232,7 +232,7 @@ def _from_text(
 
 def _check_present(y: pd.Series[Any], where: str) -> None:
     missing = y.isna().to_numpy(bool)
-    infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if reading.is_number(y.dtype) else np.zeros(len(y), bool)
+    infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if columns.is_number(y.dtype) else np.zeros(len(y), bool)
     for mask, what, hint in ((missing, "missing (NaN)", NA_HINT), (infinite, "infinite", INFINITE_HINT)):
         rows = np.flatnonzero(mask)
         if len(rows):
@@ -244,7 +244,7 @@ def _infer(y: pd.Series[Any]) -> tuple[str, str]:
     """Return the task that labels suggest, and the reason."""
     distinct = int(y.nunique())
     by_classes = "binary" if distinct == 2 else "multiclass"
-    if not reading.is_number(y.dtype):
+    if not columns.is_number(y.dtype):
         return by_classes, f"labels of type {_kind(y)}"
     whole = bool((y == np.floor(y)).all())
     if whole and distinct <= FEW:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.data import features, preprocess, reading, twins
+from lossreg.data import columns, features, kinds, preprocess, twins
 from lossreg.data.cells import example
 from lossreg.data.features import Features
 from lossreg.data.origin import Origin, listed
@@ -101,7 +101,7 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
     if (column := raw.aside.get("group")) is None:
         return None, []
     _check_present(column, "group", origin)
-    numbers = twins.numbered(reading.texts(reading.plain(column)))
+    numbers = twins.numbered(columns.texts(columns.plain(column)))
     sizes = np.bincount(numbers)
     name = listed([str(column.name)])
     if len(sizes) < 3:
@@ -114,7 +114,7 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
 
 
 def _check_present(column: pd.Series[Any], role: str, origin: Origin) -> None:
-    missing = np.flatnonzero(reading.texts(column) == reading.MISSING)
+    missing = np.flatnonzero(columns.texts(column) == columns.MISSING)
     if len(missing):
         rows = ", ".join(map(str, missing[:SHOWN] + 1))
         what = f"{role} = {str(column.name)!r}: {len(missing)} of {len(column)} rows have none"
@@ -161,17 +161,17 @@ def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str
 
 def _in_order(column: pd.Series[Any], origin: Origin) -> NDArray[np.float64]:
     """Return numbers in the order of the times."""
-    steps = [STEP.fullmatch(text) for text in reading.texts(column)] if not reading.is_number(column.dtype) else [None]
+    steps = [STEP.fullmatch(text) for text in columns.texts(column)] if not columns.is_number(column.dtype) else [None]
     if all(steps) and len({step[2].lower() for step in steps if step}) == 1:
         return np.array([100.0 * int(step[1]) + int(step[3]) for step in steps if step])
     try:
-        read = reading.infer(column)
+        read = kinds.infer(column)
     except DataError as error:
         raise error.at(origin.where) from None
     if read.read is None:
         what = f"time = {str(column.name)!r} has neither numbers nor dates, such as {example(column.iloc[0])}"
         raise origin.error(what, 'Give dates such as 2024-01-31, weeks such as "2024-W05", or numbers.')
-    return read.read(reading.plain(column))
+    return read.read(columns.plain(column))
 
 
 # ------------------------------------------------------------ parts that are given
@@ -184,7 +184,7 @@ def _given(raw: Raw, origin: Origin) -> tuple[NDArray[np.int8] | None, list[str]
     if raw.given is not None:
         raise origin.error(f"split = {str(column.name)!r} gives the parts, and so does the source", "Keep one of them.")
     _check_present(column, "split", origin)
-    texts = reading.texts(column)
+    texts = columns.texts(column)
     codes, words = pd.factorize(texts)
     for word in words:
         if str(word).casefold() not in WORDS:

@@ -21,7 +21,7 @@ from lossreg.data.layout import Layout
 from lossreg.data.lost import Lost, missing_line
 from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
-from lossreg.data.reading import Readings
+from lossreg.data.readings import Readings
 from lossreg.data.scaling import coarse
 from lossreg.data.splits import Part, Rows, Rows3
 from lossreg.errors import DataError

@@ -20,12 +20,15 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from lossreg.contract.data_options import Options
 from lossreg.data import new_rows, pixels
 from lossreg.data.cells import of_rows
+from lossreg.data.columns import MISSING, texts
+from lossreg.data.conversions import AsDays, AsNumbers
 from lossreg.data.free_text import TextEncoder
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.numerals import Numerals
 from lossreg.data.origin import listed
-from lossreg.data.reading import FEW_TEXTS, MISSING, AsDays, AsNumbers, Reading, Readings, texts
+from lossreg.data.reading import FEW_TEXTS, Reading
+from lossreg.data.readings import Readings
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
 from lossreg.errors import DataError, is_hashable

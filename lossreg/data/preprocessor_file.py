@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lossreg.contract.data_options import Options
+from lossreg.data.conversions import AsDays, AsDurations, AsMiddles, AsNumbers, AsRanks
 from lossreg.data.dates import Dates
 from lossreg.data.fitted_steps import FittedSteps
 from lossreg.data.image_files import ImageReader
@@ -20,7 +21,8 @@ from lossreg.data.inputs import InputsPreprocessor, Preprocessor, Single
 from lossreg.data.lost import NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Reason
 from lossreg.data.numerals import Numerals
 from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
-from lossreg.data.reading import AsDays, AsDurations, AsMiddles, AsNumbers, AsRanks, Reading, Readings
+from lossreg.data.reading import Reading
+from lossreg.data.readings import Readings
 from lossreg.data.scaling import Limits
 from lossreg.data.thousands import Thousands
 from lossreg.data.translation import Translation

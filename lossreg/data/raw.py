@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import GIVEN
-from lossreg.data import features, foreign, gaps, reading
+from lossreg.data import features, foreign, gaps, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
@@ -148,7 +148,7 @@ def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray
     if not len(table):
         return table, None, []
     column = table[origin.weight]
-    decimal = reading.decimal_mark(table) if row_weights.are_texts(column) else ""
+    decimal = readings.decimal_mark(table) if row_weights.are_texts(column) else ""
     further = decimal, origin.options.marks
     weights = row_weights.read(column, len(table), origin.where, *further)
     return table.drop(columns=origin.weight), weights, row_weights.written(column, listed([origin.weight]), *further)

@@ -10,8 +10,10 @@ import pandas as pd
 
 from lossreg.data import truths
 from lossreg.data.categories import Categories
+from lossreg.data.columns import is_number, plain
+from lossreg.data.conversions import AsNumbers, AsRanks
 from lossreg.data.lost import Lost
-from lossreg.data.reading import AsNumbers, AsRanks, Reading, is_number, plain
+from lossreg.data.reading import Reading
 from lossreg.data.thousands import Thousands
 
 

@@ -13,8 +13,9 @@ from lossreg.contract.targets import CLASSIFICATION
 from lossreg.data import numerals
 from lossreg.data.cells import text_of
 from lossreg.data.classes import Labels
+from lossreg.data.columns import Marks, in_texts
+from lossreg.data.conversions import AsNumbers
 from lossreg.data.numerals import Numerals
-from lossreg.data.reading import AsNumbers, Marks, in_texts
 from lossreg.errors import DataError, InputError, did_you_mean
 
 Weights = NDArray[np.float64]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from lossreg.data.columns import is_number, texts
 from lossreg.data.dataset import Dataset
-from lossreg.data.reading import is_number, texts
 from lossreg.inspection import columns
 
 Array = NDArray[Any]

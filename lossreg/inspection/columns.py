@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import features
+from lossreg.data.columns import is_number
 from lossreg.data.features import Features
-from lossreg.data.reading import Reading, is_number
+from lossreg.data.reading import Reading
 
 Array = NDArray[Any]
 

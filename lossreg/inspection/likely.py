@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lossreg.data import identifiers
-from lossreg.data.reading import is_number
+from lossreg.data.columns import is_number
 from lossreg.inspection import columns
 
 NAMES = frozenset((

@@ -14,10 +14,10 @@ from lossreg.contract.targets import REGRESSION
 from lossreg.data import labels as reading_of_labels
 from lossreg.data import unlabelled
 from lossreg.data.classes import Labels
+from lossreg.data.columns import is_number
 from lossreg.data.dataset import Dataset
 from lossreg.data.loading import load
 from lossreg.data.raw import Raw
-from lossreg.data.reading import is_number
 from lossreg.errors import DataError, InputError
 from lossreg.inspection import target
 from lossreg.inspection.target import Numbers

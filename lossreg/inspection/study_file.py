@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from lossreg.data import layout
+from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
-from lossreg.data.reading import AsNumbers
 from lossreg.errors import DataError
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.warnings import FOLDS, Suspects, can_fold

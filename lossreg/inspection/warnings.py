@@ -16,7 +16,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import listed
 from lossreg.data.parts import VALIDATION
-from lossreg.data.reading import Readings
+from lossreg.data.readings import Readings
 from lossreg.inspection import betrayal, columns, noise
 from lossreg.metrics.catalogue import Metric
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lossreg.data.dates import Dates
-from lossreg.data.reading import Readings
+from lossreg.data.readings import Readings
 
 NAN = float("nan")
 

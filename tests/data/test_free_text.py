@@ -16,7 +16,7 @@ from lossreg.contract.data_options import Options
 from lossreg.data import loading
 from lossreg.data.preprocess import Columns, TablePreprocessor
 from lossreg.data.preprocessor_file import dumps, load_preprocessor, save_preprocessor
-from lossreg.data.reading import Readings
+from lossreg.data.readings import Readings
 from lossreg.errors import DataError, InputError
 
 N = 200

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lossreg.data import numerals, reading
+from lossreg.data import kinds, numerals
 from lossreg.data.plain_texts import blanks
 from lossreg.data.thousands import Thousands
 
@@ -107,7 +107,7 @@ def test_texts_as_strings_and_as_objects_have_the_same_reading(form: str) -> Non
     generator = random.Random(form)
     generator.mark = ","
     texts = [FORMS[form](generator) for _ in range(300)]
-    read = [reading.infer(pd.Series(texts, dtype=dtype)) for dtype in ("str", object)]
+    read = [kinds.infer(pd.Series(texts, dtype=dtype)) for dtype in ("str", object)]
     assert read[0] == read[1]
     assert read[0].mark == read[1].mark
 

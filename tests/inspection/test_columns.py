@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lossreg.data.reading import Readings
+from lossreg.data.readings import Readings
 from lossreg.inspection import columns, likely
 
 N = 300
