@@ -20,7 +20,6 @@ from lossreg.data.numerals import Numerals
 Values = NDArray[np.float64]
 
 SECONDS = 86_400
-
 USUAL_NUMBERS, USUAL_DATES = Numerals(), Dates()
 
 

@@ -18,9 +18,7 @@ from lossreg.data.text_kinds import added_up, counted, of_texts, with_gaps
 from lossreg.errors import DataError, is_hashable
 
 DATES = ("datetime64", "datetime", "date", "period")
-
 DURATIONS = ("timedelta64", "timedelta", "time")
-
 EXACT = 2**53
 
 

@@ -12,7 +12,6 @@ from lossreg.data.lost import NO_DURATION, NO_NUMBER, Reason
 from lossreg.data.numerals import Numerals
 
 TEXT_WIDTH = 30  # columns of free text
-
 FEW_TEXTS = 32  # that many are categories at least
 
 

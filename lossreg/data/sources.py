@@ -16,7 +16,7 @@ import pandas as pd
 
 from lossreg.contract.data_options import DROP, GIVEN, TEXT
 from lossreg.contract.image_options import ImageOptions
-from lossreg.data import compressed, delimited, files, image_folder, option_checks, room, table_files
+from lossreg.data import compressed, delimited, files, header, image_folder, option_checks, room, table_files
 from lossreg.data.origin import Origin
 from lossreg.data.parts import NAMES, TEST, TRAIN
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table, joined
@@ -158,8 +158,8 @@ def _read_text(path: Path, origin: Origin) -> Raw:
     try:
         raw = from_table(table, replace(origin, name=_stem(path)))
     except DataError as error:
-        if delimited.are_numbers(map(str, table.columns)):
-            raise DataError(error.what, where=error.where, hint=delimited.NO_HEADER) from None
+        if header.are_numbers(map(str, table.columns)):
+            raise DataError(error.what, where=error.where, hint=header.NO_HEADER) from None
         raise
     return replace(raw, notes=[*notes, *raw.notes])
 

@@ -16,15 +16,10 @@ from lossreg.data.lost import NO_DATE
 from lossreg.data.reading import FEW_TEXTS, FREE_TEXT, Reading, duration, number
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
-
 MOSTLY = 0.5
-
 WORDINGS = 4  # fewer beside numbers are names of a number
-
 BEGINNING = 300  # letters of a text that tell
-
 WITH_DIGIT = re.compile(r"\S*\d\S*")
-
 # letters between spaces; of scripts that are written without spaces two letters
 WORD = re.compile(r"(?<!\S)[^\w\s]*[^\W\d_]{2,}(?!\w)|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{2}")
 
