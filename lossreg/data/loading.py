@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +17,25 @@ import numpy as np
 from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import identifiers, inputs, labels, layout, sources, splits, unlabelled
+from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
+from lossreg.data.layout import Layout
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import Origin
 from lossreg.data.parts import TEST, VALIDATION
 from lossreg.data.raw import Raw
+from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
 
 
 def load(
-    source: str | Path | Raw,
-    *,
-    target: str | Sequence[str] | None = None,
-    task: str = "auto",
-    test: float | str = 0.2,
-    validation: float | str = 0.2,
-    folds: int | None = None,
-    group: str | None = None,
-    time: str | None = None,
-    split: str | None = None,
-    weight: str | None = None,
-    class_weight: Any = None,
-    preprocess: str | Mapping[str, str] = "standard",
-    drop: Sequence[str] = (),
-    images: ImageOptions | None = None,
-    base: Path = Path(),
-    seed: int = 0,
-    options: Options | None = None,
-    given: Any = None,
-    ties_twins: bool = True,
-) -> Dataset:
+    source: str | Path | Raw, *, target: str | Sequence[str] | None = None, task: str = "auto",
+    test: float | str = 0.2, validation: float | str = 0.2, folds: int | None = None,
+    group: str | None = None, time: str | None = None, split: str | None = None,
+    weight: str | None = None, class_weight: Any = None, preprocess: str | Mapping[str, str] = "standard",
+    drop: Sequence[str] = (), images: ImageOptions | None = None, base: Path = Path(), seed: int = 0,
+    options: Options | None = None, given: Any = None, ties_twins: bool = True,
+) -> Dataset:  # fmt: skip
     """Read, split and preprocess a data set.
 
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file or a folder of images
@@ -64,28 +52,20 @@ def load(
     of every cut, unless they are no copies. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     where = source.name if isinstance(source, Raw) else str(source)
-    columns = target if target is None or isinstance(target, str) else tuple(target)
-    as_given = preprocess == inputs.NONE
-    options = options or Options()
+    options, as_given = options or Options(), preprocess == inputs.NONE
     if isinstance(source, Raw):
         raw = source.without(drop, where)
     else:
-        named = {"group": group, "time": time, "split": split}
-        aside = {use: name for use, name in named.items() if name}
+        columns = target if target is None or isinstance(target, str) else tuple(target)
+        aside = {use: name for use, name in (("group", group), ("time", time), ("split", split)) if name}
         origin = Origin("", where, columns, weight, as_given, options, aside)
-        files = {part: file for part, file in ((TEST, test), (VALIDATION, validation)) if isinstance(file, str)}
+        files = {part: file for part, file in ((VALIDATION, validation), (TEST, test)) if isinstance(file, str)}
         raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given, images=images)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
     labelled = labels.read(raw, task, where, options)
     arranged = layout.of(raw, where, ties_twins=ties_twins, options=options)
-    cut = partial(splits.cut, labelled, test=test, validation=validation, folds=folds, seed=seed, where=where)
-    cuts = cut(arranged)
-    marks = []
-    if arranged.units is not None and not arranged.grouped:
-        apart = cut(replace(arranged, units=None))
-        # up to 0.2.0 equal rows were taken apart, and scores on other rows cannot be compared
-        marks = [b"rows that stand twice stay together"] if splits.differ(cuts, apart) else []
+    cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
     choices = inputs.preprocessing_of(raw.x, preprocess)
     try:
         readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test), options)
@@ -96,9 +76,23 @@ def load(
         raw=raw, labels=labelled, layout=arranged, readings=readings, choices=choices, weight=weight,
         class_weight=class_weight, test=cuts[0].test, digest=digest, where=where, options=options,
     )  # fmt: skip
-    dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
-    notes = [
-        *raw.notes, *labelled.notes, *arranged.notes, *dict.fromkeys(note for part in cuts for note in part.notes),
-        *inputs.notes(readings), *dataset.notes,
-    ]  # fmt: skip
-    return replace(dataset, notes=notes)
+    return _with_notes(rows.dataset(cuts, cuts[0].train if folds is None else rows.development), rows, cuts)
+
+
+def _cut(labels: Labels, layout: Layout, **how: Any) -> tuple[tuple[Rows3, ...], list[bytes]]:
+    """Return the cuts, and a mark where rows that stand twice have changed them.
+
+    Up to 0.2.0 equal rows were taken apart, and scores on other rows cannot be compared.
+    """
+    cuts = splits.cut(labels, layout, **how)
+    if layout.units is None or layout.grouped:
+        return cuts, []
+    apart = splits.cut(labels, replace(layout, units=None), **how)
+    return cuts, [b"rows that stand twice stay together"] if splits.differ(cuts, apart) else []
+
+
+def _with_notes(dataset: Dataset, rows: LoadedRows, cuts: Sequence[Rows3]) -> Dataset:
+    """Return the data set with all notes on its rows before its own."""
+    on_cuts = dict.fromkeys(note for part in cuts for note in part.notes)
+    before = [*rows.raw.notes, *rows.labels.notes, *rows.layout.notes, *on_cuts, *inputs.notes(rows.readings)]
+    return replace(dataset, notes=[*before, *dataset.notes])

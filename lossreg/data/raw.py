@@ -252,16 +252,22 @@ def _inferred(y: pd.Series[Any], origin: Origin) -> pd.Series[Any]:
 
 def joined(parts: Mapping[int, Raw], origin: Origin) -> Raw:
     """Return the rows of parts that are given, one after the other; raises `DataError` when their shapes differ."""
-    given = {part: parts[part] for part in (TRAIN, VALIDATION, TEST) if part in parts}
-    train, *others = given.values()
-    rows = train
-    for other in others:
-        x, y = features.joined(rows.x, other.x, origin), _joined_labels(rows.y, other.y, origin)
-        aside = {use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside}
-        rows = replace(rows, x=x, y=y, weights=_joined_weights(rows, other), aside=aside)
-    part_of_row = np.repeat(np.array(list(given), np.int8), [len(raw.y) for raw in given.values()])
-    notes = [f"{NAMES[part].capitalize()} rows: the given {NAMES[part]} set." for part in given if part != TRAIN]
-    return replace(rows, given=part_of_row, notes=[*train.notes, *notes])
+    rows = parts[TRAIN]
+    given = [part for part in (VALIDATION, TEST) if part in parts]
+    for part in given:
+        rows = appended(rows, parts[part], part, origin)
+    notes = [f"{NAMES[part].capitalize()} rows: the given {NAMES[part]} set." for part in given]
+    return replace(rows, notes=[*rows.notes, *notes])
+
+
+def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
+    """Return the rows of other parts, and after them those of a further one; raises `DataError` when shapes differ."""
+    before = np.full(len(rows.y), TRAIN, np.int8) if rows.given is None else rows.given
+    return replace(
+        rows, x=features.joined(rows.x, other.x, origin), y=_joined_labels(rows.y, other.y, origin),
+        given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
+        aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
+    )  # fmt: skip
 
 
 def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:

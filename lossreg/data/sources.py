@@ -18,8 +18,8 @@ from lossreg.contract.data_options import DROP, GIVEN, TEXT
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import compressed, delimited, files, header, image_folder, option_checks, room, table_files
 from lossreg.data.origin import Origin
-from lossreg.data.parts import NAMES, TEST, TRAIN
-from lossreg.data.raw import Raw, from_mapping, from_object, from_table, joined
+from lossreg.data.parts import NAMES
+from lossreg.data.raw import Raw, appended, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.runtime import system, user_code
 
@@ -74,30 +74,29 @@ def read_parts(
     raw = read(origin, drop=drop, base=base, seed=seed, given=given, images=images)
     if not others:
         return raw
-    parts = {TRAIN: raw}
     if raw.given is not None or "split" in origin.aside:
         what = "split gives the parts" if "split" in origin.aside else "has test rows or validation rows of its own"
         raise origin.error(f"{what}, and so does {' and '.join(others.values())}", "Keep one of them.")
+    rows, notes = raw, [*raw.notes]
     for part, file in others.items():
+        further = replace(origin, where=file)
         try:
-            parts[part] = _further(raw, replace(origin, where=file), drop=drop, base=base, seed=seed)
+            own = _further(further, _columns(raw), drop=drop, base=base, seed=seed)
+            rows = appended(rows, own, part, further)
         except InputError as error:
             what = error.what if file in error.what else f"{file}: {error.what}"
             raise type(error)(what, where=NAMES[part], hint=error.hint) from None
-    notes = [f"{NAMES[part].capitalize()} rows: {file}." for part, file in others.items()]
-    notes += [f"{file}: {note}" for part, file in others.items() for note in parts[part].notes]
-    return replace(joined(parts, origin), from_files=True, notes=[*raw.notes, *notes])
+        notes += [f"{NAMES[part].capitalize()} rows: {file}.", *(f"{file}: {note}" for note in own.notes)]
+    return replace(rows, from_files=True, notes=notes)
 
 
-def _further(raw: Raw, origin: Origin, *, drop: Sequence[str], base: Path, seed: int) -> Raw:
-    """Return the rows of a further file, read as the first was; raises `InputError` where they do not fit."""
+def _further(origin: Origin, columns: Mapping[str, bool], *, drop: Sequence[str], base: Path, seed: int) -> Raw:
+    """Return the rows of a further file, read as the first was; columns: those of the first, as `_columns` has them."""
     if not origin.where.lower().endswith(tuple(READERS)):
         hint = f"Known: {TABLES}, .npz; a function as source may return the parts itself."
         raise DataError("is no file that test or validation rows can be read from", hint=hint)
     options = option_checks.fitting(origin.options, origin.where)
-    rows = read(replace(origin, like=_columns(raw), options=options), drop=drop, base=base, seed=seed)
-    joined({TRAIN: raw, TEST: rows}, origin)
-    return rows
+    return read(replace(origin, like=columns, options=options), drop=drop, base=base, seed=seed)
 
 
 def _columns(raw: Raw) -> dict[str, bool]:
