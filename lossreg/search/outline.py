@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossreg.config import changes
 from lossreg.config import study as studies
+from lossreg.config.candidates import Candidate
 from lossreg.config.schema import Data
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
@@ -106,7 +107,7 @@ def _rows(prepared: Prepared) -> list[tuple[str, str, str, dict[str, str]]]:
     ]
 
 
-def _origin(candidate: studies.Candidate) -> str:
+def _origin(candidate: Candidate) -> str:
     entry = candidate.entry
     return " ".join(filter(None, (entry.distribution, entry.version))) or entry.plugin
 

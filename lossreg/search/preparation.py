@@ -9,9 +9,10 @@ from typing import Any
 from lossreg import data
 from lossreg.config import schema
 from lossreg.config import study as studies
+from lossreg.config.candidates import Candidate, candidates_of
 from lossreg.config.optimization import branches, ends
 from lossreg.config.search_space import Fixed, Space, nearest
-from lossreg.config.study import Candidate, StudySpec
+from lossreg.config.study import StudySpec
 from lossreg.contract import activations
 from lossreg.data import pixels
 from lossreg.data.embeddings import check as check_embeddings
@@ -239,7 +240,7 @@ def choose_losses(
     missing: Mapping[str, str],
 ) -> tuple[dict[str, Candidate], Notes]:
     """Return the losses that are compared, by candidate; those that are `missing` are left out."""
-    candidates = studies.candidates(spec, installed, dataset.task, dataset.n_classes, missing)
+    candidates = candidates_of(spec, installed, dataset.task, dataset.n_classes, missing)
     if stored and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.name in stored["losses"]]
     fitting, notes = suitable(spec, candidates, metric, dataset)

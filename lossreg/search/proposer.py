@@ -15,8 +15,8 @@ import numpy as np
 import optuna
 
 from lossreg.config import optimization
+from lossreg.config.candidates import Candidate
 from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range, Space
-from lossreg.config.study import Candidate
 from lossreg.contract.params import Int, Param, PerClass, is_static
 from lossreg.contract.targets import Constants
 from lossreg.search.architectures import Architectures

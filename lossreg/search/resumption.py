@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.config import changes
 from lossreg.config import study as studies
+from lossreg.config.candidates import Candidate, candidates_of
 from lossreg.config.changes import Change, Effect
 from lossreg.config.search_space import Space
-from lossreg.config.study import Candidate, StudySpec
+from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, UnknownError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
@@ -180,7 +181,7 @@ def _known_candidates(spec: StudySpec, attributes: Mapping[str, Any]) -> list[Ca
         raise error.at(spec.place("search.metric")) from None
     known = registry.default(tuple(spec.plugins.block))
     missing = [candidate for candidate, name in attributes["losses"].items() if known.look_up(name) is None]
-    return studies.candidates(spec, known, task, len(data.get("classes") or ()), missing)
+    return candidates_of(spec, known, task, len(data.get("classes") or ()), missing)
 
 
 def _spaces(spec: StudySpec, candidates: Iterable[Candidate]) -> dict[str, Space]:

@@ -10,6 +10,7 @@ from quick import long_but
 import lossreg
 from lossreg import data
 from lossreg.config import study
+from lossreg.config.candidates import candidates_of
 from lossreg.errors import DataError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
@@ -42,7 +43,7 @@ def opened(name):
         class_weight=spec.train.class_weight, preprocess=d.preprocess, drop=d.drop,
         base=spec.base, seed=spec.search.seed,
     )  # fmt: skip
-    return spec, dataset, study.candidates(spec, registry.default(), dataset.task, dataset.n_classes)
+    return spec, dataset, candidates_of(spec, registry.default(), dataset.task, dataset.n_classes)
 
 
 def test_the_promised_studies_are_there():

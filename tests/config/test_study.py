@@ -14,6 +14,7 @@ import pytest
 
 import lossreg
 from lossreg.config import changes, study
+from lossreg.config.candidates import BASELINES, candidates_of
 from lossreg.config.optimization import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES
 from lossreg.config.schema import Data
 from lossreg.config.search_space import ByCount, Fixed, PerClassRange, Range
@@ -250,8 +251,9 @@ def test_no_optional_import_is_needed_to_load_and_choose(write):
     code = f"""
 import sys
 from lossreg.registry import registry; from lossreg.config import study
+from lossreg.config.candidates import candidates_of
 spec = study.load({write(MINIMAL + "[losses.focal]")!r})
-study.candidates(spec, registry.default(), "multiclass", 3)
+candidates_of(spec, registry.default(), "multiclass", 3)
 print([name for name in ("numpy", "keras", "tensorflow", "sklearn", "optuna", "mlflow") if name in sys.modules])
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -313,7 +315,7 @@ def test_the_last_of_two_overrides_holds(write):
 def test_a_wrong_override_is_said_to_be_one(write, losses, assignment, message):
     def all_of_it():
         spec = study.load(write('name = "x"\n' + MINIMAL), [assignment])
-        study.candidates(spec, losses, "multiclass", 3)
+        candidates_of(spec, losses, "multiclass", 3)
 
     with caller.shell():
         assert message in refusal(all_of_it)
@@ -623,7 +625,7 @@ def test_a_byte_order_mark_is_no_mistake(write):
 def chosen(text, registry, task="multiclass", n_classes=3, base=Path()):
     """The candidates of a file that has this [losses]."""
     spec = study.from_dict({"data": {"source": "sklearn:iris"}, **tomllib.loads(text)}, base=base)
-    return study.candidates(spec, registry, task, n_classes)
+    return candidates_of(spec, registry, task, n_classes)
 
 
 def baselines(candidates):
@@ -741,7 +743,7 @@ def test_mistakes_that_only_the_registry_knows(losses, text, task, k, message):
 def test_mistakes_in_several_losses_are_told_at_once_with_the_file(write, losses):
     text = "[losses.focl]\n[losses.huber]\n[losses.focal]\ngamma = -1\nalfa = 1"
     spec = study.load(write(MINIMAL + text))
-    lines = refusal(study.candidates, spec, losses, "multiclass", 3).splitlines()
+    lines = refusal(candidates_of, spec, losses, "multiclass", 3).splitlines()
     keys = [line.removeprefix("studies/x.toml: ").split(":")[0] for line in lines]
     assert keys == ["losses.focl", "losses.huber", "losses.focal.gamma", "losses.focal.alfa"]
 
@@ -840,7 +842,7 @@ def test_every_task_has_a_baseline_of_its_own_among_the_recommended(losses, task
     candidates = chosen(
         "", losses, task, {"binary": 2, "segmentation": 2, "multiclass": 3, "multilabel": 3}.get(task, 0)
     )
-    assert [c.spec.name for c in candidates if c.baseline] == [losses.get(study.BASELINES[task]).name]
+    assert [c.spec.name for c in candidates if c.baseline] == [losses.get(BASELINES[task]).name]
     assert all(task in c.spec.tasks for c in candidates)
 
 
@@ -858,7 +860,7 @@ def test_python_may_give_the_function_itself(losses):
         return (y_true - y_pred)[..., 0] ** 4
 
     spec = study.from_dict({"data": {"source": "a.csv"}, "losses": {"mine": {"function": mine}}})
-    actual = study.candidates(spec, losses, "regression", 0)
+    actual = candidates_of(spec, losses, "regression", 0)
     assert actual[1].spec.resolve()(np.ones((1, 1)), 3 * np.ones((1, 1)))[0] == 16
     assert study.fingerprint(spec)["losses.mine.function"].endswith(".<locals>.mine")
 

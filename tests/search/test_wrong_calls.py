@@ -14,6 +14,7 @@ from wrong_studies import GOOD
 
 import lossreg
 from lossreg.config import study
+from lossreg.config.candidates import candidates_of
 from lossreg.errors import ForeignError, InputError, first_line, one_line
 from lossreg.registry import registry
 from lossreg.search.outline import plan
@@ -198,7 +199,7 @@ def read(document):
     spec = document if isinstance(document, study.StudySpec) else study.from_dict(document)
     json.dumps([spec.document(), study.fingerprint(spec)])
     for task, classes in (("binary", 2), ("multiclass", 3), ("regression", 0)):
-        sound(study.candidates, spec, registry.default(), task, classes)
+        sound(candidates_of, spec, registry.default(), task, classes)
 
 
 def sound(call, *args):

@@ -9,8 +9,8 @@ import optuna
 from fake_trainer import Fake
 
 from lossreg import Float, LossSpec, PerClass
+from lossreg.config.candidates import Candidate
 from lossreg.config.search_space import PerClassRange, Range
-from lossreg.config.study import Candidate
 from lossreg.contract.targets import Constants
 from lossreg.registry.discovery import Entry
 from lossreg.search import history
