@@ -14,6 +14,7 @@ from lossreg.data import codes, compressed, header, numerals, parsing, readings
 from lossreg.data.delimited_file import Delimited, Record
 from lossreg.data.encoding import encoding_of
 from lossreg.data.origin import listed
+from lossreg.data.row_numbers import Place
 
 SEPARATORS = {
     **dict.fromkeys(compressed.endings(".csv"), ","),
@@ -24,11 +25,12 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+|[+-]?\d{1,3}")
 
 
 class Table(NamedTuple):
-    """The table of a file, notes on it, and those of them that are about lines that are not read in full."""
+    """The table of a file, notes on it, those of them that are about lines that are not read in full, and its place."""
 
     rows: pd.DataFrame
     notes: list[str]
     on_lines: list[str]
+    place: Place
 
 
 def read(
@@ -58,7 +60,7 @@ def read(
     header.check_repeated(file, names, table)
     table = _without_index(_tidied(table, file.notes), file.notes, known)
     file.notes.extend(_long(table))
-    return Table(table, file.notes + file.on_lines, file.on_lines)
+    return Table(table, file.notes + file.on_lines, file.on_lines, Place(where, "line", "the file", file.lines))
 
 
 def _long(table: pd.DataFrame) -> list[str]:

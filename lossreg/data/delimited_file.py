@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
@@ -75,6 +76,10 @@ class Delimited:
         records = self.records()
         next(records)
         return records
+
+    def lines(self) -> list[int]:
+        """Return the line of each row."""
+        return [record.line for record in islice(self.body(), self.rows)]
 
     def holds(self, pattern: str) -> bool:
         """Return whether the text of the file has a match of a few letters."""

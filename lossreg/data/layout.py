@@ -19,7 +19,6 @@ from lossreg.data.parts import KNOWN, TRAIN, WORDS, counted
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, did_you_mean, shortened
 
-SHOWN = 5
 # Rows that stand more than once are kept together if they are at most this share of all rows, or if they are copies:
 # where equal features come with different targets at most this share as often as any two rows do. In tables of few
 # categories equal rows are draws of their own, which a cut between them makes look too bad (docs/studies.md).
@@ -100,7 +99,7 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
     """Return the number of each row's group, and a note on them."""
     if (column := raw.aside.get("group")) is None:
         return None, []
-    _check_present(column, "group", origin)
+    _check_present(raw, "group", origin)
     numbers = twins.numbered(columns.texts(columns.plain(column)))
     sizes = np.bincount(numbers)
     name = listed([str(column.name)])
@@ -113,13 +112,13 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
     ]
 
 
-def _check_present(column: pd.Series[Any], role: str, origin: Origin) -> None:
+def _check_present(raw: Raw, role: str, origin: Origin) -> None:
+    column = raw.aside[role]
     missing = np.flatnonzero(columns.texts(column) == columns.MISSING)
     if len(missing):
-        rows = ", ".join(map(str, missing[:SHOWN] + 1))
-        what = f"{role} = {str(column.name)!r}: {len(missing)} of {len(column)} rows have none"
-        hint = "Remove these rows, or fill them in."
-        raise origin.error(f"{what}, the first in row{'s' * (len(missing) > 1)} {rows} of the data", hint)
+        have = "have" if len(missing) > 1 else "has"
+        what = f"{role} = {str(column.name)!r}: {len(missing)} of {len(column)} rows {have} none"
+        raise origin.error(f"{what}, the first in {raw.numbers.named(missing)}", "Remove these rows, or fill them in.")
 
 
 def _check_straddling(groups: NDArray[np.int64], given: NDArray[np.int8], raw: Raw, origin: Origin) -> None:
@@ -141,11 +140,11 @@ def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str
     """Return the rank of each row's time, and a note on it; raises `DataError` for a column without an order."""
     if (column := raw.aside.get("time")) is None:
         return None, []
-    _check_present(column, "time", origin)
+    _check_present(raw, "time", origin)
     name = listed([str(column.name)])
     values = _in_order(column, origin)
     if (lost := np.flatnonzero(~np.isfinite(values))).size:
-        odd = f"{example(column.iloc[int(lost[0])])} in row {lost[0] + 1}"
+        odd = f"{example(column.iloc[int(lost[0])])} in {raw.numbers.named(lost[:1])}"
         raise origin.error(f"time = {name!r}: {len(lost)} of {len(column)} values are no time ({odd})")
     ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
     number = int(ranks.max()) + 1
@@ -183,7 +182,7 @@ def _given(raw: Raw, origin: Origin) -> tuple[NDArray[np.int8] | None, list[str]
         return raw.given, []
     if raw.given is not None:
         raise origin.error(f"split = {str(column.name)!r} gives the parts, and so does the source", "Keep one of them.")
-    _check_present(column, "split", origin)
+    _check_present(raw, "split", origin)
     texts = columns.texts(column)
     codes, words = pd.factorize(texts)
     for word in words:

@@ -19,6 +19,7 @@ from lossreg.data.features import Array, Features
 from lossreg.data.image_files import ImageReader
 from lossreg.data.origin import Origin, listed, near
 from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION, WORDS
+from lossreg.data.row_numbers import Place, RowNumbers
 from lossreg.errors import DataError, did_you_mean, text_of
 
 FEATURE_KEYS = ("x", "X", "data", "features")
@@ -47,7 +48,8 @@ class Raw:
     `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
     `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
     `split`); images: how the image files were read that `x` comes from, None for other sources; from_files: the parts
-    are files of their own; notes: lines for the user.
+    are files of their own; read_as: where the rows were read from, for messages, None for rows of one place that are
+    counted from 1; notes: lines for the user.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Raw:
     aside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
     images: ImageReader | None = None
     from_files: bool = False
+    read_as: RowNumbers | None = None
     notes: list[str] = field(default_factory=list)
 
     def digest(self, marks: Iterable[bytes] = ()) -> str:
@@ -80,6 +83,11 @@ class Raw:
             sha.update(mark)
         return sha.hexdigest()[:16]
 
+    @property
+    def numbers(self) -> RowNumbers:
+        """Where the rows were read from."""
+        return self.read_as or RowNumbers.of(len(self.y))
+
     def without(self, drop: Sequence[str], where: str) -> Raw:
         """Return the same rows without the columns in `drop`; raises `DataError` for one that is not there."""
         if not drop:
@@ -96,8 +104,11 @@ class Raw:
         return replace(self, x=self.x.drop(columns=list(drop)))
 
 
-def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
-    """Split a table into features, target columns and weights; raises `DataError` when a column is missing."""
+def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) -> Raw:
+    """Split a table into features, target columns and weights; raises `DataError` when a column is missing.
+
+    place: what it was read from, None where it was given.
+    """
     index = [str(name) for name in table.index.names if name is not None]
     table, gap_notes = _without_gaps(features.table(table, origin), origin)
     columns, target = list(table.columns), origin.target
@@ -118,7 +129,8 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
     notes += [*gap_notes, *weight_notes]
     x = table.drop(columns=targets)
-    return Raw(origin.name, x, y, names, weights=weights, aside=aside, notes=notes)
+    numbers = RowNumbers.of(len(table), place)
+    return Raw(origin.name, x, y, names, weights=weights, aside=aside, read_as=numbers, notes=notes)
 
 
 def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, list[str]]:
@@ -263,10 +275,12 @@ def joined(parts: Mapping[int, Raw], origin: Origin) -> Raw:
 def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
     """Return the rows of other parts, and after them those of a further one; raises `DataError` when shapes differ."""
     before = np.full(len(rows.y), TRAIN, np.int8) if rows.given is None else rows.given
+    numbers = {f"the {NAMES[of]} rows": raw.numbers for of, raw in ((TRAIN, rows), (part, other))}
     return replace(
         rows, x=features.joined(rows.x, other.x, origin), y=_joined_labels(rows.y, other.y, origin),
         given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
         aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
+        read_as=RowNumbers.joined(numbers),
     )  # fmt: skip
 
 

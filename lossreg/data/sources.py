@@ -153,20 +153,20 @@ def _read_text(path: Path, origin: Origin) -> Raw:
     options = origin.options
     as_text = [*options.kinds("category", TEXT), *(name for name, is_text in origin.like.items() if is_text)]
     coded = () if origin.like else origin.targets if origin.as_given else None
-    table, notes, _ = delimited.read(path, origin.where, as_text, coded, known=tuple(origin.like), options=options)
+    read = delimited.read(path, origin.where, as_text, coded, known=tuple(origin.like), options=options)
     try:
-        raw = from_table(table, replace(origin, name=_stem(path)))
+        raw = from_table(read.rows, replace(origin, name=_stem(path)), read.place)
     except DataError as error:
-        if header.are_numbers(map(str, table.columns)):
+        if header.are_numbers(map(str, read.rows.columns)):
             raise DataError(error.what, where=error.where, hint=header.NO_HEADER) from None
         raise
-    return replace(raw, notes=[*notes, *raw.notes])
+    return replace(raw, notes=[*read.notes, *raw.notes])
 
 
 def _read_table(path: Path, origin: Origin) -> Raw:
-    table, notes = table_files.read(path, origin.where, origin.options)
-    raw = from_table(table, replace(origin, name=_stem(path)))
-    return replace(raw, notes=[*notes, *raw.notes])
+    read = table_files.read(path, origin.where, origin.options)
+    raw = from_table(read.rows, replace(origin, name=_stem(path)), read.place)
+    return replace(raw, notes=[*read.notes, *raw.notes])
 
 
 def _read_npz(path: Path, origin: Origin) -> Raw:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from lossreg.contract.data_options import Options
 from lossreg.data import compressed, files
 from lossreg.data.cells import shown
 from lossreg.data.origin import listed, near
+from lossreg.data.row_numbers import Place
 from lossreg.errors import DataError
 
 LINES = compressed.endings(".jsonl", ".ndjson")
@@ -24,10 +26,11 @@ EXTRA = "Install lossreg[excel], or save it as .csv."
 
 
 class Table(NamedTuple):
-    """The table of a file, and notes on it."""
+    """The table of a file, notes on it, and where its rows stand."""
 
     rows: pd.DataFrame
     notes: list[str]
+    place: Place
 
 
 def read(path: Path, where: str, options: Options) -> Table:
@@ -40,27 +43,28 @@ def read(path: Path, where: str, options: Options) -> Table:
 
 
 def _parquet(path: Path, where: str, options: Options) -> Table:
-    return Table(files.parquet(path, where), [])
+    return Table(files.parquet(path, where), [], _in_file(where))
 
 
 def _feather(path: Path, where: str, options: Options) -> Table:
     with files.reading(path, where):
-        return Table(pd.read_feather(path), [])
+        return Table(pd.read_feather(path), [], _in_file(where))
 
 
 def _json_lines(path: Path, where: str, options: Options) -> Table:
     with files.reading(path, where):
-        records = list(_records(path, where, options.encoding or "utf-8-sig"))
+        records = dict(_records(path, where, options.encoding or "utf-8-sig"))
         if not records:
             raise DataError("no rows: the file is empty", where=where)
-        return Table(pd.DataFrame.from_records(records), [])
+        lines = Place(where, "line", "the file", partial(list, records))
+        return Table(pd.DataFrame.from_records(list(records.values())), [], lines)
 
 
-def _records(path: Path, where: str, encoding: str) -> Iterator[dict[str, Any]]:
+def _records(path: Path, where: str, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
     with io.TextIOWrapper(compressed.opened(path, where), encoding) as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                yield _record(line, number, where)
+                yield number, _record(line, number, where)
 
 
 def _record(line: str, number: int, where: str) -> dict[str, Any]:
@@ -99,11 +103,16 @@ def _excel(path: Path, where: str, options: Options) -> Table:
         cells = pd.read_excel(book, sheet_name=sheet, header=None, dtype=object)
     others = [name for name in names if name != sheet]
     chosen = [f"Sheet {sheet!r} is read, and not {listed(others, 5)}."] if others and options.sheet is None else []
-    return Table(_under_header(cells, where), chosen)
+    rows = _under_header(cells, where)
+    numbers = [int(row) + 1 for row in rows.index]
+    return Table(rows.reset_index(drop=True), chosen, Place(where, "row", "the sheet", partial(list, numbers)))
 
 
 def _under_header(cells: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Return the rows under the first row that has anything, without rows and columns that have nothing."""
+    """Return the rows under the first row that has anything, without rows and columns that have nothing.
+
+    Their index are the numbers of the rows of the sheet, from 0.
+    """
     cells = cells.dropna(how="all").dropna(axis=1, how="all")
     if len(cells) < 2:
         raise DataError("no rows: the sheet has no line under its header", where=where)
@@ -111,7 +120,11 @@ def _under_header(cells: pd.DataFrame, where: str) -> pd.DataFrame:
     if "" in names:
         hint = "The first line that is not empty is the header."
         raise DataError(f"column {names.index('') + 1} of the sheet has no name", where=where, hint=hint)
-    return cells.iloc[1:].set_axis(pd.Index(names), axis=1).reset_index(drop=True).infer_objects()
+    return cells.iloc[1:].set_axis(pd.Index(names), axis=1).infer_objects()
+
+
+def _in_file(where: str) -> Place:
+    return Place(where, "row", "the file")
 
 
 READERS: dict[str, Callable[[Path, str, Options], Table]] = {

@@ -29,7 +29,7 @@ def dropped(raw: Raw, where: str) -> Raw:
     return replace(
         raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note],
         weights=None if raw.weights is None else raw.weights[kept],
-        given=None if raw.given is None else raw.given[kept],
+        given=None if raw.given is None else raw.given[kept], read_as=raw.numbers.take(kept),
         aside={use: column.iloc[kept].reset_index(drop=True) for use, column in raw.aside.items()},
     )  # fmt: skip
 

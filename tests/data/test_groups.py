@@ -194,7 +194,7 @@ def test_a_column_of_groups_is_no_feature_and_the_same_in_text_numbers_and_a_fun
 @pytest.mark.parametrize(("change", "says"), [
     ({"group": "custommer"}, "no column 'custommer' for group. Did you mean customer"),
     ({"group": "same"}, "group = 'same' has 1 value, and training, validation and test rows take 3 groups at least"),
-    ({"group": "gaps"}, r"group = 'gaps': 2 of 600 rows have none, the first in rows 4, 6 of the data"),
+    ({"group": "gaps"}, r"group = 'gaps': 2 of 600 rows have none, the first in lines 5, 7 of the file"),
     ({"time": "customer_name"}, "time = 'customer_name' has neither numbers nor dates"),
     ({"time": "same"}, "time = 'same' has 1 distinct value, and training, validation and test rows take 3 at least"),
     ({"split": "customer_name"}, "split = 'customer_name' has 'c"),
