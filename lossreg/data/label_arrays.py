@@ -34,6 +34,15 @@ def infer(y: Array, where: str) -> tuple[str, str]:
     return "multilabel", f"{y.shape[1]} labels per row, each 0 or 1"
 
 
+def are_there(y: pd.Series[Any] | Array) -> NDArray[np.bool_]:
+    """Return which rows have a label: neither missing nor a blank text."""
+    if not isinstance(y, pd.Series):
+        missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
+        return np.asarray(~missing.reshape(len(y), -1).any(axis=1))
+    blank = [isinstance(value, (str, bytes)) and not value.strip() for value in y]
+    return np.asarray(~(y.isna().to_numpy(bool) | np.array(blank, bool)))
+
+
 def is_onehot(y: Array) -> bool:
     """Return whether every row of `(n, k)` labels has exactly one 1."""
     return y.ndim == 2 and _is_zero_one(y) and bool((y.sum(axis=1) == 1).all())

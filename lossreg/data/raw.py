@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import GIVEN
-from lossreg.data import features, foreign, gaps, readings
+from lossreg.data import features, foreign, gaps, label_arrays, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
@@ -120,7 +120,8 @@ def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) 
         if name not in columns:
             hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
             raise TargetError(f"no column {name!r}; it has {listed(columns)}", where=origin.where, hint=hint).of(table)
-    table, weights, weight_notes = _weighed(table, origin)
+    rows = RowNumbers.of(len(table), place)
+    table, weights, weight_notes = _weighed(table, rows, origin)
     table, aside = _set_aside(table, {}, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else []), *origin.aside.values()]
@@ -129,8 +130,7 @@ def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) 
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
     notes += [*gap_notes, *weight_notes]
     x = table.drop(columns=targets)
-    numbers = RowNumbers.of(len(table), place)
-    return Raw(origin.name, x, y, names, weights=weights, aside=aside, read_as=numbers, notes=notes)
+    return Raw(origin.name, x, y, names, weights=weights, aside=aside, read_as=rows, notes=notes)
 
 
 def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, list[str]]:
@@ -150,7 +150,9 @@ def _arrays_without_gaps(
     return table[list(x.columns)], labels, {use: table[str(c.name)] for use, c in aside.items()}, notes
 
 
-def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
+def _weighed(
+    table: pd.DataFrame, rows: RowNumbers, origin: Origin
+) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
     """Return the table without the column of weights, the weights, and notes on how they are read."""
     if origin.weight is None:
         return table, None, []
@@ -161,9 +163,24 @@ def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray
         return table, None, []
     column = table[origin.weight]
     decimal = readings.decimal_mark(table) if row_weights.are_texts(column) else ""
-    further = decimal, origin.options.marks
-    weights = row_weights.read(column, len(table), origin.where, *further)
-    return table.drop(columns=origin.weight), weights, row_weights.written(column, listed([origin.weight]), *further)
+    there = np.all([label_arrays.are_there(table[name]) for name in origin.targets], axis=0)
+    weights = _weights(column, rows, there, origin, decimal)
+    notes = row_weights.written(column, listed([origin.weight]), decimal, origin.options.marks)
+    return table.drop(columns=origin.weight), weights, notes
+
+
+def _weights(
+    values: Any, rows: RowNumbers, there: NDArray[np.bool_], origin: Origin, decimal: str = ""
+) -> NDArray[np.float64]:
+    """Return the weights; there: a mask of the rows with a label, others may have any weight if left out."""
+    further = origin.where, decimal, origin.options.marks
+    if not origin.options.drop_unlabelled or there.all() or np.shape(values)[:1] != there.shape:
+        return row_weights.read(values, rows, *further)
+    kept, weights = np.flatnonzero(there), np.zeros(len(there))
+    array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    if len(kept):
+        weights[kept] = row_weights.read(array[kept], rows.take(kept), *further)
+    return weights
 
 
 def _set_aside(x: Any, arrays: Mapping[str, Any], origin: Origin) -> tuple[Any, dict[str, pd.Series[Any]]]:
@@ -224,8 +241,8 @@ def from_arrays(
     if origin.options.na_values:
         parts, labels, aside, notes = _arrays_without_gaps(parts, labels, aside, origin)
     if weights is not None and rows:
-        given, weights = weights, row_weights.read(weights, rows, origin.where, asked=origin.options.marks)
-        notes = [*notes, *row_weights.written(given, "The weights", asked=origin.options.marks)]
+        notes = [*notes, *row_weights.written(weights, "The weights", asked=origin.options.marks)]
+        weights = _weights(weights, RowNumbers.of(rows), label_arrays.are_there(labels), origin)
     return Raw(
         origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, aside=aside,
         notes=notes,

@@ -45,6 +45,9 @@ class RowNumbers:
         """Return the numbers of so many rows of one place."""
         return cls((place or Place(),), np.zeros(number, np.int64), np.arange(number), (number,))
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
     def take(self, rows: NDArray[np.int64]) -> RowNumbers:
         """Return the numbers of some of the rows."""
         return replace(self, of_row=self.of_row[rows], rows=self.rows[rows])

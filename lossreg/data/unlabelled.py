@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from lossreg.data import features
+from lossreg.data import features, label_arrays
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError
 
 
 def dropped(raw: Raw, where: str) -> Raw:
     """Return the rows that have a label, with a note on how many have none; raises `DataError` where none has."""
-    there = _there(raw.y)
+    there = label_arrays.are_there(raw.y)
     lost = int((~there).sum())
     if not lost:
         return raw
@@ -39,12 +38,3 @@ def _plain(x: Any) -> Any:
     if isinstance(x, dict):
         return {name: _plain(part) for name, part in x.items()}
     return x.reset_index(drop=True) if isinstance(x, pd.DataFrame) else x
-
-
-def _there(y: Any) -> NDArray[np.bool_]:
-    """Return which rows have a label: neither missing nor a blank text."""
-    if not isinstance(y, pd.Series):
-        missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
-        return np.asarray(~missing.reshape(len(y), -1).any(axis=1))
-    blank = [isinstance(value, (str, bytes)) and not value.strip() for value in y]
-    return np.asarray(~(y.isna().to_numpy(bool) | np.array(blank, bool)))

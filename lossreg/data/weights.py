@@ -16,6 +16,7 @@ from lossreg.data.classes import Labels
 from lossreg.data.columns import Marks, in_texts
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.numerals import Numerals
+from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError, InputError, did_you_mean
 
 Weights = NDArray[np.float64]
@@ -24,17 +25,17 @@ FAR = 2.0
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def read(values: Any, rows: int, where: str, decimal: str = "", asked: Marks | None = None) -> Weights:
-    """Return sample weights `(rows,)`; raises `DataError` for another shape, and names the row of an invalid weight.
+def read(values: Any, rows: RowNumbers, where: str, decimal: str = "", asked: Marks | None = None) -> Weights:
+    """Return sample weights `(n,)`; raises `DataError` for another shape, and names the row of an invalid weight.
 
     decimal: the decimal mark of the table's other texts, used where weights in text are ambiguous; asked: the marks in
     numbers that the study names.
     """
     if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
-        raise DataError(f"{masked} of {rows} weights are masked", where=where, hint="Leave these rows out.")
+        raise DataError(f"{masked} of {len(rows)} weights are masked", where=where, hint="Leave these rows out.")
     array = np.asarray(values)
-    if array.size != rows or array.ndim > 2 or len(array) != rows:
-        raise DataError(f"weights have shape {array.shape}, and one per row is needed ({rows})", where=where)
+    if array.size != len(rows) or array.ndim > 2 or len(array) != len(rows):
+        raise DataError(f"weights have shape {array.shape}, and one per row is needed ({len(rows)})", where=where)
     if array.dtype.kind == "c":
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
@@ -46,10 +47,8 @@ def read(values: Any, rows: int, where: str, decimal: str = "", asked: Marks | N
     odd = np.flatnonzero(~((numbers >= 0) & (numbers <= LARGEST)))
     if odd.size:
         more = f" ({odd.size} such rows)" if odd.size > 1 else ""
-        what = f"the weight of row {odd[0] + 1} is {column.iloc[odd[0]]}{more}"
-        raise DataError(
-            what, where=where, hint=f"A weight is a number from 0 to {LARGEST:.1e}; rows are counted from 1."
-        )
+        what = f"the weight of {rows.named(odd[:1])} is {column.iloc[odd[0]]}{more}"
+        raise DataError(what, where=where, hint=f"A weight is a number from 0 to {LARGEST:.1e}.")
     if not numbers.any():
         raise DataError("every weight is 0", where=where, hint="There is nothing to learn.")
     return numbers

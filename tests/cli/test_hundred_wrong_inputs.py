@@ -105,7 +105,7 @@ CASES = [
     (ROWS + "drop_unlabelled = true", FEW, "classes have a single row (no, yes)", "Drop or merge them"),
     (ROWS, FEW, "38 of 40 labels are missing", "drop_unlabelled"),
     (PLAIN + '\ntarget = "age"\nna_values = [20]', CSV, "1 of 40 labels are missing", "the first in row 1 "),
-    (PLAIN + '\ntarget = "y"\nweight = "w"\nna_values = { w = [1] }', CSV, "the weight of row 1 is nan"),
+    (PLAIN + '\ntarget = "y"\nweight = "w"\nna_values = { w = [1] }', CSV, "the weight of line 2 of the file is nan"),
     (ROWS + 'na_values = [0, 1, "ab", "cd", "ef", "gh", "u", "v", "w", "2024-01-05", "2024-02-07"]\ndrop = ["age"]',
      CSV, "no usable column among word"),
     # encoding and marks in numbers
@@ -187,7 +187,7 @@ CASES = [
     (FUNCTION, returned("1", "raise ImportError('not there')"), "not there"),
     ('source = "mine.py:row"', returned("1"), "has no row", "Did you mean rows?"),
     (FUNCTION + '\ntarget = "yy"', returned("pd.DataFrame({'a': [1, 2], 'y': [0, 1]})"), "no column 'yy'", "mean y?"),
-    (FUNCTION, returned("np.zeros((40, 2)), np.arange(40) % 2, np.full(40, -1.0)"), "the weight of row 1 is -1.0"),
+    (FUNCTION, returned("np.zeros((40, 2)), np.arange(40) % 2, np.full(40, -1.0)"), "row 1 of the data is -1.0"),
     (FUNCTION, returned("(np.zeros((4, 2)), np.arange(4)), (np.zeros((4, 3)), np.arange(4))"), "different columns"),
 ]  # fmt: skip
 

@@ -1268,7 +1268,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
          (X, pd.Categorical(cycled(1, 2), [2, 1], ordered=True))),
         {}, "y has other ordered categories in training and test rows",
     ),
-    "weights beyond float32": ((X, [0, 1] * 60, [1e45] * N), {}, r"the weight of row 1 is 1e\+45 \(120 such rows\)"),
+    "weights beyond float32": ((X, [0, 1] * 60, [1e45] * N), {}, r"of row 1 of the data is 1e\+45 \(120 such rows\)"),
     "weights of classes beyond float32": (
         (X, [0, 1] * 60, [1e30] * N), {"class_weight": [1e30, 1]}, r"a weight of the training rows is 1e\+60",
     ),

@@ -88,3 +88,37 @@ def test_rows_of_arrays_of_parts_are_named_with_their_part(tmp_path: Path) -> No
     parts["who_test"] = np.where(times == 4, None, times + N)
     with pytest.raises(DataError, match="the first in row 5 of the test rows"):
         data.load("data=", given=parts, group="who")
+
+
+BAD = {"who": None, "when": "sometime", "w": -1.0}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ""])
+def test_rows_that_are_left_out_for_want_of_a_label_may_hold_anything(tmp_path: Path, suffix: str) -> None:
+    """The same split, weights and scores come out as without these rows."""
+    clean = TABLE.assign(when=pd.date_range("2024-01-01", periods=N).astype(str), w=1.0 + np.arange(N) % 3)
+    odd = pd.concat([clean, pd.DataFrame([{**clean.iloc[0], **BAD, "y": None}] * 3)], ignore_index=True)
+    if suffix == ".csv":
+        odd.to_csv(tmp_path / "a.csv", index=False)
+    if suffix == ".jsonl":
+        odd.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    source = {"source": f"a{suffix}"} if suffix else {"source": "data=", "given": odd}
+    for cut in ({"group": "who", "drop": ["when"]}, {"time": "when", "drop": ["who"]}):
+        made = data.load(**source, base=tmp_path, target="y", weight="w", options=UNLABELLED, **cut)
+        usual = data.load("data=", given=clean, target="y", weight="w", **cut)
+        for part in ("train", "validation", "test"):
+            one, other = getattr(made, part), getattr(usual, part)
+            np.testing.assert_array_equal(one.x, other.x)
+            np.testing.assert_array_equal(one.weights, other.weights)
+
+
+def test_arrays_whose_rows_are_left_out_may_have_masked_and_negative_weights() -> None:
+    y = np.array([0.5 + i for i in range(N)])
+    y[3] = y[7] = np.nan
+    weights = np.ma.masked_array(np.arange(1.0, N + 1), np.arange(N) == 3)
+    weights[7] = -1
+    made = data.load("data=", given=(TABLE[["x"]].to_numpy(), y, weights), options=UNLABELLED)
+    assert sum(len(part) for part in (made.train, made.validation, made.test)) == N - 2
+    weights[9] = -2
+    with pytest.raises(DataError, match="the weight of row 10 of the data is -2"):
+        data.load("data=", given=(TABLE[["x"]].to_numpy(), y, weights), options=UNLABELLED)

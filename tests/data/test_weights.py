@@ -18,6 +18,7 @@ from lossreg.config import study
 from lossreg.contract.data_options import Options
 from lossreg.data import weights
 from lossreg.data.classes import Labels
+from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError, InputError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
@@ -162,21 +163,21 @@ def test_weights_that_cannot_be_are_one_message(folder: Path, source: str, kwarg
 
 
 @pytest.mark.parametrize(("values", "says"), [
-    ([1, 2, -1, -2], r"the weight of row 3 is -1 \(2 such rows\). A weight is"), ([1, np.nan, 1, 1], "of row 2 is nan"),
-    ([np.inf, 1, 1, 1], "of row 1 is inf"), (["1", "2", "x", "4"], "the weight of row 3 is x"),
-    ([0, 0, 0, 0], "every weight is 0"), ([None, 1, 1, 1], "of row 1 is None"), (3, r"weights have shape \(\)"),
+    ([1, 2, -1, -2], r"the weight of row 3 .* is -1 \(2 such rows\). A weight is"), ([1, np.nan, 1, 1], "row 2 .* nan"),
+    ([np.inf, 1, 1, 1], "of row 1 .* is inf"), (["1", "2", "x", "4"], "the weight of row 3 .* is x"),
+    ([0, 0, 0, 0], "every weight is 0"), ([None, 1, 1, 1], "row 1 .* None"), (3, r"weights have shape \(\)"),
     (np.ones((4, 2)), r"weights have shape \(4, 2\)"), (np.ones((2, 2)), r"weights have shape \(2, 2\)"),
 ])  # fmt: skip
 def test_bad_weights_name_their_row(values: Any, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        weights.read(values, 4, "here")
+        weights.read(values, RowNumbers.of(4), "here")
 
 
 @pytest.mark.parametrize(
     "values", [[0, 1, 2, 3], ["0", "1", "2", "3"], np.arange(4)[:, None], np.arange(4, dtype="u1")]
 )
 def test_good_weights_are_float64(values: Any) -> None:
-    np.testing.assert_array_equal(weights.read(values, 4, "here"), np.arange(4.0))
+    np.testing.assert_array_equal(weights.read(values, RowNumbers.of(4), "here"), np.arange(4.0))
 
 
 # ------------------------------------------------------------- class weights
