@@ -12,7 +12,9 @@ GIVEN = "data="  # the source of a study whose rows are given in Python
 THOUSANDS = (".", ",", "'", " ", "none")
 DROP, TEXT = "drop", "text"
 READ_AS = ("number", "category", "date")
-KINDS = (*READ_AS, TEXT, DROP)
+ORDERED_DATES = ("date:dmy", "date:mdy", "date:ymd")  # by the order of day, month and year
+KINDS = (*READ_AS, *ORDERED_DATES, TEXT, DROP)
+OF_CUTS = {"time": ("number", "date", *ORDERED_DATES), "group": (*READ_AS, *ORDERED_DATES)}  # of columns aside
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,14 +28,15 @@ from lossreg.data.datetexts import (
 from lossreg.data.numerals import MOST, SHARE, likely, mostly, present
 
 Days = NDArray[np.float64]
+ORDERS = {"dmy": DAY_FIRST, "mdy": MONTH_FIRST, "ymd": YEAR_FIRST}
 
 
 class Order(NamedTuple):
     """The order of day, month and year around a separator.
 
-    short: years have two digits; other: the most likely other order; rows: the number of dates that are valid in
-    this order and not in the other; lost: the number that are valid in other orders only; example: one of the
-    lost dates, or else one that is valid in both orders.
+    short: years have two digits; other: the most likely other order, empty where the study says the order; rows: the
+    number of dates that are valid in this order and not in the other; lost: the number that are valid in other orders
+    only; example: one of the lost dates, or else one that is valid in both orders.
     """
 
     separator: str
@@ -47,10 +49,13 @@ class Order(NamedTuple):
 
     def description(self) -> str:
         """Return the order, and the evidence where it is not plain."""
+        if not self.other:
+            said = f"{self.order}, as data.columns says"
+            return said + (f"; {self.lost} dates ('{self.example}') are missing for it" if self.lost else "")
         if self.lost:
             need = f"{self.order}, which {self.rows} dates need"
             return f"{need}, while {self.lost} need {self.other} ('{self.example}') and are taken as missing"
-        doubt = f" is assumed: no date excludes {self.other} ('{self.example}')"
+        doubt = f" is assumed: no date excludes {self.other} ('{self.example}'), {_named(self.other)}"
         return self.order + ("" if self.rows else doubt)
 
 
@@ -78,7 +83,8 @@ class Dates:
         return "; ".join(filter(None, (f"{text} ({kinds})", *self._described_orders(), years)))
 
     def _described_orders(self) -> Iterable[str]:
-        lines = {f"with '{order.separator}'": order.description() for order in self.orders}
+        told = [order for order in self.orders if order.other or order.rows or order.lost]
+        lines = {f"with '{order.separator}'": order.description() for order in told}
         distinct = set(lines.values())
         return distinct if len(distinct) < 2 else [f"{where} {text}" for where, text in lines.items()]
 
@@ -98,7 +104,7 @@ class Dates:
 
     def _order(self, separator: str, short: bool) -> str | None:
         """Return the order around a separator; for an unknown separator that of the others, for a dot day first."""
-        orders = [order for order in self.orders if short or order.order != YEAR_FIRST]
+        orders = [each for each in self.orders if short or each.order != YEAR_FIRST or not each.other]
         nearest = min(orders, key=lambda order: (order.separator != separator, order.short != short), default=None)
         if nearest is not None and separator == "." != nearest.separator:
             return DAY_FIRST
@@ -121,15 +127,24 @@ class Candidates(NamedTuple):
     readable: dict[str, Flags]
 
 
-def infer(counted: pd.Series[Any], *, forced: bool = False) -> Dates | None:
+def _named(order: str) -> str:
+    """Return how a study says an order."""
+    return f'which is "date:{next(name for name, known in ORDERS.items() if known == order)}" in data.columns'
+
+
+def infer(counted: pd.Series[Any], *, forced: bool = False, order: str = "") -> Dates | None:
     """Return how texts, counted as by `value_counts`, write dates; None unless nine in ten of them do, gaps aside.
 
-    Where they are `forced` to be dates, one is enough.
+    Where they are `forced` to be dates, one is enough. order: that of day, month and year which the study says, one of
+    `ORDERS`.
     """
     if not forced and not likely(counted.index, _has_form):
         return None
     there = present(counted)
     groups, has_day = _read(list(there))
+    orders = _said(ORDERS[order], groups, there) if order else _orders(groups, there)
+    if order:
+        has_day = ~np.isnan(Dates(tuple(orders), short=True).days(list(there)))
     rows = np.array(list(there.values()))
     few = rows[has_day].sum() < SHARE * rows.sum() or _is_lone(has_day, rows, counted)
     if not has_day.any() or (few and not forced):
@@ -137,7 +152,22 @@ def infer(counted: pd.Series[Any], *, forced: bool = False) -> Dates | None:
     forms = _forms(groups, has_day, there)
     is_plain = forms.keys() == {("year first", False)}
     is_short = any(short for _, short in forms)
-    return Dates(tuple(_orders(groups, there)), tuple(forms.values()), is_plain, is_short)
+    return Dates(tuple(orders), tuple(forms.values()), is_plain, is_short)
+
+
+def _said(order: str, groups: Sequence[Alike], there: Mapping[str, int]) -> list[Order]:
+    """Return the order that the study says, around every separator, with the dates that it has and those it lacks."""
+    texts, rows, orders = list(there), np.array(list(there.values())), []
+    for separator, short in product("-/.", (False, True)):
+        has_day, lost = np.zeros(len(texts), bool), np.zeros(len(texts), bool)
+        for group in groups:
+            if (group.form, group.separator, group.short) == (ANY_ORDER, separator, short):
+                days = {each: ~np.isnan(group.days(each)) for each in {order, *group.orders}}
+                has_day[group.indices] = days[order]
+                lost[group.indices] = np.any(list(days.values()), axis=0) & ~days[order]
+        first = texts[int(lost.argmax())] if lost.any() else ""
+        orders.append(Order(separator, short, order, "", int(rows[has_day].sum()), int(rows[lost].sum()), first))
+    return orders
 
 
 def why_text(counted: pd.Series[Any]) -> str:

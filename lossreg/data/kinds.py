@@ -50,6 +50,7 @@ def _marked(read: Reading, values: pd.Series[Any]) -> Reading:
 
 def as_kind(column: pd.Series[Any], kind: str, decimal: str, asked: Marks | None) -> Reading:
     """Return the reading of a column as the kind that the study names; raises `DataError` where no value fits."""
+    kind, _, order = kind.partition(":")
     values = plain(column).dropna()
     if values.empty:
         return Reading("empty")
@@ -62,13 +63,13 @@ def as_kind(column: pd.Series[Any], kind: str, decimal: str, asked: Marks | None
         usual = Reading("category") if counts is None else with_gaps(Reading("category"), list(counts.index))
         return _marked(usual, values)._replace(asked=True)
     usual = infer(column, decimal, asked)
-    if usual.kind in (kind, "empty"):
+    if usual.kind == "empty" or (usual.kind == kind and not (order and _are_texts(usual))):
         return usual._replace(asked=True)
-    forced = (_forced_number if kind == "number" else _forced_date)(values, decimal, asked)
+    forced = _forced_number(values, decimal, asked) if kind == "number" else _forced_date(values, order)
     if forced is None:
         first = ", ".join(dict.fromkeys(map(example, values.head(100)[:3])))
         hint = f"Leave it out of data.columns, or set another kind (as it is read: {usual.kind})."
-        raise DataError(f"is to be a {kind}, and no value is one ({first})", hint=hint)
+        raise DataError(f"is to be a {kind}{order and ':'}{order}, and no value is one ({first})", hint=hint)
     return forced._replace(asked=True)
 
 
@@ -81,8 +82,13 @@ def _forced_number(values: pd.Series[Any], decimal: str, asked: Marks | None) ->
     return None if numbers is None else number(numbers)
 
 
-def _forced_date(values: pd.Series[Any], decimal: str, asked: Marks | None) -> Reading | None:
-    days = None if is_number(values.dtype) else dates.infer(_counts(values), forced=True)
+def _are_texts(read: Reading) -> bool:
+    """Return whether dates are read from texts."""
+    return isinstance(read.read, AsDays) and bool(read.read.dates.forms)
+
+
+def _forced_date(values: pd.Series[Any], order: str) -> Reading | None:
+    days = None if is_number(values.dtype) else dates.infer(_counts(values), forced=True, order=order)
     return None if days is None else Reading("date", AsDays(days), NO_DATE, days.description(), f"{days}")
 
 

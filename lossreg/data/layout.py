@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.data import columns, features, kinds, preprocess, twins
+from lossreg.data import columns, features, group_keys, preprocess, readings, times, twins
 from lossreg.data.cells import example
+from lossreg.data.columns import Marks
 from lossreg.data.features import Features
 from lossreg.data.origin import Origin, listed
 from lossreg.data.parts import KNOWN, TRAIN, WORDS, counted
@@ -26,7 +25,6 @@ FEW, COPIES = 0.1, 0.1
 LARGEST, LINKED = 0.1, 0.1  # of all rows: most equal ones, and most rows of groups that equal ones link
 # beyond these, too few rows stand alone to even sizes out, and equal rows are cut as groups are
 MOST_SHIFTED, LARGEST_SHIFTED = 0.5, 0.02
-STEP = re.compile(r"(\d{4})(?!\.?\d)[-/. ]?([WQMHwqmh]?)(\d{1,2})")  # digits alone are a number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,14 +76,14 @@ def of(raw: Raw, where: str, *, ties_twins: bool = True, options: Options | None
 
     Raises `DataError` for columns that say nothing, and for contradictions.
     """
-    origin = Origin("", where)
+    origin = Origin("", where, options=options or Options())
     given, of_given = _given(raw, origin)
-    times, of_time = _times(raw, origin)
+    ranks, of_time = _times(raw, origin)
     groups, of_groups = _groups(raw, origin)
-    if times is not None:
+    if ranks is not None:
         if given is not None:
             raise origin.error(f"{raw.aside['time'].name!r} is to cut the rows in time, and there are given parts")
-        return Layout(times=times, notes=of_time)
+        return Layout(times=ranks, notes=of_time)
     if groups is not None and given is not None:
         _check_straddling(groups, given, raw, origin)
     layout = Layout(given=given, grouped=groups is not None, notes=[*of_given, *of_groups])
@@ -100,7 +98,7 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
     if (column := raw.aside.get("group")) is None:
         return None, []
     _check_present(raw, "group", origin)
-    numbers = twins.numbered(columns.texts(columns.plain(column)))
+    numbers = _numbered(raw, origin)
     sizes = np.bincount(numbers)
     name = listed([str(column.name)])
     if len(sizes) < 3:
@@ -110,6 +108,22 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
     return numbers, [
         f"{name}: {len(sizes):,} groups of {spread} each, which no cut takes apart; the column is no feature."
     ]
+
+
+def _numbered(raw: Raw, origin: Origin) -> NDArray[np.int64]:
+    """Return a number per group; raises `DataError` for values that are not of the kind that others are, or must be."""
+    column = raw.aside["group"]
+    try:
+        keys = group_keys.of(column, *_asked("group", raw, origin.options))
+    except DataError as error:
+        raise origin.error(f"group = {str(column.name)!r} {error.what}", error.hint) from None
+    numbers = twins.numbered(keys)
+    if (odd := np.flatnonzero(numbers < 0)).size:
+        kind = origin.options.columns.get(str(column.name), "date").partition(":")[0]
+        what = f"group = {str(column.name)!r}: {len(odd)} of {len(column)} values are no {kind}"
+        hint = 'Give one kind of values in all rows and files, or set it to "category" in data.columns.'
+        raise origin.error(f"{what} ({example(column.iloc[int(odd[0])])} in {raw.numbers.named(odd[:1])})", hint)
+    return numbers
 
 
 def _check_present(raw: Raw, role: str, origin: Origin) -> None:
@@ -142,10 +156,11 @@ def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str
         return None, []
     _check_present(raw, "time", origin)
     name = listed([str(column.name)])
-    values = _in_order(column, origin)
+    values, note = _in_order(raw, origin)
     if (lost := np.flatnonzero(~np.isfinite(values))).size:
         odd = f"{example(column.iloc[int(lost[0])])} in {raw.numbers.named(lost[:1])}"
-        raise origin.error(f"time = {name!r}: {len(lost)} of {len(column)} values are no time ({odd})")
+        what = f"time = {name!r}: {len(lost)} of {len(column)} values are no time ({odd})"
+        raise origin.error(what, f"They are {note}." if note else "")
     ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
     number = int(ranks.max()) + 1
     if number < 3:
@@ -154,23 +169,29 @@ def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str
     ends = [example(column.iloc[int(np.flatnonzero(ranks == rank)[0])]) for rank in (0, number - 1)]
     return ranks, [
         f"{name}: {number:,} times from {ends[0]} to {ends[1]}; test rows are the newest, validation rows the newest "
-        "of the rest. The column is no feature."
+        "of the rest. The column is no feature.",
+        *([f"{name}: {note}."] if note else []),
     ]
 
 
-def _in_order(column: pd.Series[Any], origin: Origin) -> NDArray[np.float64]:
-    """Return numbers in the order of the times."""
-    steps = [STEP.fullmatch(text) for text in columns.texts(column)] if not columns.is_number(column.dtype) else [None]
-    if all(steps) and len({step[2].lower() for step in steps if step}) == 1:
-        return np.array([100.0 * int(step[1]) + int(step[3]) for step in steps if step])
+def _in_order(raw: Raw, origin: Origin) -> tuple[NDArray[np.float64], str]:
+    """Return numbers in the order of the times, and a note on how they are read."""
+    column = raw.aside["time"]
     try:
-        read = kinds.infer(column)
+        values, note = times.read(column, *_asked("time", raw, origin.options))
     except DataError as error:
-        raise error.at(origin.where) from None
-    if read.read is None:
+        what = f"time = {str(column.name)!r} {error.what}"
+        raise origin.error(what, error.hint) from None
+    if values is None:
         what = f"time = {str(column.name)!r} has neither numbers nor dates, such as {example(column.iloc[0])}"
         raise origin.error(what, 'Give dates such as 2024-01-31, weeks such as "2024-W05", or numbers.')
-    return read.read(columns.plain(column))
+    return values, note
+
+
+def _asked(use: str, raw: Raw, options: Options) -> tuple[str, str, Marks | None]:
+    """Return the kind that the study names for the column, the decimal mark of the table, and the marks of numbers."""
+    decimal = readings.decimal_mark(raw.x) if isinstance(raw.x, pd.DataFrame) else ""
+    return options.columns.get(str(raw.aside[use].name), ""), decimal, options.marks
 
 
 # ------------------------------------------------------------ parts that are given

@@ -1,0 +1,40 @@
+"""Times by which rows are cut: numbers, dates, or texts such as `2024-W05`, as numbers in their order."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data import columns
+from lossreg.data.columns import Marks
+from lossreg.data.conversions import AsDays, AsNumbers
+from lossreg.data.kinds import as_kind, infer
+from lossreg.data.reading import Reading
+
+STEP = re.compile(r"(\d{4})(?!\.?\d)[-/. ]?([WQMHwqmh]?)(\d{1,2})")  # digits alone are a number
+
+
+def read(
+    column: pd.Series[Any], kind: str = "", decimal: str = "", marks: Marks | None = None
+) -> tuple[NDArray[np.float64] | None, str]:
+    """Return numbers in the order of the times, NaN for what is none, and a note where their reading is not obvious.
+
+    None for a column without an order. kind: that which the study names for the column; decimal, marks: as in
+    `kinds.as_kind`. Raises `DataError`.
+    """
+    steps = [STEP.fullmatch(text) for text in columns.texts(column)] if not columns.is_number(column.dtype) else [None]
+    if kind != "number" and all(steps) and len({step[2].lower() for step in steps if step}) == 1:
+        return np.array([100.0 * int(step[1]) + int(step[3]) for step in steps if step]), ""
+    way = as_kind(column, kind, decimal, marks) if kind else infer(column, decimal, marks)
+    return (None, "") if way.read is None else (way.read(columns.plain(column)), _note(way))
+
+
+def _note(way: Reading) -> str:
+    if isinstance(way.read, AsDays) and way.read.dates.plain:
+        return ""
+    doubt = isinstance(way.read, AsNumbers) and way.read.numerals.doubt
+    return f"{way.note}, which data.thousands says" if doubt else way.note
