@@ -42,8 +42,10 @@ class Origin:
         return DataError(what, where=self.where, hint=hint)
 
 
-def near(name: str, columns: Iterable[str]) -> str:
-    """Return a hint: the column that was meant, or those that there are."""
+def near(name: str, columns: Iterable[str], index: Iterable[str] = ()) -> str:
+    """Return a hint: the column that was meant, or those that there are; index: the names of levels of the index."""
+    if name in index:
+        return f"{printable_line(name)} is in the index of the table: give table.reset_index()."
     return did_you_mean(name, columns) or f"Columns: {listed(columns)}."
 
 

@@ -118,11 +118,11 @@ def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) 
     targets = [target] if isinstance(target, str) else list(target)
     for name in targets:
         if name not in columns:
-            hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
+            hint = near(name, columns, index) if name in index else did_you_mean(name, columns)
             raise TargetError(f"no column {name!r}; it has {listed(columns)}", where=origin.where, hint=hint).of(table)
     rows = RowNumbers.of(len(table), place)
-    table, weights, weight_notes = _weighed(table, rows, origin)
-    table, aside = _set_aside(table, {}, origin)
+    table, weights, weight_notes = _weighed(table, index, rows, origin)
+    table, aside = _set_aside(table, {}, index, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else []), *origin.aside.values()]
         raise origin.error(f"no columns besides the target {', '.join(map(repr, beside))}")
@@ -151,14 +151,14 @@ def _arrays_without_gaps(
 
 
 def _weighed(
-    table: pd.DataFrame, rows: RowNumbers, origin: Origin
+    table: pd.DataFrame, index: Sequence[str], rows: RowNumbers, origin: Origin
 ) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
     """Return the table without the column of weights, the weights, and notes on how they are read."""
     if origin.weight is None:
         return table, None, []
     if origin.weight not in table.columns:
         columns = list(table.columns)
-        raise origin.error(f"no column {origin.weight!r} for the weights", near(origin.weight, columns))
+        raise origin.error(f"no column {origin.weight!r} for the weights", near(origin.weight, columns, index))
     if not len(table):
         return table, None, []
     column = table[origin.weight]
@@ -183,8 +183,13 @@ def _weights(
     return weights
 
 
-def _set_aside(x: Any, arrays: Mapping[str, Any], origin: Origin) -> tuple[Any, dict[str, pd.Series[Any]]]:
-    """Return features without the columns that are none, and these by what they are for; arrays: those beside them."""
+def _set_aside(
+    x: Any, arrays: Mapping[str, Any], index: Sequence[str], origin: Origin
+) -> tuple[Any, dict[str, pd.Series[Any]]]:
+    """Return features without the columns that are none, and these by what they are for.
+
+    arrays: those beside the features; index: the names of its levels, if the features are a table.
+    """
     aside: dict[str, pd.Series[Any]] = {}
     for use, name in origin.aside.items():
         if name in arrays:
@@ -192,13 +197,22 @@ def _set_aside(x: Any, arrays: Mapping[str, Any], origin: Origin) -> tuple[Any, 
             aside[use] = pd.Series(values.reshape(-1), name=name)
         elif isinstance(x, pd.DataFrame) and name in x.columns:
             aside[use] = x[name].reset_index(drop=True)
-        elif isinstance(x, pd.DataFrame) and not arrays:
-            raise origin.error(f"no column {name!r} for {use}", near(name, list(x.columns)))
+        elif isinstance(x, pd.DataFrame) and (not arrays or name in index):
+            raise origin.error(f"no column {name!r} for {use}", near(name, list(x.columns), index))
         else:
-            hint = f'Give an array of that name beside x and y: {{"x": x, "y": y, {name!r}: values}}.'
-            raise origin.error(f"{use} = {name!r} names no array of this data", hint)
+            raise _no_array(use, name, [*arrays, *(x.columns if isinstance(x, pd.DataFrame) else ())], origin)
     drop = [name for name in dict.fromkeys(origin.aside.values()) if isinstance(x, pd.DataFrame) and name in x.columns]
     return (x.drop(columns=drop) if drop else x), aside
+
+
+def _no_array(use: str, name: str, names: Sequence[str], origin: Origin) -> DataError:
+    """Return the error of a name that is not among those of the arrays and of the columns of x."""
+    has = f", which has {listed(names)}" if names else ""
+    hint = did_you_mean(name, names) or (
+        f'Give an array of that name beside x and y: {{"x": x, "y": y, {name!r}: values}}; with parts one for each, '
+        f"{name + '_train'!r} and so on."
+    )
+    return origin.error(f"{use} = {name!r} names no array of this data{has}", hint)
 
 
 def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
@@ -228,7 +242,8 @@ def from_arrays(
         raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
     x, y = foreign.plain(x, origin), foreign.plain(y, origin)
     _check_index(x, y, origin)
-    x, aside = _set_aside(x, beside or {}, origin)
+    index = [str(name) for name in getattr(getattr(x, "index", None), "names", ()) if name is not None]
+    x, aside = _set_aside(x, beside or {}, index, origin)
     parts = features.read(x, columns, origin)
     labels, label_names = _labels(y, origin)
     rows = features.count(parts)

@@ -13,7 +13,7 @@ import pytest
 from lossreg import data
 from lossreg.contract.data_options import Options
 from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
-from lossreg.errors import DataError
+from lossreg.errors import DataError, InputError
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -159,3 +159,87 @@ def test_the_kind_of_a_group_can_be_set(tmp_path: Path, kind: str, groups: int) 
     )
     made = data.load("a.csv", base=tmp_path, target="y", group="who", options=Options(columns={"who": kind}))
     assert len(set(made.rows.layout.groups.tolist())) == groups
+
+
+# ------------------------------------------------------------ where the values are looked for
+
+
+@pytest.mark.parametrize("use", ["group", "time", "split", "weight", "target"])
+@pytest.mark.parametrize("levels", [["it"], ["row", "it"]])
+def test_what_is_in_the_index_is_said(use: str, levels: list[str]) -> None:
+    rows = table(row=range(N), it=["a", "b"] * (N // 2)).set_index(levels)
+    with pytest.raises(
+        DataError, match=r"no column 'it'.* it is in the index of the table: give table.reset_index\(\)"
+    ):
+        data.load("data=", given=rows, **{"target": "y", use: "it"})
+
+
+@pytest.mark.parametrize("levels", [["it"], ["row", "it"]])
+def test_what_is_in_the_index_of_features_is_said(levels: list[str]) -> None:
+    rows = table(row=range(N), it=["a", "b"] * (N // 2)).set_index(levels)
+    with pytest.raises(DataError, match=r"no column 'it' for group. it is in the index"):
+        data.load("data=", given=(rows[["x"]], rows.y), group="it")
+    with pytest.raises(DataError, match=r"no column 'it' for group. it is in the index"):
+        data.load("data=", given={"x": rows[["x"]], "y": rows.y}, group="it")
+
+
+X, Y = np.arange(N, dtype=np.float32).reshape(-1, 1), np.arange(N) % 2
+NAME = "cust id"
+
+
+@pytest.mark.parametrize("use", ["group", "time"])
+@pytest.mark.parametrize("shape", [(N,), (N, 1)])
+def test_arrays_beside_arrays_have_any_name(tmp_path: Path, use: str, shape: tuple[int, ...]) -> None:
+    ids = np.array(IDS)
+    np.savez(tmp_path / "a.npz", **{"x": X, "y": Y, NAME: ids.reshape(shape)})
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        "A = dict(np.load(__file__.replace('mine.py', 'a.npz')))\n"
+        "def rows():\n    return A\n"
+        "def table():\n    import pandas as pd\n"
+        f"    return pd.DataFrame({{'x': A['x'][:, 0], {NAME!r}: A[{NAME!r}].reshape(-1)}}), A['y']\n"
+    )
+    cuts = []
+    for source in ("a.npz", "mine.py:rows", "mine.py:table"):
+        made = data.load(source, base=tmp_path, preprocess="none", **{use: NAME})
+        cuts.append([part.x[:, 0].astype(int).tolist() for part in (made.train, made.validation, made.test)])
+    assert cuts[0] == cuts[1] == cuts[2]
+    train, validation, test = (ids[rows] for rows in cuts[0])
+    if use == "group":
+        assert not {*train} & {*validation} | {*train} & {*test} | {*validation} & {*test}
+    else:
+        assert train.max() < validation.min() <= validation.max() < test.min()
+
+
+def test_arrays_of_parts_have_any_name(tmp_path: Path) -> None:
+    ids = np.array(IDS)
+    parts = {"x_train": X, "y_train": Y, f"{NAME}_train": ids, "x_test": X, "y_test": Y, f"{NAME}_test": ids + 15}
+    np.savez(tmp_path / "a.npz", **parts)
+    made = data.load("a.npz", base=tmp_path, preprocess="none", group=NAME)
+    train, validation = (set(ids[part.x[:, 0].astype(int)].tolist()) for part in (made.train, made.validation))
+    assert not train & validation
+    np.savez(tmp_path / "a.npz", **{name: values for name, values in parts.items() if name != f"{NAME}_test"})
+    with pytest.raises(
+        DataError, match=r"'cust id' names no array of this data, which has x, y. .*'cust id_train' and so"
+    ):
+        data.load("a.npz", base=tmp_path, group=NAME)
+
+
+def test_an_array_under_another_name_is_named() -> None:
+    with pytest.raises(DataError, match=r"group = 'custid' names no array .*x, y, cust id\. Did you mean cust id\?"):
+        data.load("data=", given={"x": X, "y": Y, NAME: np.array(IDS)}, group="custid")
+    with pytest.raises(DataError, match="x has 60 rows and cust id, for group, has 120"):
+        data.load("data=", given={"x": X, "y": Y, NAME: np.ones((N, 2))}, group=NAME)
+    with pytest.raises(DataError, match=r"names no array of this data\. Give an array of that name beside x and y"):
+        data.load("data=", given=(X, Y), group=NAME)
+
+
+def test_the_kind_of_an_array_beside_arrays_can_be_set() -> None:
+    given = {"x": X, "y": Y, "when": np.array(TEXTS)}
+    made = data.load(
+        "data=", given=given, time="when", preprocess="none", options=Options(columns={"when": "date:dmy"})
+    )
+    days = [dt.datetime.strptime(text, "%d/%m/%Y") for text in TEXTS]
+    assert of_test(made) == newest(days, len(made.test))
+    with pytest.raises(InputError, match="is for tables"):
+        data.load("data=", given=given, time="when", options=Options(columns={"x": "number"}))
