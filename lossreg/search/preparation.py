@@ -16,6 +16,8 @@ from lossreg.config.study import StudySpec
 from lossreg.contract import activations
 from lossreg.data import pixels
 from lossreg.data.embeddings import check as check_embeddings
+from lossreg.data.layout import Layout
+from lossreg.data.parts import TEST, VALIDATION
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, decision, functions
@@ -121,6 +123,8 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     missing = resumption.missing(spec, installed, stored)
     resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
     dataset, data_notes = load_data(spec, stored)
+    if rehearsed and not stored:  # a document that was kept names defaults too
+        data_notes = [*data_notes, *unused_shares(spec, dataset.rows.layout)]
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
@@ -151,6 +155,23 @@ def load_data(spec: StudySpec, stored: Mapping[str, Any] = NOTHING) -> tuple[dat
         if former.digest == begun:
             return former, [*former.notes, APART]
     return dataset, dataset.notes
+
+
+def unused_shares(spec: StudySpec, layout: Layout) -> Notes:
+    """Return notes on shares that the study names and that the source leaves nothing of, since it gives the rows.
+
+    Raises `InputError` where a column that the study names gives them.
+    """
+    section, notes = spec.data, []
+    shares = {key: getattr(section, key) for key in ("test", "validation") if key in section.model_fields_set}
+    for key, share in shares.items():
+        if isinstance(share, str) or not layout.has({"test": TEST, "validation": VALIDATION}[key]):
+            continue
+        if section.split is not None:
+            what = f"{share:g} is a share of the rows, and the column {section.split!r} gives {key} rows"
+            raise InputError(what, where=spec.place(f"data.{key}"), hint=f"Leave out data.{key}, or data.split.")
+        notes.append(f"data.{key} = {share:g} is not used: the source gives {key} rows.")
+    return notes
 
 
 def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -> data.Dataset:

@@ -241,5 +241,5 @@ def test_the_kind_of_an_array_beside_arrays_can_be_set() -> None:
     )
     days = [dt.datetime.strptime(text, "%d/%m/%Y") for text in TEXTS]
     assert of_test(made) == newest(days, len(made.test))
-    with pytest.raises(InputError, match="is for tables"):
+    with pytest.raises(InputError, match=r"no column .x.. Did you mean x0"):
         data.load("data=", given=given, time="when", options=Options(columns={"x": "number"}))

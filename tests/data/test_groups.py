@@ -494,6 +494,28 @@ def test_what_the_column_does_not_give_is_cut_off_the_training_rows(tmp_path: Pa
         "t.csv", target="left", split="part", base=tmp_path, test=0.5, validation=0.2).folds] == [50]  # fmt: skip
 
 
+@pytest.mark.parametrize("key", ["test", "validation"])
+def test_a_share_beside_rows_that_are_given_is_refused_or_noted(tmp_path: Path, key: str) -> None:
+    frame = parted()
+    part, x = frame.part.to_numpy(), np.arange(len(frame), dtype=np.float32).reshape(-1, 1)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    arrays = {name: values for word in ("train", key) for name, values in
+              {f"x_{word}": x[part == word], f"y_{word}": np.arange((part == word).sum()) % 2}.items()}  # fmt: skip
+    np.savez(tmp_path / "a.npz", **arrays)
+
+    def told(**section: Any) -> list[str]:
+        spec = studies.from_dict({"data": section}, base=tmp_path)
+        return preparation.unused_shares(spec, preparation.load_data(spec)[0].rows.layout)
+
+    table = {"source": "t.csv", "target": "left", "split": "part"}
+    assert told(**table) == told(source="a.npz") == []
+    with pytest.raises(InputError, match=f"data.{key}: 0.2 is a share of the rows, and the column 'part' gives {key}"):
+        told(**table, **{key: 0.2})
+    assert told(source="a.npz", **{key: 0.3}) == [f"data.{key} = 0.3 is not used: the source gives {key} rows."]
+    frame.assign(part=np.where(part == key, "train", part)).to_csv(tmp_path / "t.csv", index=False)
+    assert told(**table, **{key: 0.2}) == []
+
+
 def test_files_of_test_and_validation_rows(tmp_path: Path) -> None:
     frame = parted().assign(zip=lambda t: [f"{9 + i % 90:05d}" for i in t["at"]])
     parts = {name: part.drop(columns="part") for name, part in frame.groupby("part")}
