@@ -26,13 +26,15 @@ class Split:
 
     y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
     `(n, *spatial_shape)` int8, of 0 and 1; weights: `(n,)` float32 sample weights, None
-    where all are 1; units: `(n,)` numbers, equal where samples are not independent, None where all are.
+    where all are 1; units: `(n,)` numbers, equal where samples are not independent, None where all are; counted: the
+    number of independent samples by which all folds of a study decide alike, None where there are no others.
     """
 
     x: Any
     y: NDArray[Any]
     weights: NDArray[np.float32] | None = None
     units: NDArray[np.int64] | None = None
+    counted: int | None = None
 
     def __len__(self) -> int:
         return len(self.y)

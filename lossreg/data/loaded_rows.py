@@ -23,7 +23,7 @@ from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
 from lossreg.data.readings import Readings
 from lossreg.data.scaling import coarse
-from lossreg.data.splits import Part, Rows, Rows3
+from lossreg.data.splits import TRAINING_SHARE, Part, Rows, Rows3
 from lossreg.errors import DataError
 
 Weighed = tuple[NDArray[np.float32] | None, ...]
@@ -77,30 +77,42 @@ class LoadedRows:
         own = Part(self.test, self.development)
         wanted = list(zip(parts or [own] * len(seeds), seeds, strict=True))
         cuts = splits.resample(self.labels, wanted, self.layout, share=share, where=self.where)
-        return self.dataset(cuts, np.arange(len(self.labels.y)) if parts else own.development)
+        counted = self.units_left_out(wanted[0][0].development, share, outer=parts is not None)
+        return self.dataset(cuts, np.arange(len(self.labels.y)) if parts else own.development, counted)
+
+    def units_left_out(self, development: Rows, share: float = TRAINING_SHARE, *, outer: bool = False) -> int:
+        """Return about how many independent rows a split of development rows leaves out, the same for all such splits.
+
+        outer: the rows are those of an outer fold, all of which have as many, and of the units of all rows their part.
+        """
+        rows = np.arange(len(self.labels.y))
+        units = self.layout.independent(rows if outer else development)
+        return splits.left_out(units * len(development) // len(rows) if outer else units, share)
 
     def at_once(self, x: Any) -> int:
         """Return the number of folds, of all rows, that may be made at a time; x: some preprocessed samples."""
         first = {name: part[:1] for name, part in x.items()} if isinstance(x, dict) else x[:1]
         return room.fitting(first, len(self.labels.y))
 
-    def dataset(self, cuts: Sequence[Rows3], decisive: Rows) -> Dataset:
+    def dataset(self, cuts: Sequence[Rows3], decisive: Rows, counted: int | None = None) -> Dataset:
         """Return the data set of these cuts, one per fold, with notes on missing values, preprocessing and weights.
 
-        decisive: the rows that decide about columns, for all folds. Raises `InputError`.
+        decisive: the rows that decide about columns, for all folds; counted: the number of independent validation
+        samples that folds have, by default the least of these. Raises `InputError`.
         """
         weighed = self._weigh(cuts)
+        counted = min(self.layout.independent(cut.validation) for cut in cuts) if counted is None else counted
         try:
             fitted = self._fitted(cuts, decisive)
             transformed = [self._transformed(*pair) for pair in zip(fitted, cuts, strict=True)]
         except DataError as error:
             raise error.at(self.where) from None
         first, *further = [
-            self._fold(preprocessor, rows, self._splits(counted.array, rows, weights_of_parts))
-            for preprocessor, counted, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
+            self._fold(preprocessor, rows, self._splits(made.array, rows, weights_of_parts), counted)
+            for preprocessor, made, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
         ]
         gaps = inputs.gaps(self.raw.x, self.readings)
-        lost = reduce(Lost.worst, [counted.lost for counted in transformed])  # from the cut that lost most of each
+        lost = reduce(Lost.worst, [made.lost for made in transformed])  # from the cut that lost most of each
         notes = [*missing_line(gaps, lost), *fitted[0].notes, *lost.beside(gaps).lines()]
         given: dict[str, Any] = {}
         if first.train.weights is not None:
@@ -145,7 +157,7 @@ class LoadedRows:
             for part, index, w in zip(parts, indices, weighed, strict=True)
         ]
 
-    def _fold(self, preprocessor: Preprocessor, rows: Rows3, parts: Sequence[Split]) -> Dataset:
+    def _fold(self, preprocessor: Preprocessor, rows: Rows3, parts: Sequence[Split], counted: int) -> Dataset:
         labels = self.labels
         preprocessor.classes = labels.classes
         return Dataset(
@@ -157,7 +169,7 @@ class LoadedRows:
             digest=self.digest,
             features=tuple(inputs.names(preprocessor)),
             train=parts[0],
-            validation=parts[1],
+            validation=replace(parts[1], counted=counted),
             test=parts[2],
             preprocessor=preprocessor,
             constants=self.constants(rows.train),

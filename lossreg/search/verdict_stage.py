@@ -241,8 +241,8 @@ class VerdictStage:
     def _open(self, choice: Frozen, outer: int, repeats: int, development: splits.Rows) -> Frozen:
         """Note what is compared before rows are opened; development: the numbers of the rows that repeats train on."""
         problem = self.prepared.problem
-        sizes = len(development), problem.dataset.rows.layout.independent(development)
-        is_short = decision.shortage(problem.metric, problem.dataset.task, *map(splits.left_out, sizes))
+        sizes = splits.left_out(len(development)), problem.dataset.rows.units_left_out(development, outer=outer > 0)
+        is_short = decision.shortage(problem.metric, problem.dataset.task, *sizes)
         is_tuned = problem.decision == "tuned" and not is_short
         opened = self._notes.opened(choice, outer, repeats, "tuned" if is_tuned else "default", self._first_margin)
         if verdict := self.result.verdict:

@@ -172,10 +172,14 @@ def of_validation(problem: Problem, candidates: Sequence[str], raw_scores: np.nd
 
 
 def tunable(problem: Problem, fold: int = 0) -> str:
-    """Return what can be tuned of decisions on the validation samples of a fold, nothing where there are too few."""
+    """Return what can be tuned of decisions on the validation samples of a fold, nothing where there are too few.
+
+    All folds decide alike, though not all have equally many groups or times; two of these are needed in any case.
+    """
     data, metric = problem.folds[fold], problem.metric
-    y, units = data.validation.y, data.validation.units
-    is_short = decision.shortage(metric, data.task, len(y), None if units is None else len(np.unique(units)))
+    validation = data.validation
+    units = validation.independent if validation.counted is None else validation.counted
+    is_short = validation.independent < 2 or decision.shortage(metric, data.task, len(validation), units)
     return "" if is_short else decision.kind(metric, data.task)
 
 

@@ -193,7 +193,7 @@ CASES = [
     (FUNCTION, returned("np.zeros((40, 2)), np.arange(40) % 2, np.full(40, -1.0)"), "row 1 of the data is -1.0"),
     (FUNCTION + '\ntarget = "y"\nsplit = "p"\ntest = 0.3',
      returned("pd.DataFrame({'a': range(40), 'y': [0, 1] * 20, 'p': ['train'] * 30 + ['test'] * 10})"),
-     "data.test: 0.3 is a share of the rows, and the column 'p' gives test rows", "Leave out data.test, or data.split."),
+     "data.test: 0.3 is a share of the rows, and the column 'p' gives test", "Leave out data.test, or data.split."),
     (FUNCTION, returned("(np.zeros((4, 2)), np.arange(4)), (np.zeros((4, 3)), np.arange(4))"), "different columns"),
 ]  # fmt: skip
 

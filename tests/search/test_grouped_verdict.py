@@ -41,9 +41,9 @@ def test_no_split_of_a_study_with_verdict_takes_a_group_apart(outer, tmp_path, m
     monkeypatch.chdir(tmp_path)
     customer, made = write(tmp_path), []
 
-    def dataset(self, cuts, decisive, before=LoadedRows.dataset):
+    def dataset(self, cuts, *others, before=LoadedRows.dataset):
         made.extend(cuts)
-        return before(self, cuts, decisive)
+        return before(self, cuts, *others)
 
     monkeypatch.setattr(LoadedRows, "dataset", dataset)
     result = lossreg.tune(study(tmp_path, outer, group="customer"))
@@ -116,6 +116,30 @@ def test_no_decision_is_tuned_on_few_groups_or_times(keys, tmp_path):
     for made in (loaded, loaded.resampled(range(8))):
         problem = SimpleNamespace(folds=made.folds, metric=metric)
         assert not any(scoring.tunable(problem, fold) for fold in range(len(made.folds)))
+
+
+@pytest.mark.parametrize("groups", range(45, 110, 15))
+def test_all_folds_and_all_fresh_splits_decide_alike_near_the_fewest_groups(groups, tmp_path):
+    """Groups of unequal sizes: validation rows are of more than 10 groups in some splits, of fewer in others."""
+    rng = np.random.default_rng(groups)
+    sizes = rng.permutation(np.resize([1, 2, 3, 5, 9, 16], groups))
+    customer = rng.permutation(np.resize(np.repeat(np.arange(groups), sizes), 600))
+    y = rng.integers(0, 2, 600)
+    np.savez(tmp_path / "rows.npz", x=rng.normal(size=(600, 2)), y=y, customer=customer)
+    loaded = data.load("rows.npz", base=tmp_path, group="customer", folds=5)
+    metric, parts, seeds = catalogue.resolve("f1", "binary"), loaded.rows.outer(4, 0), range(8)
+    one_by_one = [loaded.resampled([seed]) for seed in seeds]
+    outer = [loaded.resampled([seed], parts=[part]) for seed in seeds for part in parts]
+
+    def answers(made):
+        problem = SimpleNamespace(folds=made.folds, metric=metric)
+        return {scoring.tunable(problem, fold) for fold in range(len(made.folds))}
+
+    for same in ([loaded], [loaded.resampled(seeds), *one_by_one], outer):
+        assert len(set().union(*map(answers, same))) == 1
+    for same in ([loaded], one_by_one, outer):
+        counts = {len(np.unique(fold.validation.units)) for made in same for fold in made.folds}
+        assert len(counts) > 1
 
 
 def test_decisions_are_tuned_on_many_groups(tmp_path):
