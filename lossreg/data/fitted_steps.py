@@ -67,14 +67,19 @@ class OneHot:
         return learned
 
     def transform(self, table: pd.DataFrame) -> NDArray[np.float32]:
-        """Return the column as `(n, width)` of 0 and 1; an unknown category is a rare one, or 0 everywhere."""
+        """Return the column as `(n, width)` of 0 and 1; an unknown category is a rare one, or 0 everywhere.
+
+        A column that has one category in all training rows has it in all others.
+        """
         places = {name: place for place, name in enumerate(self.frequent)} | dict.fromkeys(
             self.rare, len(self.frequent)
         )
         unknown = len(self.frequent) if self.rare else -1
         codes = np.array([places.get(name, unknown) for name in texts(table[self.column])])
         columns = np.arange(len(self.seen))
-        encoded: NDArray[np.float32] = ((codes[:, None] == columns) & np.array(self.seen)).astype(np.float32)
+        is_constant = sum(self.seen) == 1  # in all training rows: another value would be seen by untrained weights
+        held = is_constant | (codes[:, None] == columns)
+        encoded: NDArray[np.float32] = (held & np.array(self.seen)).astype(np.float32)
         return encoded
 
 

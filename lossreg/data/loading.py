@@ -16,7 +16,7 @@ import numpy as np
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
-from lossreg.data import identifiers, inputs, labels, layout, sources, splits, unlabelled
+from lossreg.data import features, identifiers, inputs, labels, layout, sources, splits, unlabelled
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
 from lossreg.data.layout import Layout
@@ -67,6 +67,8 @@ def load(
     arranged = layout.of(raw, where, ties_twins=ties_twins, options=options)
     cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
     choices = inputs.preprocessing_of(raw.x, preprocess)
+    if not as_given and any(features.varies_elsewhere(raw.x, cut.train) for cut in cuts):
+        marks = [*marks, b"what is constant in training rows is so in all"]  # up to 0.2.0 other values stayed
     try:
         readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test), options)
         digest = raw.digest([*inputs.marks(readings), *labelled.marks, *marks])

@@ -117,16 +117,16 @@ def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
 
 
 class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """One-hot columns, those that no training row has made 0, as for an unknown category."""
+    """One-hot columns, those that no training row has made 0, as for an unknown category, and those that all have 1."""
 
     def fit(self, rows: Any, y: Any = None) -> Self:
-        """Learn which columns of `(n, width)` hold anything."""
-        self.seen_, self.n_features_in_ = rows.any(axis=0), rows.shape[1]
+        """Learn which columns of `(n, width)` hold anything, and which nothing else."""
+        self.seen_, self.always_, self.n_features_in_ = rows.any(axis=0), rows.all(axis=0), rows.shape[1]
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """Return the same columns, the unseen ones 0."""
-        kept: Float32 = rows * self.seen_
+        """Return the same columns, the unseen ones 0 and the constant ones 1."""
+        kept: Float32 = np.maximum(rows * self.seen_, self.always_).astype(np.float32)
         return kept
 
 

@@ -14,6 +14,7 @@ Values = NDArray[np.float64]
 FAR = 2.0**30
 # from here on a unit is lost in float32
 LARGE = 2.0**24
+BEYOND = 1e300  # beside any number, which a division by it makes 0
 SAFE = 1e100  # squares of what is below are finite
 SAMPLE = 1_000_000
 COARSE = 0.01  # steps of a hundredth of the spread change a loss by 0.03%, of a quarter by 10% (huber, delta 1.345)
@@ -66,7 +67,7 @@ class Units(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
 
 
 class Scaler(StandardScaler):  # type: ignore[misc]
-    """`StandardScaler` that is exact for constants: a column with one value becomes 0, however large the value is."""
+    """`StandardScaler` in which a column with one value is 0, in further rows too: its weight is not trained."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn mean and deviation of columns `(n, width)` without gaps."""
@@ -77,9 +78,9 @@ class Scaler(StandardScaler):  # type: ignore[misc]
         super().fit(values, y, sample_weight)
         constant, alike = low == high, (self.scale_ == 1) & (self.var_ != 1)
         self.mean_ = np.where(constant, low, self.mean_)
-        # what differs by rounding alone stays small, and so does another value in place of a large constant
-        size = np.where(constant & (np.abs(low) >= LARGE), np.abs(low), 1.0)
-        self.scale_ = np.where(alike, np.maximum(size, high - low), self.scale_)
+        # what differs by rounding alone stays small
+        self.scale_ = np.where(alike, np.maximum(1.0, high - low), self.scale_)
+        self.scale_ = np.where(constant, BEYOND, self.scale_)
         return self
 
 
