@@ -15,6 +15,7 @@ from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 
 FEWEST = 10  # rows: fewer numbers may be in order by chance
+FEWEST_SHUFFLED, DENSE = 30, 2  # 30 numbers drawn from 60 all differ by chance once in 7,000 times
 NAMES = re.compile(r"(?:.*[_\s.-])?(?:id|uuid|guid|rowid|identifier)|.*[a-z]I[dD]", re.DOTALL)
 COUNTERS = re.compile(r"(?:.*[_\s.-])?(?:index|idx|row|rownum|nr|no|num|number|key)\.?", re.DOTALL)
 
@@ -30,12 +31,32 @@ def of(
     """
     if len(table) < FEWEST:
         return [], []
+    unique = _unique(table, kinds, given)
+    ordered = [name for name, parts in unique.items() if _are_in_order(parts)]
+    found = [name for name in unique if is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
+    return found, [name for name in ordered if name not in found]
+
+
+def shuffled(table: pd.DataFrame, kinds: Mapping[str, str], given: NDArray[np.int8] | None = None) -> list[str]:
+    """Return other columns of whole numbers that differ in every row and lie close together, as no measurement does.
+
+    Between the smallest and the largest there are at most `DENSE` times as many whole numbers as rows; arguments: as
+    of `of`.
+    """
+    if len(table) < FEWEST_SHUFFLED:
+        return []
+    known = {name for names in of(table, kinds, given) for name in names}
+    unique = _unique(table, kinds, given)
+    return [name for name, parts in unique.items() if name not in known and all(map(_are_dense, parts))]
+
+
+def _unique(
+    table: pd.DataFrame, kinds: Mapping[str, str], given: NDArray[np.int8] | None
+) -> dict[str, list[pd.Series[Any]]]:
+    """Return the columns of whole numbers that differ in every row of a part, by part."""
     columns = {str(name): table[name] for name in table if str(name) not in kinds}
     whole = {name: _by_part(column, given) for name, column in columns.items() if _is_whole(column)}
-    unique = {name: parts for name, parts in whole.items() if all(part.is_unique for part in parts)}
-    ordered = [name for name, parts in unique.items() if _are_in_order(parts)]
-    found = [name for name in unique if _is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
-    return found, [name for name in ordered if name not in found]
+    return {name: parts for name, parts in whole.items() if all(part.is_unique for part in parts)}
 
 
 def without(raw: Raw, kinds: Mapping[str, str]) -> Raw:
@@ -57,12 +78,17 @@ def _is_whole(column: pd.Series[Any]) -> bool:
     return column.dtype.kind in "iu" and not column.hasnans
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Return whether a column is called as identifiers are."""
     return bool(NAMES.fullmatch(name) or NAMES.fullmatch(name.lower()))
 
 
 def _by_part(column: pd.Series[Any], given: NDArray[np.int8] | None) -> list[pd.Series[Any]]:
     return [column] if given is None else [column[given == part] for part in np.unique(given)]
+
+
+def _are_dense(part: pd.Series[Any]) -> bool:
+    return int(part.max()) - int(part.min()) < DENSE * len(part)
 
 
 def _are_in_order(parts: list[pd.Series[Any]]) -> bool:

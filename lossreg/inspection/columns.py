@@ -130,5 +130,13 @@ def _is_time(name: str, column: pd.Series[Any], reading: Reading | None) -> bool
         return False
     if reading.kind == "date":
         return True
-    called = bool(words(name) & OF_TIMES) and is_number(column.dtype)
-    return called and column.is_monotonic_increasing and column.nunique() >= FEWEST_TIMES
+    return is_called_time(name) and _are_in_order(column)
+
+
+def is_called_time(name: str) -> bool:
+    """Return whether a column is called as times are."""
+    return bool(words(name) & OF_TIMES)
+
+
+def _are_in_order(column: pd.Series[Any]) -> bool:
+    return is_number(column.dtype) and column.is_monotonic_increasing and column.nunique() >= FEWEST_TIMES

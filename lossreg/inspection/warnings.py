@@ -31,7 +31,7 @@ class Suspects:
     """Columns of a data set that are no ordinary features; those of several inputs are named `input.column`.
 
     betraying: how well a column alone predicts the target; identifiers that are not left out; numbering: other columns
-    that number the rows in order; copies: the column that each repeats; groups: the number of values of each column
+    that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the column that each repeats; groups: the number of values of each column
     whose rows may belong together; times; measure: of how well; columns: the number of columns, which a study can leave
     out, 0 of other data than a single table.
     """
@@ -39,6 +39,7 @@ class Suspects:
     betraying: dict[str, float]
     identifiers: list[str]
     numbering: list[str]
+    shuffled: list[str]
     copies: dict[str, str]
     groups: dict[str, int]
     times: list[str]
@@ -52,6 +53,7 @@ class Suspects:
         x, readings = dataset.rows.raw.x, dataset.rows.readings
         ids: list[str] = []
         numbering: list[str] = []
+        shuffled: list[str] = []
         copies: dict[str, str] = {}
         groups: dict[str, int] = {}
         times: list[str] = []
@@ -59,15 +61,18 @@ class Suspects:
             prefix, read = f"{part}." if part else "", readings.get(part, Readings())
             unusable = [name for name, reading in read.items() if reading.kind in ("empty", "nested")]
             table = whole.drop(columns=unusable)
-            named, in_order = identifiers.of(table, dataset.rows.options.columns)
+            kinds, given = dataset.rows.options.columns, dataset.rows.raw.given
+            named, in_order = identifiers.of(table, kinds, given)
             ids += [prefix + name for name in named]
             numbering += [prefix + name for name in in_order]
+            mixed = identifiers.shuffled(table, kinds, given)
+            shuffled += [prefix + name for name in mixed if not columns.is_called_time(name)]
             copies |= {prefix + name: prefix + other for name, other in columns.copies(table).items()}
             groups |= {prefix + name: n for name, n in columns.groups(table, read).items()}
             times += [prefix + name for name in columns.times(table, read)]
         measure = "balanced accuracy" if dataset.classes else "share of the variance of its ranks"
         return cls(
-            betrayal.betrayers(dataset), ids, numbering, copies,
+            betrayal.betrayers(dataset), ids, numbering, shuffled, copies,
             {name: n for name, n in groups.items() if copies.get(name) not in groups},
             [name for name in times if copies.get(name) not in times],
             len(dataset.rows.labels.y), measure, len(x.columns) if isinstance(x, pd.DataFrame) else 0,
@@ -79,6 +84,7 @@ class Suspects:
         out = {
             **dict.fromkeys(self.identifiers, "identifiers"),
             **dict.fromkeys(self.numbering, "numbers of the rows, in order"),
+            **dict.fromkeys(self.shuffled, "whole numbers that differ in every row"),
             **dict.fromkeys(self.copies, "the same as another column"),
             **dict.fromkeys(self.betraying, "if known only after the target"),
         }
@@ -97,6 +103,9 @@ class Suspects:
         if self.identifiers:
             are = "whole numbers that differ in every row, as identifiers do; new rows have others"
             yield f"{listed(self.identifiers)}: {are}{self._drop(self.identifiers)}"
+        for name in self.shuffled[:SHOWN]:
+            what = f"all {self.rows:,} values differ, and are whole numbers close together"
+            yield f"{listed([name])}: {what}: is it an identifier? New rows have others{self._drop([name])}"
         for name, other in list(self.copies.items())[:SHOWN]:
             yield f"{listed([name])}: the same as {listed([other])} in every row{self._drop([name])}"
         for name in filter(columns.is_group, self.groups):

@@ -20,6 +20,7 @@ import lossreg
 from lossreg import InputError
 from lossreg.config import study as studies
 from lossreg.config.schema import Data
+from lossreg.contract.data_options import Options
 from lossreg.contract.targets import TASKS
 from lossreg.data import load
 from lossreg.data.origin import Origin
@@ -118,14 +119,46 @@ def test_what_tune_leaves_out_is_said_and_the_rest_only_proposed():
     inspection = lossreg.init(awkward(), "left")
     kept = 't: numbers of the rows, in order, kept; in data.columns "drop" leaves them out.'
     assert kept in inspection.notes
-    assert not any(line.startswith(("t:", "nr", "ticket_id", "num_", "rooms", "year")) for line in inspection.warnings)
+    assert not any(line.startswith(("t:", "nr", "ticket_id", "num_", "year")) for line in inspection.warnings)
+    assert sum(line.startswith("rooms_number: all 400 values differ") for line in inspection.warnings) == 1
     assert inspection.to_json()["identifiers"] == ["ticket_id", "nr"]
     lines = inspection.text.splitlines()
-    assert '# drop = ["t", "spent_again", "customer2", "again"]' in {line.partition("  #")[0] for line in lines}
+    assert '# drop = ["t", "rooms_number", "spent_again", "customer2", "again"]' in {
+        line.partition("  #")[0] for line in lines
+    }
     assert "drop" not in tomllib.loads(inspection.text)["data"]
     assert [line.partition("  #")[0] for line in lines if line.startswith(("# group", "# time"))] == [
         '# group = "customer"', '# time = "since"', '# time = "year"'
     ]  # fmt: skip
+
+
+def test_whole_numbers_that_all_differ_are_asked_about():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "ticket": 100_000 + rng.permutation(N), "sampled": rng.choice(2 * N - 20, N, replace=False),
+        "salary": rng.choice(90_000, N, replace=False), "rooms": rng.integers(1, 9, N),
+        "year": rng.permutation(N) + 1600,
+        "square": rng.permutation(N) ** 2, "left": np.arange(N) % 2,
+    })  # fmt: skip
+    frame.to_csv("rows.csv", index=False)
+    inspection = lossreg.init("rows.csv", "left")
+    end = "differ, and are whole numbers close together: is it an identifier? New rows have others"
+    wanted = [f'{name}: all {N} values {end}: data.drop = ["{name}"]' for name in ("ticket", "sampled")]
+    assert [line for line in inspection.warnings if "identifier" in line] == wanted
+    assert '# drop = ["ticket", "sampled"]  # whole numbers that differ in every row\n' in inspection.text
+    told = load("rows.csv", target="left", options=Options(columns={"ticket": "number", "sampled": "category"}))
+    assert not [line for line in warnings.of(told, catalogue.resolve("accuracy", "binary")) if "identifier" in line]
+
+
+def test_a_test_file_in_which_numbers_begin_again_has_the_same_suspects_as_the_run():
+    rng, accuracy = np.random.default_rng(0), catalogue.resolve("accuracy", "binary")
+    part = pd.DataFrame(
+        {"turn": range(2, 402), "ticket": rng.permutation(N), "a": rng.normal(size=N), "y": [0, 1] * 200}
+    )
+    part.to_csv("rows.csv", index=False)
+    part.head(200).assign(a=0.5, ticket=rng.permutation(200)).to_csv("more.csv", index=False)
+    told = warnings.of(load("rows.csv", target="y", test="more.csv"), accuracy)
+    assert [line.partition(":")[0] for line in told if "identifier" in line] == ["turn", "ticket"]
 
 
 @pytest.mark.parametrize("change", ["", "unlabelled", "twice"])
