@@ -47,18 +47,17 @@ def tables(x: Features) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def copies(table: pd.DataFrame) -> dict[str, str]:
     """Return the columns that have the values of an earlier one in every row, with the name of that one."""
-    seen: dict[bytes, list[str]] = {}
-    found: dict[str, str] = {}
     some = table.iloc[np.unique(np.linspace(0, len(table) - 1, 64).astype(int))]
+    alike: dict[bytes, list[str]] = {}
     for name in map(str, table.columns):
-        mark = _mark(some[name])
-        for other in seen.get(mark, ()):
-            if _mark(table[name]) == _mark(table[other]) and table[name].nunique() > 1:
-                found[name] = other
-                break
-        else:
-            seen.setdefault(mark, []).append(name)
-    return found
+        alike.setdefault(_mark(some[name]), []).append(name)
+    firsts: dict[bytes, str] = {}
+    found = {}
+    for name in (name for names in alike.values() if len(names) > 1 for name in names if table[name].nunique() > 1):
+        first = firsts.setdefault(_mark(table[name]), name)
+        if first != name:
+            found[name] = first
+    return {str(name): found[str(name)] for name in table.columns if str(name) in found}
 
 
 def _mark(column: pd.Series[Any]) -> bytes:

@@ -31,9 +31,10 @@ class Suspects:
     """Columns of a data set that are no ordinary features; those of several inputs are named `input.column`.
 
     betraying: how well a column alone predicts the target; identifiers that are not left out; numbering: other columns
-    that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the column that each repeats; groups: the number of values of each column
-    whose rows may belong together; times; measure: of how well; columns: the number of columns, which a study can leave
-    out, 0 of other data than a single table.
+    that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the
+    column that each repeats; groups: the number of values of each column whose rows may belong together; times;
+    measure: of how well; columns: the number of columns, which a study can leave out, 0 of other data than a single
+    table.
     """
 
     betraying: dict[str, float]
