@@ -142,6 +142,7 @@ def _of_columns(inspection: Inspection) -> dict[str, str]:
         ),
         "likely groups": listed(groups, SHOWN),
         "likely times": listed(suspects.times, SHOWN),
+        "likely parts": listed(suspects.splits, SHOWN),
     }
 
 

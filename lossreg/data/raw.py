@@ -26,6 +26,7 @@ FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
 LABELS = "the labels"
 WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
+NO_COLUMNS = (*FEATURE_KEYS, *LABEL_KEYS, *WEIGHT_KEYS, "feature_names", "target_names", "frame")
 
 
 class TargetError(DataError):
@@ -47,9 +48,10 @@ class Raw:
     names: names of the classes 0, 1, ... or of the k labels if the source has them; given: the part of each row
     `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
     `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
-    `split`); images: how the image files were read that `x` comes from, None for other sources; from_files: the parts
-    are files of their own; read_as: where the rows were read from, for messages, None for rows of one place that are
-    counted from 1; notes: lines for the user.
+    `split`); beside: arrays of one value per row that came with arrays and are used for nothing; images: how the image
+    files were read that `x` comes from, None for other sources; from_files: the parts are files of their own; read_as:
+    where the rows were read from, for messages, None for rows of one place that are counted from 1; notes: lines for
+    the user.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Raw:
     given: NDArray[np.int8] | None = None
     weights: NDArray[np.float64] | None = None
     aside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
+    beside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
     images: ImageReader | None = None
     from_files: bool = False
     read_as: RowNumbers | None = None
@@ -260,8 +263,18 @@ def from_arrays(
         weights = _weights(weights, RowNumbers.of(rows), label_arrays.are_there(labels), origin)
     return Raw(
         origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, aside=aside,
-        notes=notes,
+        beside=_unused(beside or {}, rows, [str(column.name) for column in aside.values()]), notes=notes,
     )  # fmt: skip
+
+
+def _unused(arrays: Mapping[str, Any], rows: int, used: Sequence[str]) -> dict[str, pd.Series[Any]]:
+    """Return the arrays of one value per row that are neither features, labels nor weights, nor set aside."""
+    return {
+        name: pd.Series(values, name=name)
+        for name, values in arrays.items()
+        if isinstance(name, str) and name not in NO_COLUMNS and name not in used
+        and isinstance(values, np.ndarray) and values.shape == (rows,) and not values.dtype.names
+    }  # fmt: skip
 
 
 def _check_index(x: Any, y: Any, origin: Origin) -> None:
@@ -308,11 +321,13 @@ def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
     """Return the rows of other parts, and after them those of a further one; raises `DataError` when shapes differ."""
     before = np.full(len(rows.y), TRAIN, np.int8) if rows.given is None else rows.given
     numbers = {f"the {NAMES[of]} rows": raw.numbers for of, raw in ((TRAIN, rows), (part, other))}
+    both = [name for name in rows.beside if name in other.beside]
     return replace(
         rows, x=features.joined(rows.x, other.x, origin), y=_joined_labels(rows.y, other.y, origin),
         given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
         aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
         read_as=RowNumbers.joined(numbers),
+        beside={name: pd.concat([rows.beside[name], other.beside[name]], ignore_index=True) for name in both},
     )  # fmt: skip
 
 

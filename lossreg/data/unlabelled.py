@@ -30,6 +30,7 @@ def dropped(raw: Raw, where: str) -> Raw:
         weights=None if raw.weights is None else raw.weights[kept],
         given=None if raw.given is None else raw.given[kept], read_as=raw.numbers.take(kept),
         aside={use: column.iloc[kept].reset_index(drop=True) for use, column in raw.aside.items()},
+        beside={name: column.iloc[kept].reset_index(drop=True) for name, column in raw.beside.items()},
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.inspection import columns
 
 Array = NDArray[Any]
+Folds = list[tuple[Array, Array]]
 
 ALMOST_PERFECT = 0.99  # balanced accuracy, or share of the variance of the target's ranks
 ROWS, FEWEST, FOLDS, FEW = 4000, 30, 3, 15
@@ -23,12 +24,14 @@ COLUMNS = 200  # that are looked at; of more, those that correlate most with the
 LEAVES = 500  # of a tree for numbers, at most
 
 
-def betrayers(dataset: Dataset) -> dict[str, float]:
+def betrayers(dataset: Dataset, likely: Sequence[Array] = ()) -> dict[str, float]:
     """Return the columns of tables that alone predict the target almost perfectly, with their scores, best first.
 
     The score is the balanced accuracy on held-out rows, for numbers the share of the variance of their ranks that is
     explained, which no order of the values changes. Of several labels per row it is that of the label which is
     predicted best. At most `ROWS` development rows are looked at, equally many of each class as far as there are.
+    Rows that depend on each other are held out together, and so are those of each likely grouping, numbers `(n,)`: a
+    column that only tells one customer from another predicts what is the same in all rows of one.
     """
     labels = dataset.rows.labels
     if labels.task == "segmentation":
@@ -36,10 +39,13 @@ def betrayers(dataset: Dataset) -> dict[str, float]:
     rows = _sample(labels.y, dataset.rows.development, is_classes=bool(labels.classes) and labels.y.ndim == 1)
     if len(rows) < FEWEST:
         return {}
+    dependent = dataset.rows.layout.dependent
+    groupings = [units[rows] for units in (*([] if dependent is None else [dependent]), *likely)]
     found: dict[str, float] = {}
     for y, is_class in _targets(labels.y[rows], bool(labels.classes)):
+        ways = [_folds(y, is_class=is_class), *(_apart(units, y, is_class=is_class) for units in groupings)]
         for name, values, is_category in _columns(dataset, rows, y):
-            score = _score(values, y, is_class=is_class, is_category=is_category)
+            score = _score(values, y, ways, is_class=is_class, is_category=is_category)
             if score >= ALMOST_PERFECT:
                 found[name] = max(score, found.get(name, 0.0))
     return dict(sorted(found.items(), key=lambda item: -item[1]))
@@ -98,17 +104,40 @@ def _screened(frame: pd.DataFrame, rows: NDArray[np.int64], y: Array) -> list[st
     return [numeric[i] for i in np.sort(order[:COLUMNS])]
 
 
-def _score(values: Array, y: Array, *, is_class: bool, is_category: bool) -> float:
-    """Return how well one column predicts the target on held-out rows, 0 where that is not almost perfect."""
+def _folds(y: Array, *, is_class: bool) -> Folds:
+    folds = (StratifiedKFold if is_class else KFold)(FOLDS, shuffle=True, random_state=0)
+    return list(folds.split(y, y))
+
+
+def _apart(units: Array, y: Array, *, is_class: bool) -> Folds:
+    """Return folds that take no unit apart; units of a class are spread over them evenly."""
+    _, first, of_row = np.unique(units, return_index=True, return_inverse=True)
+    shuffled = np.random.default_rng(0).permutation(len(first))
+    order = shuffled[np.argsort(y[first][shuffled], kind="stable")] if is_class else shuffled
+    fold = np.empty(len(first), np.int64)
+    fold[order] = np.arange(len(first)) % FOLDS
+    pairs = [
+        (np.flatnonzero(fold[of_row] != number), np.flatnonzero(fold[of_row] == number)) for number in range(FOLDS)
+    ]
+    return [(train, held) for train, held in pairs if len(train) and len(held)]
+
+
+def _score(values: Array, y: Array, ways: Sequence[Folds], *, is_class: bool, is_category: bool) -> float:
+    """Return how well one column predicts the target on held-out rows, 0 where that is not almost perfect.
+
+    ways: folds of several kinds, of which the worst counts.
+    """
     if not is_category and np.isnan(values).all():
         return 0.0
-    folds = (StratifiedKFold if is_class else KFold)(FOLDS, shuffle=True, random_state=0)
-    predict, predicted, done = _by_category if is_category else _by_tree, np.zeros_like(y), np.zeros(len(y), bool)
-    for train, held in folds.split(values, y):
-        predicted[held], done[held] = predict(values, y, train, held, is_class=is_class), True
-        score = _agreement(predicted[done], y[done], is_class=is_class)
-        if score < ALMOST_PERFECT:
-            return 0.0
+    predict, score = _by_category if is_category else _by_tree, 1.0
+    for folds in ways:
+        predicted, done = np.zeros_like(y), np.zeros(len(y), bool)
+        for train, held in folds:
+            predicted[held], done[held] = predict(values, y, train, held, is_class=is_class), True
+            so_far = _agreement(predicted[done], y[done], is_class=is_class)
+            if so_far < ALMOST_PERFECT:
+                return 0.0
+        score = min(score, so_far) if done.any() else 0.0
     return score
 
 

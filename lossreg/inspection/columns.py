@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features
-from lossreg.data.columns import is_number
+from lossreg.data import features, identifiers, parts
+from lossreg.data.columns import is_number, texts
 from lossreg.data.features import Features
 from lossreg.data.reading import Reading
 
@@ -20,10 +20,14 @@ Array = NDArray[Any]
 # words of a name, as in customer_id, customerId, CustomerID, "customer number"
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 OF_GROUPS = frozenset((
-    "account", "animal", "client", "clinic", "company", "customer", "device", "donor", "driver", "employee", "family",
-    "group", "hospital", "household", "kunde", "machine", "member", "owner", "participant", "patient", "person",
-    "player", "school", "sensor", "session", "shop", "speaker", "store", "student", "subject", "teacher", "user",
-    "vehicle", "visitor", "worker",
+    "account", "acct", "animal", "client", "clinic", "company", "cust", "customer", "device", "donor", "driver",
+    "employee", "family", "group", "hospital", "household", "kunde", "kunden", "kundennr", "kundennummer", "machine",
+    "member", "owner", "participant", "patient", "patienten", "person", "player", "school", "sensor", "session", "shop",
+    "speaker", "store", "student", "subject", "teacher", "user", "vehicle", "visitor", "worker",
+))  # fmt: skip
+OF_KINDS = frozenset((
+    "category", "city", "class", "color", "colour", "country", "kind", "language", "region", "state", "status", "type",
+    "zip",
 ))  # fmt: skip
 OF_TIMES = frozenset((
     "date", "datetime", "day", "hour", "month", "period", "quarter", "season", "time", "timestamp", "week", "year",
@@ -85,9 +89,16 @@ def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, in
     return found
 
 
+def units(column: pd.Series[Any]) -> Array:
+    """Return numbers `(n,)`, equal where a column has the same value; each missing value is one of its own."""
+    codes, distinct = pd.factorize(column)
+    return np.where(codes >= 0, codes, len(distinct) + np.arange(len(codes)))
+
+
 def is_group(name: str) -> bool:
-    """Return whether a column is called as persons, customers, ... are."""
-    return bool(words(name) & OF_GROUPS)
+    """Return whether a column is called as persons, customers, ... are, or as identifiers of anything."""
+    called = words(name)
+    return bool(called & OF_GROUPS) or (identifiers.is_name(name) and not called & OF_KINDS)
 
 
 def _may_group(column: pd.Series[Any]) -> bool:
@@ -117,6 +128,22 @@ def _share_values(table: pd.DataFrame, name: str, codes: Array) -> bool:
         pairs = len(np.unique(codes[rows] * len(distinct) + values))
         same += other != name and len(distinct) >= VARIED and pairs <= len(several) / CONSTANT
     return same >= CONSTANT_COLUMNS
+
+
+def splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the columns that name the part of each row, training and another, with the rows of each part."""
+    found = {}
+    for name in map(str, table.columns):
+        column = table[name]
+        if is_number(column.dtype) or texts(column.iloc[:1])[0].casefold() not in parts.WORDS:
+            continue
+        counts: dict[int, int] = {}
+        for text, number in pd.Series(texts(column)).value_counts().items():
+            part = parts.WORDS.get(str(text).casefold(), -1)
+            counts[part] = counts.get(part, 0) + int(number)
+        if -1 not in counts and parts.TRAIN in counts and len(counts) > 1:
+            found[name] = {parts.NAMES[part]: counts[part] for part in sorted(counts)}
+    return found
 
 
 def times(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[str]:

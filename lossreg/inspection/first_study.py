@@ -96,6 +96,7 @@ class Inspection:
             "identifiers": [*self.identifiers, *suspects.identifiers],
             "groups": suspects.groups,
             "times": suspects.times,
+            "splits": suspects.splits,
             "betraying": suspects.betraying,
             "repeated_rows": rows.layout.repeated,
             "metric": asdict(self.metric),

@@ -72,6 +72,8 @@ class Draft:
         """Yield keys that are the user's decision, as comments."""
         if out := self.suspects.needless:
             yield _with_reason(f"# drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
+        for name in filter(lambda name: self._cuts("split", name), self.suspects.splits):
+            yield _with_reason(f"# split = {toml(name)}", "the column says which rows train, validate and test")
         for name in filter(lambda name: self._cuts("group", name), self.suspects.groups):
             yield _with_reason(f"# group = {toml(name)}", f"rows of one {name} stay together")
         for name in filter(lambda name: self._cuts("time", name), self.suspects.times):
@@ -89,10 +91,13 @@ class Draft:
     def _cuts(self, use: str, name: str) -> bool:
         """Return whether a column can be the group or the time of these rows, as it cannot with gaps in it."""
         rows = self.dataset.rows
-        x = rows.raw.x
-        if not isinstance(x, pd.DataFrame) or len(x.columns) < 2:
+        x, beside = rows.raw.x, rows.raw.beside
+        if name in beside:
+            aside = replace(rows.raw, aside={use: beside[name]})
+        elif isinstance(x, pd.DataFrame) and len(x.columns) > 1:
+            aside = replace(rows.raw, x=x.drop(columns=name), aside={use: x[name]})
+        else:
             return False
-        aside = replace(rows.raw, x=x.drop(columns=name), aside={use: x[name]})
         try:
             return bool(layout.of(aside, rows.where, ties_twins=False))
         except DataError:

@@ -10,13 +10,18 @@ from lossreg.data import load
 from lossreg.data.origin import Origin
 from lossreg.data.raw import from_object
 from lossreg.inspection.betrayal import betrayers
+from lossreg.inspection.warnings import Suspects
 
 N = 600
 
 
-def found(frame, target="y"):
+def load_raw(frame, target="y", **aside):
     columns = target if isinstance(target, str) else tuple(target)
-    return betrayers(load(from_object(frame, Origin("rows", "rows", columns))))
+    return load(from_object(frame, Origin("rows", "rows", columns, aside=aside)))
+
+
+def found(frame, target="y"):
+    return betrayers(load_raw(frame, target))
 
 
 @pytest.fixture
@@ -109,3 +114,27 @@ def test_the_test_rows_are_not_looked_at(rows):
     again = load(from_object(told, Origin("rows", "rows", "y")))
     assert list(again.rows.test) == list(dataset.rows.test)
     assert list(betrayers(again)) == ["told"]
+
+
+def grouped(column="customer", **further):
+    """Rows of 60 customers, each of one class; `code` tells customers apart, and nothing of a new one."""
+    rng = np.random.default_rng(9)
+    customer = rng.integers(0, 60, N)
+    told = rng.permutation(np.arange(60) % 2)[customer]
+    return pd.DataFrame({
+        "a": rng.normal(size=N), "code": [f"c{c}" for c in customer], "size": rng.permutation(60)[customer],
+        column: customer, "y": told, **further,
+    })  # fmt: skip
+
+
+def test_rows_of_one_group_are_held_out_together():
+    said = load_raw(grouped("x"), group="x")
+    assert betrayers(said) == {}
+    assert list(betrayers(load_raw(grouped("x").assign(leak=grouped().y * 2), group="x"))) == ["leak"]
+
+
+def test_rows_of_one_likely_group_are_held_out_together():
+    frame = grouped()
+    assert "code" in found(frame)  # nobody said that rows depend on each other
+    assert Suspects.of(load_raw(frame)).betraying == {}
+    assert list(Suspects.of(load_raw(frame.assign(leak=frame.y * 2))).betraying) == ["leak"]

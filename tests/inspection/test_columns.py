@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from lossreg.data.readings import Readings
 from lossreg.inspection import columns, likely
@@ -41,6 +42,24 @@ def test_groups_are_known_by_name_or_by_what_their_rows_share():
     assert groups(ROWS.assign(code=RNG.permutation(PERSON))) == {}  # its rows share nothing
     assert groups(ROWS.assign(customer=np.arange(N) % 4)) == {}  # four are no persons
     assert groups(ROWS.assign(customer=RNG.normal(size=N))) == {}
+    assert groups(ROWS.assign(color_id=RNG.permutation(PERSON))) == {}  # a code of a kind
+
+
+@pytest.mark.parametrize("name", ["cust id", "Customer ID", "cust.nr", "order_id", "id", "Kundennr", "SubjectId"])
+def test_groups_under_names_with_blanks_and_of_identifiers_that_repeat(name):
+    assert groups(ROWS.assign(**{name: RNG.permutation(PERSON)})) == {name: len(np.unique(PERSON))}
+
+
+@pytest.mark.parametrize(
+    "words", [("train", "test"), ("Training", "VAL", "Test"), ("train", "validation"), (" trn", "dev ", "holdout")]
+)
+def test_a_column_of_the_parts_is_known_by_its_words(words):
+    part = np.array(words)[RNG.integers(0, len(words), N)]
+    [(name, rows)] = columns.splits(ROWS.assign(part=part, one="train", word="left")).items()
+    assert name == "part"
+    assert list(rows.values()) == [int((part == word).sum()) for word in words]
+    assert columns.splits(ROWS.assign(part=np.where(np.arange(N) == 7, "other", part))) == {}
+    assert columns.splits(ROWS.assign(part=np.where(part == words[0], words[1], part))) == {}  # no training rows
 
 
 def test_times_are_dates_and_numbers_in_order_that_are_called_so():

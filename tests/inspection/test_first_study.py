@@ -106,6 +106,56 @@ def test_keys_for_what_was_read():
     assert '# columns = { "since" = "date", "price" = "number" }' in text
 
 
+def test_a_column_of_parts_is_offered_as_split():
+    frame = table().assign(
+        part=np.array(["Train", "Val", "Test"])[np.random.default_rng(5).choice(3, N, p=[0.6, 0.2, 0.2])]
+    )
+    frame.to_csv("rows.csv", index=False)
+    inspection = lossreg.init("rows.csv", "left")
+    counts = frame.part.value_counts()
+    said = f"{counts['Train']} train, {counts['Val']} validation, {counts['Test']} test"
+    line = f'part: names the part of each row ({said}), and is a feature like any other: data.split = "part"'
+    assert line in inspection.warnings
+    assert inspection.to_json()["splits"] == {
+        "part": {"train": counts["Train"], "validation": counts["Val"], "test": counts["Test"]}
+    }
+    [key] = [line for line in proposals(inspection.text) if line.startswith("# split")]
+    assert key == '# split = "part"  # the column says which rows train, validate and test'
+    uncommented = prepared(inspection.text.replace(key, key[2:]))[1]
+    assert [len(uncommented.train), len(uncommented.validation), len(uncommented.test)] == [
+        counts["Train"], counts["Val"], counts["Test"]
+    ]  # fmt: skip
+    assert not any(line.startswith("part:") for line in warnings.of(uncommented, catalogue.resolve("f1", "binary")))
+
+
+@pytest.mark.parametrize("shape", [(N, 3), (N, 4, 4)])
+def test_arrays_beside_the_features_are_offered_too(shape):
+    rng = np.random.default_rng(6)
+    customer, part = rng.integers(0, 60, N), rng.choice(["train", "test"], N, p=[0.8, 0.2])
+    beside = {"customer": customer, "part": part, "week": np.arange(N) // 8, "noise": rng.normal(size=N)}
+    np.savez("rows.npz", x=rng.normal(size=shape), y=np.arange(N) % 2, **beside)
+    inspection = lossreg.init("rows.npz")
+    keys = [line.partition("  #")[0] for line in proposals(inspection.text)]
+    assert [key for key in keys if "drop" not in key and "positive" not in key and "folds" not in key] == [
+        '# split = "part"', '# group = "customer"', '# time = "week"'
+    ]  # fmt: skip
+    assert any(line.endswith(': data.group = "customer"') for line in inspection.warnings)
+    assert any(line.endswith('is used for nothing: data.split = "part"') for line in inspection.warnings)
+    for line in proposals(inspection.text):
+        assert prepared(inspection.text.replace(line, line[2:]))[1].task == "binary"
+    assert prepared(inspection.text)[1].digest == inspection.dataset.digest
+
+
+def test_arrays_of_train_and_test_bring_groups_too():
+    rng = np.random.default_rng(7)
+    customer, x, y = np.arange(N) // 5, rng.normal(size=(N, 3)), np.arange(N) % 2
+    parts = {"train": slice(0, 300), "test": slice(300, N)}
+    arrays = {f"{name}_{part}": values[rows] for part, rows in parts.items()
+              for name, values in {"x": x, "y": y, "customer": customer}.items()}  # fmt: skip
+    np.savez("rows.npz", **arrays)
+    assert '# group = "customer"' in lossreg.init("rows.npz").text
+
+
 def awkward():
     """Columns under names and with values for which two rules about identifiers had two answers."""
     rng, frame = np.random.default_rng(3), table()
