@@ -185,13 +185,13 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     layout = dataset.rows.layout
     units = None if layout.dependent is None else np.concatenate([fold.validation.units for fold in dataset.folds])
     number = noise.count(units, len(y))
-    error, relative = noise.standard_error(metric, y, units), noise.relative_error(metric, number)
+    error, relative = noise.standard_error(metric, y, units), noise.relative_error(metric, y, units)
     if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
     size, shown = (error, "{:.2g}") if error >= NOISY else (relative, "{:.0%}")
     differences = f"differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
     line = f"{_rows(dataset, y, number)}: {differences}"
-    if dataset.further_folds or not can_fold(dataset.rows):
+    if dataset.further_folds or not can_fold(dataset.rows) or not noise.falls_with_rows(metric):
         return [line]
     fewer = shown.format(size * math.sqrt(number / layout.independent(dataset.rows.development)))
     return [f"{line}; with data.folds = {FOLDS}, which scores every row outside the test, those under {fewer}"]
