@@ -190,7 +190,7 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
         return []
     size, shown = (error, "{:.2g}") if error >= NOISY else (relative, "{:.0%}")
     differences = f"differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
-    line = f"{_rows(dataset, y, number)}: {differences}"
+    line = f"{_rows(dataset, y, units)}: {differences}"
     if dataset.further_folds or not can_fold(dataset.rows) or not noise.falls_with_rows(metric):
         return [line]
     fewer = shown.format(size * math.sqrt(number / layout.independent(dataset.rows.development)))
@@ -205,12 +205,18 @@ def can_fold(rows: LoadedRows) -> bool:
     return not is_given and noise.count(groups, len(development)) >= FOLDS
 
 
-def _rows(dataset: Dataset, y: Any, units: int) -> str:
-    """Return `validation has 200 rows, 9 of them of class yes`."""
-    has = f"validation has {len(y):,} rows{f' of {units:,} groups' if dataset.rows.layout.grouped else ''}"
+def _rows(dataset: Dataset, y: Any, units: Array | None) -> str:
+    """Return `validation has 200 rows, 9 of them of class yes`, or the groups or times of these rows and of a class."""
+    layout = dataset.rows.layout
+    by_time = layout.times is not None and units is not None
+    what = "times" if by_time else "groups" if layout.grouped else ""
+    units = units if what else None
+    newest = "" if layout.times is None else ", the newest rows before the test,"
+    has = f"validation{newest} has {len(y):,} rows{f' of {noise.count(units, len(y)):,} {what}' if what else ''}"
     if not dataset.classes:
         return has
-    counts = y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=dataset.n_classes)
-    rarest = int(counts.argmin())
-    kind = "with label" if y.ndim == 2 else "of class"
+    masks = (y.T == 1) if y.ndim == 2 else [y == label for label in range(dataset.n_classes)]
+    counts = [noise.count(None if units is None else units[mask], int(mask.sum())) for mask in masks]
+    rarest = int(np.argmin(counts))
+    kind = "with label" if y.ndim == 2 else "with class" if what else "of class"
     return f"{has}, {counts[rarest]:,} of them {kind} {listed([dataset.classes[rarest]])}"

@@ -24,7 +24,7 @@ def _better(arms: Arms) -> str:
     start, lacks = f"{arms.first} is better than {arms.baseline}", arms.lacks_tuned
     if arms.verdict.cause is None:
         return f"{start}."
-    end = f"; there are too few rows to tune the {arms.tuned_part} of both." if lacks else "."
+    end = f"; there is too little data to tune the {arms.tuned_part} of both." if lacks else "."
     if arms.verdict.cause is Cause.LOSS:
         perhaps = f", though perhaps by the {arms.tuned_part} alone" if lacks else ""
         same = _at_same_rate(arms, "both were otherwise trained alike", "is still worse")

@@ -124,7 +124,7 @@ def _decisions(arms: Arms) -> str:
     if not is_open or arms.is_ahead or not arms.lacks_tuned or arms.main is None:
         return ""
     return (
-        f"Both have their default {arms.tuned_part}, which alone may explain the difference: too few rows are left out "
+        f"Both have their default {arms.tuned_part}, which alone may explain the difference: too little is left out "
         "of a repeat to tune it."
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from lossreg.data import splits
 from lossreg.errors import InputError
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms
@@ -116,7 +117,8 @@ class Judgement:
     def _of_decisions(self) -> tuple[str, ...]:
         problem, baseline = self.prepared.problem, self.arms.baseline.candidate
         if problem.decision == "tuned" and self.frozen.decision != "tuned" and scoring.tunable(problem):
-            return ("the verdict compares default decisions: its repeats leave out too few rows to tune them on",)
+            few = too_few(problem.dataset, problem.metric)
+            return (f"the verdict compares default decisions: its repeats leave out too few {few} to tune them on",)
         gain = self._compared(BASELINE + TUNED, BASELINE)
         if gain is None or gain.low <= 0:
             return ()
@@ -215,6 +217,15 @@ def shortage(prepared: Prepared) -> str:
     summary = dataset.summary()
     counts = {} if dataset.spatial_shape else summary["classes"]
     return answers.shortage(sum(summary["rows"].values()), counts)
+
+
+def too_few(dataset: Dataset, metric: Metric) -> str:
+    """Return what repeats leave out too few of to tune a decision on: rows, or groups or times of many rows."""
+    development, layout = dataset.rows.development, dataset.rows.layout
+    has_rows = not decision.shortage(metric, dataset.task, splits.left_out(len(development)))
+    if not has_rows or layout.dependent is None:
+        return "rows"
+    return "groups" if layout.times is None else "times"
 
 
 def _independent(dataset: Dataset, mask: np.ndarray, rows: np.ndarray | slice = slice(None)) -> int:

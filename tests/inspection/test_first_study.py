@@ -269,8 +269,24 @@ def test_few_groups_are_noise_and_the_remedy_for_groups_is_named():
     [line] = warnings.of(load("rows.csv", target="y"), accuracy)
     assert line.endswith(': data.group = "customer"')
     [line] = warnings.of(load("rows.csv", target="y", group="customer"), accuracy)
-    assert re.match(r"validation has [\d,]+ rows of (9|10) groups, ", line)
+    assert re.match(r"validation has [\d,]+ rows of (9|10) groups, (9|10) of them with class ", line)
     assert "are noise" in line
+
+
+@pytest.mark.parametrize("way", ["group", "time"])
+def test_groups_and_times_of_a_class_are_counted(way):
+    """Each of 60 weeks has 5 rows of one class; every fifth is of the rare one."""
+    week = np.arange(300) // 5
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=300), "week": week, "y": 1 * (week % 5 == 0)})
+    frame.to_csv("rows.csv", index=False)
+    dataset = load("rows.csv", target="y", **{way: "week"})
+    [line] = warnings.of_noise(dataset, catalogue.resolve("f1_macro", "binary"))
+    rows, units = dataset.validation.y, np.unique(dataset.validation.units)
+    rare = len(np.unique(dataset.validation.units[rows == 1]))
+    start = "validation" if way == "group" else "validation, the newest rows before the test,"
+    of = f"{len(units)} {way}s, {rare} of them with class 1: differences under "
+    assert line.startswith(f"{start} has {len(rows)} rows of {of}")
+    assert 1 < rare < len(units) < len(rows) / 4
 
 
 def test_the_same_data_give_the_same_file():

@@ -16,7 +16,7 @@ from lossreg.storage.verdict import OF_FOLDS, Answer, Reevaluated
 from lossreg.verdict import answers
 
 DIRECTIONS = ["maximize", "minimize"]
-THRESHOLD_ALONE = "there are too few rows to tune the threshold of both."
+THRESHOLD_ALONE = "there is too little data to tune the threshold of both."
 
 
 def lines(result):
@@ -72,7 +72,7 @@ def test_a_gain_that_is_gone_at_the_same_rate_is_not_the_loss(left, is_said):
 
 
 DEFAULTS = (
-    "Both have their default threshold, which alone may explain the difference: too few rows are left out of a repeat "
+    "Both have their default threshold, which alone may explain the difference: too little is left out of a repeat "
     "to tune it."
 )
 

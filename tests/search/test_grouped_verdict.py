@@ -142,6 +142,18 @@ def test_all_folds_and_all_fresh_splits_decide_alike_near_the_fewest_groups(grou
         assert len(counts) > 1
 
 
+@pytest.mark.parametrize(("keys", "few"), [
+    ({"group": "week"}, "groups"), ({"time": "week"}, "times"), ({"test": 0.5}, "rows"),
+    ({"group": "week", "test": 0.7}, "rows"),
+])  # fmt: skip
+def test_what_there_is_too_little_of_to_tune_a_decision_on(keys, few, tmp_path):
+    """A repeat leaves out 15% of 480 rows of 5 weeks, and 50 are needed; with more rows tested, 15% of 300."""
+    x, y = np.random.default_rng(0).normal(size=(600, 2)), np.arange(600) % 2
+    np.savez(tmp_path / "rows.npz", x=x, y=y, week=np.arange(600) // 3 % 5)
+    loaded = data.load("rows.npz", base=tmp_path, **keys)
+    assert judgement.too_few(loaded, catalogue.resolve("f1", "binary")) == few
+
+
 def test_decisions_are_tuned_on_many_groups(tmp_path):
     write(tmp_path, "binary")
     loaded = data.load("rows.npz", base=tmp_path, group="customer")
