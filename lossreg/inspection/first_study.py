@@ -15,7 +15,7 @@ import pandas as pd
 from lossreg.config import study as studies
 from lossreg.config.fields import safe
 from lossreg.contract.targets import REGRESSION
-from lossreg.data import foreign, inputs, sources
+from lossreg.data import files, foreign, inputs, sources
 from lossreg.data.dataset import Dataset
 from lossreg.data.origin import Origin, listed
 from lossreg.data.raw import Raw, TargetError, from_object
@@ -31,6 +31,7 @@ from lossreg.terminal.caller import words
 
 Target = str | Sequence[str] | None
 FRAME, ARRAYS, HERE = "data.parquet", "data.npz", "data"
+HERE_ON = "Relative paths start at the current folder."
 SAVED = {
     FRAME: 'write the rows there first: frame.to_parquet("data.parquet", index=False)',
     ARRAYS: 'write the rows there first: numpy.savez("data.npz", x=x, y=y)',
@@ -143,9 +144,16 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
         raw = from_object(frame, origin)
     except TargetError as error:
         raise _with_likely(error, target) from None
+    except InputError as error:
+        raise _from_here(error) from None
     if len(raw.y) == 0:
         raise DataError("no rows", where=HERE)
     return FRAME if isinstance(frame, pd.DataFrame) else ARRAYS, raw
+
+
+def _from_here(error: InputError) -> InputError:
+    """Return the error with a hint for paths that start at the current folder, not at a study file."""
+    return type(error)(error.what, where=error.where, hint=HERE_ON) if error.hint == files.RELATIVE else error
 
 
 def _with_likely(error: TargetError, target: Target) -> DataError:
