@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -247,7 +248,7 @@ def place(source: str, out: str | Path | None) -> Path:
             raise InputError("must end in .toml", where=brief(path), hint="Such as --out study.toml.")
         if path.exists() or path.is_symlink():
             hint = words(
-                f"Run it with `lossreg tune {path}`, or write another one with --out OTHER.toml.",
+                f"Run it with `lossreg tune {shlex.quote(str(path))}`, or write another one with --out OTHER.toml.",
                 "Choose another path; no file is overwritten.",
             )
             raise InputError("is there already", where=brief(path), hint=hint)

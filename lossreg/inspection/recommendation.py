@@ -85,6 +85,8 @@ def _why(read: Labels) -> str:
     """Return what the task was inferred from, as the note on it says."""
     note = next((note for note in read.notes if note.startswith("Task ")), "")
     reason = note.partition("inferred from ")[2].partition(";")[0].rstrip(".")
+    if reason == "labels of type text":
+        return f"text with {len(read.classes)} distinct values"
     return reason or "numbers, some of which stand there once"
 
 
@@ -104,7 +106,8 @@ def metric(dataset: Dataset, numbers: Numbers | None) -> Choice:
     if numbers is not None:
         return _of_errors(numbers, usual)
     if dataset.task not in ("binary", "multiclass"):
-        return Choice(usual, "all labels count alike" if dataset.task == "multilabel" else "a mask of nothing scores 0")
+        is_multilabel = dataset.task == "multilabel"
+        return Choice(usual, "all labels count alike" if is_multilabel else "a model that finds nothing scores 0")
     rows = target.counts(np.concatenate([part.y for part in _parts(dataset)]), dataset.n_classes, several=False)
     share = rows.max() / rows.sum()
     if not target.are_unequal(rows):

@@ -53,6 +53,7 @@ class Draft:
 
     def _head(self) -> Iterator[str]:
         yield "# Written by `lossreg init`, which looked at the data. `lossreg tune FILE` runs it as it is."
+        yield "# Lines such as `# folds = 5` are choices that only you can make: remove their # where they fit."
         for warning in self.warnings:
             yield from comment(f"Warning: {warning}.")
 

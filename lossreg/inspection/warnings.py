@@ -96,7 +96,7 @@ class Suspects:
 
     @property
     def needless(self) -> dict[str, str]:
-        """The columns that a study may leave out, with the reasons; none that is likely to be a group or a time."""
+        """The columns that a study may leave out, with reasons; groups, times and parts if they betray the target."""
         out = {
             **dict.fromkeys(self.identifiers, "identifiers"),
             **dict.fromkeys(self.numbering, "numbers of the rows, in order"),
@@ -104,7 +104,7 @@ class Suspects:
             **dict.fromkeys(self.copies, "the same as another column"),
             **dict.fromkeys(self.betraying, "if known only after the target"),
         }
-        kept = {*self.groups, *self.times, *self.splits}
+        kept = {*self.groups, *self.times, *self.splits} - self.betraying.keys()
         out = {name: reason for name, reason in out.items() if name not in kept}
         return out if len(out) < self.columns else {}
 

@@ -211,6 +211,21 @@ def test_a_test_file_in_which_numbers_begin_again_has_the_same_suspects_as_the_r
     assert [line.partition(":")[0] for line in told if "identifier" in line] == ["turn", "ticket"]
 
 
+def test_a_date_that_betrays_the_target_is_proposed_to_be_left_out():
+    """It looks like a time, and is known only after the target."""
+    frame = table().assign(cancelled_on=lambda rows: np.where(rows.left == "yes", rows.since, ""))
+    frame.to_csv("rows.csv", index=False)
+    inspection = lossreg.init("rows.csv", "left")
+    assert inspection.warnings[0].endswith('leave it out: data.drop = ["cancelled_on"]')
+    assert '# drop = ["spent_again", "cancelled_on"]' in inspection.text
+
+
+def test_the_file_says_what_its_comments_are_and_what_the_task_follows_from():
+    lines = lossreg.init(table(), "left").text.splitlines()
+    assert "remove their #" in lines[1]
+    assert 'task = "binary"  # text with 2 distinct values' in lines
+
+
 @pytest.mark.parametrize("change", ["", "unlabelled", "twice"])
 def test_init_reports_what_the_written_study_loads(change):
     frame = awkward()
@@ -524,6 +539,10 @@ def test_the_command_writes_a_file_that_is_never_overwritten(command):
     assert Path("churn.toml").read_text() == written
     with pytest.raises(InputError, match="is there already"):
         lossreg.init("churn.csv", "left").write("churn.toml")
+    Path("my study.toml").write_text("")
+    code, out, err = command("init", "churn.csv", "--target", "left", "-o", "my study.toml")
+    assert (code, out, Path("my study.toml").read_text()) == (2, "", "")
+    assert "Run it with `lossreg tune 'my study.toml'`, or write another one with --out" in err
 
 
 def test_one_json_document(command):
