@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from lossreg.terminal import signals
@@ -149,6 +150,13 @@ def contained() -> Iterator[None]:
             if type(error) is KeyboardInterrupt and interrupted():
                 raise
             raise ForeignError(one_line(error)) from error
+
+
+def require_path(value: object, where: str) -> Path:
+    """Return a path; raises `InputError` for what is none."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise InputError(f"{represented(value)} is no path", where=where)
+    return Path(value)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from lossreg.data.readings import Readings
 from lossreg.data.scaling import Limits
 from lossreg.data.thousands import Thousands
 from lossreg.data.translation import Translation
-from lossreg.errors import InputError, on_disk, one_line, represented
+from lossreg.errors import InputError, on_disk, one_line, represented, require_path
 from lossreg.runtime import safety
 
 READER: Any = Field(default=None, exclude_if=lambda reader: reader is None)  # of version 0.3.0 and later
@@ -259,8 +259,8 @@ def load_preprocessor(path: str | Path) -> Preprocessor:
     A `.joblib` file, as versions up to 0.2.0 wrote, is a pickle: loading it runs the code in it, and safe mode refuses
     it. Raises `InputError`.
     """
+    file = require_path(path, "lossreg.load_preprocessor")
     with on_disk(path):
-        file = Path(path)
         content = file.read_bytes()
     return _unpickled(file) if file.suffix == ".joblib" else _loads(content, str(file))
 

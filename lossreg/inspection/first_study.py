@@ -15,12 +15,23 @@ import pandas as pd
 
 from lossreg.config import study as studies
 from lossreg.config.fields import safe
+from lossreg.contract.data_options import GIVEN
 from lossreg.contract.targets import REGRESSION
 from lossreg.data import files, foreign, inputs, sources
 from lossreg.data.dataset import Dataset
 from lossreg.data.origin import Origin, listed
 from lossreg.data.raw import Raw, TargetError, from_object
-from lossreg.errors import DataError, InputError, brief, did_you_mean, is_text, on_disk, represented
+from lossreg.errors import (
+    DataError,
+    InputError,
+    brief,
+    did_you_mean,
+    is_text,
+    on_disk,
+    represented,
+    require_path,
+    shortened,
+)
 from lossreg.inspection import columns, likely, recommendation, target, warnings
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.study_file import Draft
@@ -32,6 +43,7 @@ from lossreg.terminal.caller import words
 
 Target = str | Sequence[str] | None
 FRAME, ARRAYS, HERE = "data.parquet", "data.npz", "data"
+SHOWN = 80  # letters of a name
 HERE_ON = "Relative paths start at the current folder."
 SAVED = {
     FRAME: 'write the rows there first: frame.to_parquet("data.parquet", index=False)',
@@ -79,7 +91,7 @@ class Inspection:
 
     def write(self, path: str | Path) -> Path:
         """Write the study file; raises `InputError` where there is a file already, or none can be written."""
-        return write(self.text, Path(path))
+        return write(self.text, require_path(path, "path"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `init --json` prints."""
@@ -119,7 +131,7 @@ def init(data: Any, target: Target = None, *, folder: str | Path = ".") -> Inspe
     and `write(path)`. Raises `InputError`: without a target, or with one that is not there, it names likely columns.
     """
     checked = _checked_target(target)
-    source, raw = _read(data, checked, Path(folder))
+    source, raw = _read(data, checked, require_path(folder, "folder"))
     return _inspected(source, raw, checked, where=str(data) if isinstance(data, (str, Path)) else HERE)
 
 
@@ -127,6 +139,10 @@ def _checked_target(target: Any) -> Target:
     if target is None or is_text(target):
         return target  # type: ignore[no-any-return]
     if isinstance(target, (list, tuple)) and target and all(map(is_text, target)):
+        if twice := next((name for name in target if target.count(name) > 1), None):
+            raise InputError(
+                f"names {shortened(repr(twice), SHOWN)} twice", where="target", hint="Name each column once."
+            )
         return tuple(target)
     raise InputError(f"must be a column or a list of columns, not {represented(target)}", where="target")
 
@@ -140,7 +156,7 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
             studies.require_trusted(studies.from_dict({"data": {"source": source}}))
             origin = Origin("", source, columns_asked)
             return _from(folder, source), sources.read(origin, drop=(), base=Path(), seed=0)
-        origin = Origin(HERE, HERE, columns_asked)
+        origin = Origin(HERE, GIVEN, columns_asked)
         frame = foreign.plain(data, origin)
         raw = from_object(frame, origin)
     except TargetError as error:
@@ -153,31 +169,36 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
 
 
 def _from_here(error: InputError) -> InputError:
-    """Return the error with a hint for paths that start at the current folder, not at a study file."""
+    """Return the error as of rows that were given, or with a hint on paths, which start at the current folder."""
+    if error.where == GIVEN:
+        return error.at(HERE)
     return type(error)(error.what, where=error.where, hint=HERE_ON) if error.hint == files.RELATIVE else error
 
 
 def _with_likely(error: TargetError, target: Target) -> DataError:
     """Return the error with the columns that are likely to be meant."""
+    where = HERE if error.where == GIVEN else error.where
     if error.table is None:
-        return error
+        return error.at(where)
     names = list(map(str, error.table.columns))
     found = {name: likely.describe(error.table[name], name) for name in likely.targets(error.table)}
     shown = ", ".join(f"{name} ({what})" for name, what in found.items())
-    others = f"Likely: {shown}." if found else f"Columns: {listed(names)}."
+    others = f"Likely: {shown}." if found else f"Columns: {listed(names) or 'none'}."
     if target is None:
         what = words("a table needs --target COLUMN", "a table needs a target")
-        return DataError(what, where=error.where, hint=others)
+        return DataError(what, where=where, hint=others)
     wanted = next((name for name in ([target] if isinstance(target, str) else target) if name not in names), "")
     hint = error.hint if error.hint.startswith("It is the index") else did_you_mean(wanted, names)
-    return DataError(f"no column {wanted!r}", where=error.where, hint=f"{hint} {others}".strip())
+    return DataError(f"no column {shortened(repr(wanted), SHOWN)}", where=where, hint=f"{hint} {others}".strip())
 
 
 def _from(folder: Path, source: str) -> str:
     """Return a source with its path as seen from a folder; what is no file stays as it is."""
     path, colon, function = source.rpartition(":") if ".py:" in source else (source, "", "")
-    if "://" in source or source.startswith("sklearn:") or Path(path).is_absolute() or not Path(path).exists():
-        return source
+    is_no_path = "://" in source or source.startswith("sklearn:") or len(path) > files.LONGEST
+    with on_disk(source):
+        if is_no_path or Path(path).is_absolute() or not Path(path).exists():
+            return source
     return Path(os.path.relpath(path, folder)).as_posix() + colon + function
 
 

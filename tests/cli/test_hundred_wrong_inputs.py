@@ -172,6 +172,37 @@ CASES = [
     (PLAIN + '\ntarget = "y"\nweight = "word"', CSV, "weight"),
     (PLAIN + '\ntarget = "age"\ntask = "positive"', TABLE.assign(age=TABLE.age - 30).to_csv(index=False),
      "task positive needs labels of 0 and more", 'task = "regression"'),
+    # cuts: groups, times, parts and files of them
+    (ROWS + 'group = "wrod"', CSV, "no column 'wrod' for group", "Did you mean word?"),
+    (ROWS + 'group = "y"', CSV, 'data.group: "y" is the target'),
+    (ROWS + 'group = "word"\ndrop = ["word"]', CSV, "word"),
+    (ROWS + 'group = "word"', CSV.replace(",ab,", ",,"), "group = 'word': 10 of 40 rows have none",
+     "Remove these rows"),
+    (ROWS + 'group = "l1"', CSV, "group = 'l1' has 2 values", "3 groups at least"),
+    (ROWS + 'group = "w"', CSV, "group = 'w' has 1 value,", "3 groups at least"),
+    (ROWS + 'time = "wehn"', CSV, "no column 'wehn' for time", "Did you mean when?"),
+    (ROWS + 'time = "when"', CSV, "time = 'when' has 2 distinct values", "3 at least"),
+    (ROWS + 'time = "word"', CSV, "time = 'word' has neither numbers nor dates", "2024-01-31"),
+    (ROWS + 'time = "age"', CSV.replace("\n20.0,", "\n,"), "time = 'age': 1 of 40 rows have none", "in row 1 "),
+    (ROWS + 'time = "age"\ngroup = "word"', CSV, "time", "group"),
+    (ROWS + 'time = "age"\nsplit = "word"', CSV, "time", "split"),
+    (ROWS + 'split = "prat"', CSV, "no column 'prat' for split", "Columns: age, word"),
+    (ROWS + 'split = "word"', CSV, "split = 'word' has 'ab', which names no part", '"train"'),
+    (ROWS + 'split = "part"', TABLE.assign(part="train").to_csv(index=False), "training rows only", '"test"'),
+    (ROWS + 'split = "part"', TABLE.assign(part=["test", "val"] * 20).to_csv(index=False), "has no training row"),
+    (ROWS + 'split = "part"', TABLE.assign(part=["train", "tset"] * 20).to_csv(index=False), "'tset'", "Did you mean "),
+    (ROWS + 'split = "part"\ngroup = "l2"',
+     TABLE.assign(part=["train", "test"] * 20, l2=np.arange(N) % 5).to_csv(index=False),
+     "5 groups of 'l2' have rows in more than one of the given parts", "Put each group into one part"),
+    (ROWS + 'test = "none.csv"', CSV, "data.test: no such file: none.csv"),
+    (ROWS + 'test = "rows.csv"\nvalidation = "none.csv"', CSV, "data.validation: no such file: none.csv"),
+    (ROWS + 'test = "rows.txt"', CSV, "data.test: rows.txt",
+     "is no file that test or validation rows can be read from"),
+    (ROWS + 'test = "rows.csv"\nsplit = "word"', CSV, "split", "rows.csv", "Keep one of them"),
+    (FUNCTION + '\ngroup = "who"', returned("np.zeros((40, 2)), np.arange(40) % 2"),
+     "group = 'who' names no array", '{"x": x'),
+    (FUNCTION + '\ngroup = "who"', returned("{'x': np.zeros((40, 2)), 'y': np.arange(40) % 2, 'who': np.arange(9)}"),
+     "x has 40 rows and who, for group, has 9"),
     # data from Python
     (FUNCTION, returned("None"), "returned NoneType", "Return (x, y)"),
     (FUNCTION, returned("np.zeros((40, 2)), np.zeros(40)"), "one class only"),
@@ -205,24 +236,31 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
 def test_there_are_a_hundred_and_none_stands_twice():
     assert len({(keys, repr(content)) for keys, content, *_ in CASES}) == len(CASES) >= 100
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{i}-{case[2][:40]}" for i, case in enumerate(CASES)])
-def test_a_wrong_input_is_one_message(folder, number):
+@pytest.mark.parametrize("command", [["--dry-run"], []], ids=["dry run", "tune"])
+def test_a_wrong_input_is_one_message(folder, number, command):
     keys, content, *words = CASES[number]
     source = keys.splitlines()[0].split('"')[1].partition(":")[0]
     if source != "sklearn":
         Path(source).write_bytes(content if isinstance(content, bytes) else content.encode())
     Path("study.toml").write_text(f"[data]\n{keys}\n[tracking]\nenabled = false\n")
-    before = sorted(folder.rglob("*"))
-    done = CliRunner().invoke(cli.app, ["tune", "study.toml", "--dry-run"])
+    before = {path: path.read_bytes() for path in files(folder)}
+    done = CliRunner().invoke(cli.app, ["tune", "study.toml", *command])
     assert done.exit_code == 2, (done.output[-500:], done.exception)
-    assert done.stderr.startswith("Error: study.toml: data"), done.stderr
-    assert "\nError: " not in done.stderr
+    said = done.stderr.removeprefix("study study: loading data and losses\n")
+    assert said.startswith("Error: study.toml: data"), done.stderr
+    assert "\nError: " not in said
     assert "Traceback" not in done.stderr
     assert len(done.stderr) < 1500
     for part in words:
         assert part in done.stderr, done.stderr
-    assert [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts] == before
+    assert {path: path.read_bytes() for path in files(folder)} == before
+    assert not [path for path in folder.rglob("*") if path.is_dir() and path.name != "__pycache__"]
