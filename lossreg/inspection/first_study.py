@@ -175,7 +175,7 @@ def _from_here(error: InputError) -> InputError:
     return type(error)(error.what, where=error.where, hint=HERE_ON) if error.hint == files.RELATIVE else error
 
 
-def _with_likely(error: TargetError, target: Target) -> DataError:
+def _with_likely(error: TargetError, target: Target) -> InputError:
     """Return the error with the columns that are likely to be meant."""
     where = HERE if error.where == GIVEN else error.where
     if error.table is None:
