@@ -26,6 +26,7 @@ FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
 LABELS = "the labels"
 WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
+OF_VALUES = "biufmMUSO"  # kinds of arrays whose elements are single values
 NO_COLUMNS = (*FEATURE_KEYS, *LABEL_KEYS, *WEIGHT_KEYS, "feature_names", "target_names", "frame")
 
 
@@ -273,7 +274,7 @@ def _unused(arrays: Mapping[str, Any], rows: int, used: Sequence[str]) -> dict[s
         name: pd.Series(values, name=name)
         for name, values in arrays.items()
         if isinstance(name, str) and name not in NO_COLUMNS and name not in used
-        and isinstance(values, np.ndarray) and values.shape == (rows,) and not values.dtype.names
+        and isinstance(values, np.ndarray) and values.shape == (rows,) and values.dtype.kind in OF_VALUES
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -214,9 +214,13 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     losses, left_out = recommendation.losses(registry.default(), dataset, numbers)
     said = [*suspects.lines(), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
     batch_size, epochs = recommendation.training(len(dataset.train))
+    saved, unlabelled = (
+        _saved(source, suspects.beside) if where == HERE else "",
+        len(raw.y) - len(dataset.rows.labels.y),
+    )
     draft = Draft(
         source, asked, task, metric, losses, left_out, recommendation.trials(len(losses)), batch_size, epochs, dataset,
-        suspects, said, SAVED.get(source, "") if where == HERE else "", len(raw.y) - len(dataset.rows.labels.y),
+        suspects, said, saved, unlabelled,
     )  # fmt: skip
     text = draft.text()
     studies.from_dict(tomllib.loads(text))
@@ -225,6 +229,12 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
         source, asked, dataset, numbers, suspects, _constant(dataset.rows.raw), _gone(raw, dataset.rows.raw), task,
         metric, losses, left_out, notes, said, text,
     )  # fmt: skip
+
+
+def _saved(source: str, beside: Iterable[str]) -> str:
+    """Return how rows that came from no file get into the source, with the arrays beside them that are proposed."""
+    further = "".join(f", {name}={name}" for name in sorted(beside) if name.isidentifier())
+    return SAVED.get(source, "").replace("y=y)", f"y=y{further})")
 
 
 def _gone(raw: Raw, kept: Raw) -> list[str]:

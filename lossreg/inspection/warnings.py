@@ -19,6 +19,7 @@ from lossreg.data.origin import listed
 from lossreg.data.parts import VALIDATION
 from lossreg.data.raw import Raw
 from lossreg.data.readings import Readings
+from lossreg.errors import DataError
 from lossreg.inspection import betrayal, columns, noise
 from lossreg.metrics.catalogue import Metric
 
@@ -159,9 +160,13 @@ class Beside:
         """Return those among the unused arrays of a source."""
         columns_of_x = set(raw.x.columns) if isinstance(raw.x, pd.DataFrame) else set()
         table = pd.DataFrame({name: column for name, column in raw.beside.items() if name not in columns_of_x})
+        try:
+            readings = Readings.of(table)
+        except DataError:  # objects that are no values; they are used for nothing
+            readings = Readings()
+        table = table[[name for name, reading in readings.items() if reading.kind not in ("empty", "nested")]]
         if table.empty:
             return cls({}, [], {}, [])
-        readings = Readings.of(table)
         whole = table.join(raw.x) if isinstance(raw.x, pd.DataFrame) else table
         groups = columns.groups(whole, readings)
         units = [columns.units(table[name]) for name in groups]

@@ -146,6 +146,25 @@ def test_arrays_beside_the_features_are_offered_too(shape):
     assert prepared(inspection.text)[1].digest == inspection.dataset.digest
 
 
+@pytest.mark.parametrize("kind", ["M8[D]", "U", "S", "O", "f4", "?", "V4"])
+def test_arrays_beside_the_features_of_any_type(kind):
+    values = np.arange(N) // 8
+    array = np.zeros(N, "V4") if kind == "V4" else values.astype("M8[D]") if kind == "M8[D]" else values.astype(kind)
+    inspection = lossreg.init({"x": np.arange(2.0 * N).reshape(N, 2), "y": np.arange(N) % 2, "visitor": array})
+    is_group = kind not in ("?", "V4", "M8[D]")
+    assert ("# group" in inspection.text) == is_group
+    assert ('numpy.savez("data.npz", x=x, y=y, visitor=visitor)' in inspection.text) == (kind not in ("?", "V4"))
+
+
+@pytest.mark.parametrize("value", [[1, 2], {1}, None, 1j, object(), np.nan])
+def test_arrays_of_objects_beside_the_features_are_left_alone(value):
+    odd = np.empty(N, object)
+    odd[:] = [value] * N
+    who = np.arange(N) // 8
+    inspection = lossreg.init({"x": np.arange(2.0 * N).reshape(N, 2), "y": np.arange(N) % 2, "odd": odd, "who": who})
+    assert inspection.to_json()["groups"] == {}
+
+
 def test_arrays_of_train_and_test_bring_groups_too():
     rng = np.random.default_rng(7)
     customer, x, y = np.arange(N) // 5, rng.normal(size=(N, 3)), np.arange(N) % 2
@@ -599,10 +618,20 @@ def test_keras_is_not_imported():
 
 
 @pytest.mark.long
-def test_a_written_study_runs():
+def test_a_written_study_runs_and_its_warnings_stand_in_notes_and_mlflow():
+    import mlflow
+
     table().to_csv("churn.csv", index=False)
-    lossreg.init("churn.csv", "left").write("churn.toml")
-    result = lossreg.tune("churn.toml", ["search.trials=8", "tracking.enabled=false", "verdict.enabled=false"])
+    inspection = lossreg.init("churn.csv", "left")
+    inspection.write("churn.toml")
+    store = ["tracking.uri=sqlite:///mlflow.db", "search.trials=8", "train.epochs=2", "verdict.enabled=false"]
+    result = lossreg.tune("churn.toml", store)
     assert result.best is not None
     assert result.untried == []
-    assert any("are noise" in note for note in result.notes)
+    assert any("are noise" in line for line in inspection.warnings)
+    assert set(inspection.warnings) <= set(result.notes)
+    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    told = parent.data.tags["mlflow.note.content"].replace("\\", "")
+    assert all(f"- {line}" in told for line in inspection.warnings)
