@@ -21,9 +21,10 @@ Array = NDArray[Any]
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 OF_GROUPS = frozenset((
     "account", "acct", "animal", "client", "clinic", "company", "cust", "customer", "device", "donor", "driver",
-    "employee", "family", "group", "hospital", "household", "kunde", "kunden", "kundennr", "kundennummer", "machine",
-    "member", "owner", "participant", "patient", "patienten", "person", "player", "school", "sensor", "session", "shop",
-    "speaker", "store", "student", "subject", "teacher", "user", "vehicle", "visitor", "worker",
+    "employee", "family", "group", "hospital", "household", "individual", "kunde", "kunden", "kundennr",
+    "kundennummer", "machine", "member", "owner", "participant", "patient", "patienten", "person", "player", "school",
+    "sensor", "session", "shop", "speaker", "store", "student", "subject", "teacher", "user", "vehicle", "visitor",
+    "worker",
 ))  # fmt: skip
 OF_KINDS = frozenset((
     "category", "city", "class", "color", "colour", "country", "kind", "language", "region", "state", "status", "type",

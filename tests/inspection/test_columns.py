@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from inputs import INPUTS
 
+from lossreg.data import identifiers
 from lossreg.data.readings import Readings
 from lossreg.inspection import columns, likely
 
@@ -76,3 +78,18 @@ def test_likely_targets_are_called_so_or_stand_last():
     assert not {"id", "name", "one"} & set(found)
     assert likely.describe(ROWS.visits, "visits") == f"{ROWS.visits.nunique()} classes"
     assert likely.describe(ROWS.a, "a") == "numbers"
+
+
+@pytest.mark.parametrize(
+    "given", [one for one in INPUTS if one.there and one.name != "large"], ids=lambda one: one.name
+)
+def test_no_measurement_of_real_tables_is_asked_about_as_an_identifier(given):
+    frame = given.frame()
+    features = frame.drop(columns=[given.target] if isinstance(given.target, str) else list(given.target))
+    assert identifiers.shuffled(features, {}) == []
+
+
+def test_individuals_of_a_survey_are_a_group():
+    frame = next((one.frame() for one in INPUTS if one.name == "statsmodels_modechoice" and one.there), None)
+    if frame is not None:
+        assert groups(frame) == {"individual": 210}
