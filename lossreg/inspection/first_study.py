@@ -35,8 +35,8 @@ from lossreg.errors import (
 from lossreg.inspection import columns, likely, recommendation, target, warnings
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.study_file import Draft
+from lossreg.inspection.suspects import Suspects
 from lossreg.inspection.target import Numbers
-from lossreg.inspection.warnings import Suspects
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.terminal.caller import words

@@ -15,7 +15,8 @@ from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
 from lossreg.errors import DataError
 from lossreg.inspection.recommendation import Choice
-from lossreg.inspection.warnings import FOLDS, Suspects, can_fold
+from lossreg.inspection.suspects import Suspects
+from lossreg.inspection.warnings import FOLDS, can_fold
 from lossreg.terminal.plain_text import printable_line
 
 WIDTH = 110

@@ -10,7 +10,7 @@ from lossreg.data import load
 from lossreg.data.origin import Origin
 from lossreg.data.raw import from_object
 from lossreg.inspection.betrayal import betrayers
-from lossreg.inspection.warnings import Suspects
+from lossreg.inspection.suspects import Suspects
 
 N = 600
 
