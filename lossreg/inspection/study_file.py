@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from lossreg.data import layout
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
-from lossreg.errors import DataError
 from lossreg.inspection.recommendation import Choice
-from lossreg.inspection.suspects import Suspects
+from lossreg.inspection.suspects import Suspects, can_cut
 from lossreg.inspection.warnings import FOLDS, can_fold
 from lossreg.terminal.plain_text import printable_line
 
@@ -74,11 +70,11 @@ class Draft:
         """Yield keys that are the user's decision, as comments."""
         if out := self.suspects.needless:
             yield _with_reason(f"# drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
-        for name in filter(lambda name: self._cuts("split", name), self.suspects.splits):
+        for name in filter(lambda name: can_cut(self.dataset.rows, "split", name), self.suspects.splits):
             yield _with_reason(f"# split = {toml(name)}", "the column says which rows train, validate and test")
-        for name in filter(lambda name: self._cuts("group", name), self.suspects.groups):
+        for name in filter(lambda name: can_cut(self.dataset.rows, "group", name), self.suspects.groups):
             yield _with_reason(f"# group = {toml(name)}", f"rows of one {name} stay together")
-        for name in filter(lambda name: self._cuts("time", name), self.suspects.times):
+        for name in filter(lambda name: can_cut(self.dataset.rows, "time", name), self.suspects.times):
             yield _with_reason(f"# time = {toml(name)}", "the newest rows are the test rows")
         if self.task.value == "binary":
             positive = toml(self.dataset.classes[1])
@@ -89,21 +85,6 @@ class Draft:
             yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
         if can_fold(self.dataset.rows):
             yield _with_reason(f"# folds = {FOLDS}", "scores every row outside the test, in place of validation")
-
-    def _cuts(self, use: str, name: str) -> bool:
-        """Return whether a column can be the group or the time of these rows, as it cannot with gaps in it."""
-        rows = self.dataset.rows
-        x, beside = rows.raw.x, rows.raw.beside
-        if name in beside:
-            aside = replace(rows.raw, aside={use: beside[name]})
-        elif isinstance(x, pd.DataFrame) and len(x.columns) > 1:
-            aside = replace(rows.raw, x=x.drop(columns=name), aside={use: x[name]})
-        else:
-            return False
-        try:
-            return bool(layout.of(aside, rows.where, ties_twins=False))
-        except DataError:
-            return False
 
     def _ways(self) -> Iterator[Any]:
         """Yield the ways in which the columns of a single table are read."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import identifiers
+from lossreg.data import identifiers, layout
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import listed
@@ -84,9 +84,9 @@ class Suspects:
     that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the
     column that each repeats; groups: the number of values of each column whose rows may belong together; times; splits:
     the rows of each part, of columns that name the part of each row; beside: groups, times and splits that are arrays
-    beside the features; in_parts: the source gives the parts, in each of which numbers may begin again; measure: of how
-    well; columns: the number of columns, which a study can leave out, 0 of other
-    data than a single table.
+    beside the features; refused: groups and splits that the study's keys or the parts of its source exclude; in_parts:
+    the source gives the parts, in each of which numbers may begin again; measure: of how well; columns: the number of
+    columns, which a study can leave out, 0 of other data than a single table.
     """
 
     betraying: dict[str, float]
@@ -98,6 +98,7 @@ class Suspects:
     times: list[str]
     splits: dict[str, dict[str, int]]
     beside: frozenset[str]
+    refused: frozenset[str]
     rows: int
     in_parts: bool
     measure: str
@@ -109,16 +110,25 @@ class Suspects:
         raw, beside = dataset.rows.raw, Found.beside(dataset.rows.raw)
         tables = [Found.of_table(part, table, dataset.rows) for part, table in columns.tables(raw.x)]
         found = [*tables, beside]
-        measure = "balanced accuracy" if dataset.classes else "share of the variance of its ranks"
+        groups, splits = _merged([one.groups for one in found]), _merged([one.splits for one in found])
+        uses = [*(("group", name) for name in groups), *(("split", name) for name in splits)]
+        refused = [name for use, name in uses if _is_refused(dataset.rows, use, name)]
         return cls(
-            betrayal.betrayers(dataset, [units for one in found for units in one.units]),
-            [name for one in found for name in one.identifiers], [name for one in found for name in one.numbering],
-            [name for one in found for name in one.shuffled], _merged([one.copies for one in found]),
-            _merged([one.groups for one in found]), [name for one in found for name in one.times],
-            _merged([one.splits for one in found]), frozenset((*beside.groups, *beside.times, *beside.splits)),
-            len(dataset.rows.labels.y), raw.given is not None, measure,
-            len(raw.x.columns) if isinstance(raw.x, pd.DataFrame) else 0,
-        )  # fmt: skip
+            betraying=betrayal.betrayers(dataset, [units for one in found for units in one.units]),
+            identifiers=[name for one in found for name in one.identifiers],
+            numbering=[name for one in found for name in one.numbering],
+            shuffled=[name for one in found for name in one.shuffled],
+            copies=_merged([one.copies for one in found]),
+            groups=groups,
+            times=[name for one in found for name in one.times],
+            splits=splits,
+            beside=frozenset((*beside.groups, *beside.times, *beside.splits)),
+            refused=frozenset(refused),
+            rows=len(dataset.rows.labels.y),
+            in_parts=raw.given is not None,
+            measure="balanced accuracy" if dataset.classes else "share of the variance of its ranks",
+            columns=len(raw.x.columns) if isinstance(raw.x, pd.DataFrame) else 0,
+        )
 
     @property
     def needless(self) -> dict[str, str]:
@@ -165,11 +175,34 @@ class Suspects:
 
     def _cut(self, key: str, name: str) -> str:
         """Return the key that cuts the rows by a column, which can be one of a single table or an array beside."""
-        return f": data.{key} = {_quoted(name)}" if self.columns or name in self.beside else ""
+        is_possible = (self.columns or name in self.beside) and name not in self.refused
+        return f": data.{key} = {_quoted(name)}" if is_possible else ""
 
     def _drop(self, names: Sequence[str]) -> str:
         """Return the key that leaves columns out, of which the study does not need all."""
         return f": data.drop = {_quoted(list(names))}" if self.needless.keys() >= set(names) else ""
+
+
+def _is_refused(rows: LoadedRows, use: str, name: str) -> bool:
+    """Return whether keys that the study has, or the parts of its source, exclude a column as `group` or `split`."""
+    if {use, "time"} & rows.raw.aside.keys():
+        return True
+    return rows.raw.given is not None and not can_cut(rows, use, name)
+
+
+def can_cut(rows: LoadedRows, use: str, name: str) -> bool:
+    """Return whether a column can be the `group`, `time` or `split` of these rows, as it cannot with gaps in it."""
+    x, beside = rows.raw.x, rows.raw.beside
+    if name in beside:
+        aside = replace(rows.raw, aside={use: beside[name]})
+    elif isinstance(x, pd.DataFrame) and len(x.columns) > 1:
+        aside = replace(rows.raw, x=x.drop(columns=name), aside={use: x[name]})
+    else:
+        return False
+    try:
+        return bool(layout.of(aside, rows.where, ties_twins=False))
+    except DataError:
+        return False
 
 
 def _merged(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -172,7 +172,34 @@ def test_arrays_of_train_and_test_bring_groups_too():
     arrays = {f"{name}_{part}": values[rows] for part, rows in parts.items()
               for name, values in {"x": x, "y": y, "customer": customer}.items()}  # fmt: skip
     np.savez("rows.npz", **arrays)
-    assert '# group = "customer"' in lossreg.init("rows.npz").text
+    inspection = lossreg.init("rows.npz")
+    assert '# group = "customer"' in inspection.text
+    assert any(line.endswith(': data.group = "customer"') for line in inspection.warnings)
+    # a group that stands in both parts is warned of, and cannot be named
+    np.savez("rows.npz", **{**arrays, "customer_test": customer[200:300]})
+    inspection = lossreg.init("rows.npz")
+    assert "# group" not in inspection.text
+    assert any(line.endswith("better than they will be for a new one") for line in inspection.warnings)
+
+
+@pytest.mark.parametrize("key", ["", "group", "time"])
+def test_a_key_that_the_study_excludes_is_not_advised(key):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=N), "shop": rng.integers(0, 30, N), "user": rng.integers(0, 60, N),
+                          "day": np.arange(N), "y": rng.integers(0, 2, N)})  # fmt: skip
+    frame.to_csv("rows.csv", index=False)
+    named = {"group": "shop", "time": "day"}.get(key)
+    told = warnings.of(load("rows.csv", target="y", **({key: named} if key else {})), catalogue.resolve("f1", "binary"))
+    [line] = [line for line in told if line.startswith("user: ")]
+    assert ("data.group" in line) == (key == "")
+
+
+def test_the_noise_of_the_largest_error_has_no_advice_on_folds():
+    rng = np.random.default_rng(0)
+    dataset = load(from_object((rng.normal(size=(90, 2)), rng.normal(size=90)), Origin("rows", "rows")))
+    [line] = warnings.of_noise(dataset, catalogue.resolve("max_error", "regression"))
+    assert "in max_error are noise" in line
+    assert "data.folds" not in line
 
 
 def awkward():
