@@ -183,7 +183,7 @@ CASES = [
     (ROWS + 'time = "wehn"', CSV, "no column 'wehn' for time", "Did you mean when?"),
     (ROWS + 'time = "when"', CSV, "time = 'when' has 2 distinct values", "3 at least"),
     (ROWS + 'time = "word"', CSV, "time = 'word' has neither numbers nor dates", "2024-01-31"),
-    (ROWS + 'time = "age"', CSV.replace("\n20.0,", "\n,"), "time = 'age': 1 of 40 rows have none", "in row 1 "),
+    (ROWS + 'time = "age"', CSV.replace("\n20.0,", "\n,"), "time = 'age': 1 of 40 rows has none", "in line 2 of the file"),
     (ROWS + 'time = "age"\ngroup = "word"', CSV, "time", "group"),
     (ROWS + 'time = "age"\nsplit = "word"', CSV, "time", "split"),
     (ROWS + 'split = "prat"', CSV, "no column 'prat' for split", "Columns: age, word"),
