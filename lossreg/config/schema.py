@@ -84,7 +84,10 @@ class Data(Section):
     `group`, `time` and `split` are columns that say how the rows are cut, and no features.
     """
 
-    source: Text = Field(description='It is a file, a folder of images, "sklearn:NAME" or "package.module:function".')
+    source: Text = Field(
+        description='It is a file, a folder of images, "sklearn:NAME" or "package.module:function"; rows in Python are '
+        "given as data=rows."
+    )
     target: Columns = None
     weight: Text | None = Field(default=None, description="It is the column of sample weights.")
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (

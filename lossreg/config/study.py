@@ -47,7 +47,10 @@ class StudySpec(Section):
     """A checked study. Paths in it are relative to `base`, the folder of its file."""
 
     name: Name = "study"
-    data: Data = Field(description='A study needs [data] with a source, such as source = "churn.csv".')
+    data: Data = Field(
+        description='A study needs [data] with a source, such as source = "churn.csv"; rows in Python are given as '
+        "data=rows."
+    )
     model: Model = Model()
     train: Train = Train()
     search: Search = Search()
@@ -183,7 +186,7 @@ def _with_rows(source: Any, overrides: Sequence[str], rows: Any) -> StudySpec:
     document = documents.checked(source, Origin(file))
     section = document.get("data", {})
     if isinstance(section, Mapping):
-        if section.get("source", GIVEN) != GIVEN:
+        if not (is_text(source := section.get("source", GIVEN)) and source == GIVEN):
             hint = "Leave out one of them."
             raise InputError("the rows are given as data= too", where=Origin(file).of("data.source"), hint=hint)
         document["data"] = {**section, "source": GIVEN}

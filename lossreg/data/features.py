@@ -85,7 +85,7 @@ def array(values: Any, what: str, origin: Origin) -> Array:
     except Exception as error:
         raise origin.error(f"{what} is no array: {one_line(error, 200)}") from error
     if converted.ndim == 0:
-        raise origin.error(f"{what} is no array but {type(values).__name__}")
+        raise origin.error(f"{what} is {'None' if values is None else f'no array but {type(values).__name__}'}")
     return converted
 
 

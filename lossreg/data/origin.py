@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lossreg.contract.data_options import Options
+from lossreg.contract.data_options import GIVEN, Options
 from lossreg.errors import DataError, did_you_mean, shortened
 from lossreg.terminal.plain_text import printable_line
 
@@ -36,6 +36,11 @@ class Origin:
     def targets(self) -> tuple[str, ...]:
         """The target columns."""
         return (self.target,) if isinstance(self.target, str) else self.target or ()
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the rows themselves were given in Python."""
+        return self.where == GIVEN
 
     def error(self, what: str, hint: str = "") -> DataError:
         """Return a `DataError` about this source."""

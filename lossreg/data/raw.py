@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.contract.data_options import GIVEN
-from lossreg.data import features, foreign, gaps, label_arrays, readings
+from lossreg.data import features, foreign, gaps, label_arrays, no_data, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
@@ -35,10 +34,14 @@ class TargetError(DataError):
 
     table: pd.DataFrame | None = None
 
-    def of(self, table: pd.DataFrame) -> TargetError:
+    def of(self, table: pd.DataFrame | None) -> TargetError:
         """Return the same error with its table."""
         self.table = table
         return self
+
+    def at(self, where: str) -> TargetError:
+        """Return the same error with another place, and its table."""
+        return TargetError(self.what, where=where, hint=self.hint).of(self.table)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +119,8 @@ def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) 
     index = [str(name) for name in table.index.names if name is not None]
     table, gap_notes = _without_gaps(features.table(table, origin), origin)
     columns, target = list(table.columns), origin.target
+    if not columns:
+        raise origin.error("the table has no columns")
     if target is None:
         hint = f"Set target to one of: {listed(columns)}."
         raise TargetError("a table needs a target column", where=origin.where, hint=hint).of(table)
@@ -366,7 +371,7 @@ def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
         )
     parts = _parts(arrays, "")
     if parts is None:
-        raise origin.error(f"no arrays x and y; it has {listed(arrays)}", "Or x_train, y_train, x_test, y_test.")
+        raise no_data.without_arrays(arrays, listed(arrays), origin)
     columns, names = (arrays.get(key) for key in ("feature_names", "target_names"))
     columns = () if columns is None else [str(column) for column in columns]
     return from_arrays(*parts, origin=origin, columns=columns, names=() if names is None else names, beside=arrays)
@@ -438,11 +443,9 @@ def from_object(value: Any, origin: Origin) -> Raw:
             return _joined_arrays(dict(zip((TRAIN, TEST), value, strict=True)), origin)
         case (tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _))):
             return _joined_arrays(dict(enumerate(value)), origin)
-        case (_, _) | (_, _, _):
+        case (_, _) | (_, _, _) if not no_data.are_single_values(value):
             return from_arrays(*value, origin=origin)
-    verb, got = ("Give", "it is") if origin.where == GIVEN else ("Return", "returned")
-    hint = f"{verb} (x, y), (x, y, weights), a dictionary of arrays, a DataFrame or a tf.data.Dataset."
-    raise origin.error(f"{got} {type(value).__name__}, which is no data", hint)
+    raise no_data.refusal(value, origin)
 
 
 def _joined_arrays(parts: Mapping[int, Any], origin: Origin) -> Raw:

@@ -136,7 +136,8 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     if source.endswith("/"):
         raise image_folder.missing(source, base, origin)
     what = f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
-    raise DataError(what, where=source, hint=KINDS)
+    given = " A table in Python is given itself, not by its name." if source.isidentifier() else ""
+    raise DataError(what, where=source, hint=f"{KINDS}{given}")
 
 
 def _given(rows: Any, origin: Origin) -> Raw:

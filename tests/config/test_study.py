@@ -574,7 +574,8 @@ def test_all_mistakes_are_told_at_once(write):
 
 def test_no_data_at_all(write):
     assert refusal(study.load, write("")) == (
-        'studies/x.toml: data: is missing. A study needs [data] with a source, such as source = "churn.csv".'
+        'studies/x.toml: data: is missing. A study needs [data] with a source, such as source = "churn.csv"; '
+        "rows in Python are given as data=rows."
     )
 
 
