@@ -107,6 +107,11 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def count_of(number: int, noun: str, several: str = "") -> str:
+    """Return a number with its noun: `1 row`, `2,000 rows`; several: a plural that is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
 def one_line(error: BaseException, most: int = 300) -> str:
     """Return `Type: message` in one line, the message cut at `most` characters.
 

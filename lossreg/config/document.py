@@ -147,8 +147,10 @@ def _line(text: str, message: str) -> str:
 def checked(document: Mapping[str, Any], origin: Origin) -> Document:
     """Return a copy of a document; raises `InputError` for values that no number, path or database can hold."""
     if not isinstance(document, Mapping):
-        what = f"a study is a file or a table of its sections, not {shown(document)}"
-        raise InputError(what, hint="Rows are given beside it, as data=rows.")
+        raise InputError(
+            f"a study is a file or a table of its sections, not {shown(document)}",
+            hint="Rows are given beside it, as data=rows.",
+        )
     try:
         copied: Document = _copy(document)
     except InputError as mistake:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data import label_gaps
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.errors import DataError
 
@@ -32,15 +33,6 @@ def infer(y: Array, where: str) -> tuple[str, str]:
         hint = "Pick one of them; only labels of 0 and 1 may be several."
         raise DataError(f"y has {y.shape[1]} outputs per row, and one is needed", where=where, hint=hint)
     return "multilabel", f"{y.shape[1]} labels per row, each 0 or 1"
-
-
-def are_there(y: pd.Series[Any] | Array) -> NDArray[np.bool_]:
-    """Return which rows have a label: neither missing nor a blank text."""
-    if not isinstance(y, pd.Series):
-        missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
-        return np.asarray(~missing.reshape(len(y), -1).any(axis=1))
-    blank = [isinstance(value, (str, bytes)) and not value.strip() for value in y]
-    return np.asarray(~(y.isna().to_numpy(bool) | np.array(blank, bool)))
 
 
 def is_onehot(y: Array) -> bool:
@@ -104,10 +96,10 @@ def _check_numbers(y: Array, where: str) -> None:
         raise DataError(f"y of shape {y.shape} holds {y.dtype}, not numbers", where=where, hint=hint)
     if not y.size:
         raise DataError(f"y has shape {y.shape}: no labels", where=where)
-    lost = int((~np.isfinite(y)).sum()) if y.dtype.kind == "f" else 0
-    if lost:
-        hint = "Remove or correct these rows."
-        raise DataError(f"{lost} of {y.size} labels are missing (NaN) or infinite", where=where, hint=hint)
+    if y.dtype.kind == "f":
+        of_rows = y.reshape(len(y), -1).T
+        missing, infinite = (np.logical_or.reduce(flags(of_rows)) for flags in (np.isnan, np.isinf))
+        label_gaps.check(missing, infinite, where, several=True)
 
 
 def _check_zero_one(y: Array, what: str, where: str) -> None:

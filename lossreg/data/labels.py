@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.targets import CLASSIFICATION, TASKS
-from lossreg.data import columns, dates, label_arrays, numerals, positive, readings
+from lossreg.data import columns, dates, label_arrays, label_gaps, numerals, positive, readings
 from lossreg.data.cells import example, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.conversions import AsNumbers
+from lossreg.data.numerals import Numerals
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one_line
@@ -23,7 +25,6 @@ from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one
 FEW = 20
 SKEWED = 0.5
 MANY_ZEROS = 0.05  # of the values are exactly 0: sums of claims, rainfall
-SHOWN = 5
 LARGEST = float(np.finfo(np.float32).max)
 CHOOSE = "Choose a column of classes or numbers."
 DATES = ("dates", CHOOSE)
@@ -34,11 +35,6 @@ KINDS = {
     **dict.fromkeys(("m", "timedelta", "timedelta64", "time"), DURATIONS),
     **dict.fromkeys(("c", "complex"), COMPLEX),
 }
-NA_HINT = (
-    "Set data.drop_unlabelled = true to leave these rows out, or correct them; in text files NA, None, null and empty "
-    "fields count as missing."
-)
-INFINITE_HINT = "Remove or correct these rows."
 
 
 def read(raw: Raw, task: str, where: str, options: Options | None = None) -> Labels:
@@ -82,6 +78,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Optio
         _check_plain(y, task, where)
         y, notes, marks = _tidied(columns.plain(y))
         _check_kind(y, where)
+        label_gaps.check_marks(y, where)
         y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
         _check_present(y, where)
         inferred, reason = _infer(y)
@@ -231,13 +228,8 @@ def _from_text(
 
 
 def _check_present(y: pd.Series[Any], where: str) -> None:
-    missing = y.isna().to_numpy(bool)
     infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if columns.is_number(y.dtype) else np.zeros(len(y), bool)
-    for mask, what, hint in ((missing, "missing (NaN)", NA_HINT), (infinite, "infinite", INFINITE_HINT)):
-        rows = np.flatnonzero(mask)
-        if len(rows):
-            first = f"the first in row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:SHOWN] + 1))} of the data"
-            raise DataError(f"{len(rows)} of {len(y)} labels are {what}, {first}", where=where, hint=hint)
+    label_gaps.check(y.isna().to_numpy(bool), infinite, where)
 
 
 def _infer(y: pd.Series[Any]) -> tuple[str, str]:
@@ -270,7 +262,8 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str, opt
     counts = np.bincount(index)
     _check_counts(classes, counts, where)
     ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
-    marks = [f"ordered {classes}".encode()] if ordered and values != _sorted(values) else []
+    # up to 0.2.0 the order of classes was that of their texts
+    marks = [f"ordered {classes}".encode()] if values != _by_text(values) else []
     notes = [f"Classes in the order of the categories: {listed(classes)}."] if ordered and task != "binary" else []
     if task == "binary":
         pair = positive.Pair(classes, [text_of(value) for value in values], counts.tolist(), ordered)
@@ -314,6 +307,14 @@ def _in_order(y: pd.Series[Any]) -> list[Any]:
 
 
 def _sorted(values: list[Any]) -> list[Any]:
+    """Return values in their order; texts that are numbers have that of numbers."""
+    numbers = [Numerals().number(value) if isinstance(value, str) else math.nan for value in values]
+    if any(map(math.isnan, numbers)):
+        return _by_text(values)
+    return [value for _, value in sorted(zip(numbers, values, strict=True))]
+
+
+def _by_text(values: list[Any]) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:
@@ -345,8 +346,7 @@ def _values(y: pd.Series[Any], task: str, where: str) -> Labels:
         odd = next((str(label) for label, n in zip(y, numbers, strict=True) if pd.isna(n)), str(y.iloc[0]))
         hint = 'Set task = "multiclass", or choose another target.'
         raise DataError(f"task {task} needs numbers, and the target has {odd!r}", where=where, hint=hint) from None
-    if not np.isfinite(values).all():
-        raise DataError(f"{int((~np.isfinite(values)).sum())} labels are not finite", where=where, hint=NA_HINT)
+    label_gaps.check(np.isnan(values), np.isinf(values), where)
     if (far := np.abs(values) > LARGEST).any():
         what = f"{int(far.sum())} of {len(values)} labels are above {LARGEST:.1e} in size ({values[far][0]:g})"
         raise DataError(what, where=where, hint="Correct these rows, or divide the target by a constant.")

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features, foreign, gaps, label_arrays, no_data, readings
+from lossreg.data import features, foreign, gaps, label_gaps, no_data, numerals, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
+from lossreg.data.columns import MISSING, texts
+from lossreg.data.conversions import AsNumbers
 from lossreg.data.features import Array, Features
 from lossreg.data.image_files import ImageReader
+from lossreg.data.numerals import Numerals
 from lossreg.data.origin import Origin, listed, near
 from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION, WORDS
 from lossreg.data.row_numbers import Place, RowNumbers
@@ -172,7 +175,7 @@ def _weighed(
         return table, None, []
     column = table[origin.weight]
     decimal = readings.decimal_mark(table) if row_weights.are_texts(column) else ""
-    there = np.all([label_arrays.are_there(table[name]) for name in origin.targets], axis=0)
+    there = np.all([label_gaps.are_there(table[name]) for name in origin.targets], axis=0)
     weights = _weights(column, rows, there, origin, decimal)
     notes = row_weights.written(column, listed([origin.weight]), decimal, origin.options.marks)
     return table.drop(columns=origin.weight), weights, notes
@@ -226,12 +229,28 @@ def _no_array(use: str, name: str, names: Sequence[str], origin: Origin) -> Data
 
 def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
     """Return columns of numbers or booleans as an array `(n, k)`, and their names."""
-    for name in columns:
-        if not pd.api.types.is_numeric_dtype(columns[name]):
-            odd = example(columns[name].iloc[0]) if len(columns) else "nothing"
-            what = f"target column {name!r} holds {odd}, and several targets are labels of 0 and 1"
-            raise origin.error(what, "Recode it, or give a single target.")
-    return columns.to_numpy(np.float64, na_value=np.nan), tuple(map(str, columns))
+    numbers = {name: _numbers(columns[name], origin) for name in columns}
+    return np.column_stack(list(numbers.values())), tuple(map(str, columns))
+
+
+def _numbers(column: pd.Series[Any], origin: Origin) -> Array:
+    """Return one of several target columns as numbers `(n,)`, NaN where a label is missing; raises `DataError`."""
+    column = _truths_as_numbers(column)
+    numbers = AsNumbers(numerals.said(origin.options.marks) or Numerals())(column)
+    odd = column[np.isnan(numbers) & (texts(column) != MISSING)]
+    if not len(odd):
+        return numbers
+    what = f"target column {column.name!r} holds {example(odd.iloc[0])}"
+    if len(odd) == len(column):
+        raise origin.error(f"{what}, and several targets are labels of 0 and 1", "Recode it, or give a single target.")
+    hint = "Name it in data.na_values and set data.drop_unlabelled = true where it means that there is no label."
+    raise origin.error(f"{what}: {len(odd)} of {len(column)} values {'is' if len(odd) == 1 else 'are'} no number", hint)
+
+
+def _truths_as_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return booleans with gaps among them as 0, 1 and NaN, other columns as they are."""
+    is_truth = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "boolean"
+    return column.astype("boolean") if is_truth else column
 
 
 def from_arrays(
@@ -266,7 +285,7 @@ def from_arrays(
         parts, labels, aside, notes = _arrays_without_gaps(parts, labels, aside, origin)
     if weights is not None and rows:
         notes = [*notes, *row_weights.written(weights, "The weights", asked=origin.options.marks)]
-        weights = _weights(weights, RowNumbers.of(rows), label_arrays.are_there(labels), origin)
+        weights = _weights(weights, RowNumbers.of(rows), label_gaps.are_there(labels), origin)
     return Raw(
         origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, aside=aside,
         beside=_unused(beside or {}, rows, [str(column.name) for column in aside.values()]), notes=notes,

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lossreg.data import features, label_arrays
+from lossreg.data import features, label_gaps
+from lossreg.data.label_gaps import Flags
+from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION
 from lossreg.data.raw import Raw
-from lossreg.errors import DataError
+from lossreg.errors import DataError, count_of
 
 
 def dropped(raw: Raw, where: str) -> Raw:
     """Return the rows that have a label, with a note on how many have none; raises `DataError` where none has."""
-    there = label_arrays.are_there(raw.y)
+    there = label_gaps.are_there(raw.y)
     lost = int((~there).sum())
     if not lost:
         return raw
@@ -23,8 +25,9 @@ def dropped(raw: Raw, where: str) -> Raw:
         raise DataError("no row has a label", where=where)
     kept = np.flatnonzero(there)
     y = raw.y.iloc[kept].reset_index(drop=True) if isinstance(raw.y, pd.Series) else raw.y[kept]
-    note = f"{lost} of {len(there)} rows have no label: left out." if lost > 1 else (
-        f"1 of {len(there)} rows has no label: left out.")  # fmt: skip
+    _check_parts(raw, there)
+    lack = "no label" if isinstance(raw.y, pd.Series) else "not all labels"
+    note = f"{lost} of {len(there)} rows {'has' if lost == 1 else 'have'} {lack}: left out."
     return replace(
         raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note],
         weights=None if raw.weights is None else raw.weights[kept],
@@ -32,6 +35,15 @@ def dropped(raw: Raw, where: str) -> Raw:
         aside={use: column.iloc[kept].reset_index(drop=True) for use, column in raw.aside.items()},
         beside={name: column.iloc[kept].reset_index(drop=True) for name, column in raw.beside.items()},
     )  # fmt: skip
+
+
+def _check_parts(raw: Raw, there: Flags) -> None:
+    """Raise `DataError` for a part that is given, of which no row has a label."""
+    for part in (TRAIN, VALIDATION, TEST):
+        rows = np.zeros(0, bool) if raw.given is None else there[raw.given == part]
+        if len(rows) and not rows.any():
+            what = f"no label in any of its {count_of(len(rows), 'row')}"
+            raise DataError(what, where=NAMES[part], hint="Give rows with labels, or leave this part out.")
 
 
 def _plain(x: Any) -> Any:

@@ -107,7 +107,7 @@ CASES = [
     (ROWS + "drop_unlabelled = true", BLANK, "no row has a label"),
     (ROWS + "drop_unlabelled = true", FEW, "classes have a single row (no, yes)", "Drop or merge them"),
     (ROWS, FEW, "38 of 40 labels are missing", "drop_unlabelled"),
-    (PLAIN + '\ntarget = "age"\nna_values = [20]', CSV, "1 of 40 labels are missing", "the first in row 1 "),
+    (PLAIN + '\ntarget = "age"\nna_values = [20]', CSV, "1 of 40 labels is missing", "the first in row 1 "),
     (PLAIN + '\ntarget = "y"\nweight = "w"\nna_values = { w = [1] }', CSV, "the weight of line 2 of the file is nan"),
     (ROWS + 'na_values = [0, 1, "ab", "cd", "ef", "gh", "u", "v", "w", "2024-01-05", "2024-02-07"]\ndrop = ["age"]',
      CSV, "no usable column among word"),

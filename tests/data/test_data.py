@@ -576,7 +576,7 @@ ERRORS: list[tuple[str, dict[str, Any], Callable[[Path], None] | None, str]] = [
     ("sklearn:iris", {"target": "species"}, None, "names a column of a table"),
     ("my_data.py:par", {}, None, "has no par. Did you mean pair"),
     ("my_data.py:raises", {}, None, r"ZeroDivisionError: no such luck \(my_data.py, line \d+\)"),
-    ("my_data.py:nothing", {}, None, "returned NoneType"),
+    ("my_data.py:nothing", {}, None, "returned None, which is no data"),
     ("my_data.py:sparse", {}, None, "sparse matrix"),
     ("my_data.py:mismatch", {}, None, "x has 5 rows and y has 4"),
     ("my_data.py:two_outputs", {}, None, "2 outputs per row"),

@@ -266,7 +266,11 @@ BAD = [
     ),
     (npz(RNG.normal(size=(9, 2))), {"task": "regression"}, "task regression needs one label per row.*Pick one"),
     (npz(TAGS.astype(str)), {}, r"y of shape \(300, 5\) holds <U\d+, not numbers"),
-    (npz(np.where(TAGS, 1, np.nan)), {}, r"labels are missing \(NaN\) or infinite"),
+    (
+        npz(np.where(TAGS, 1, np.nan)),
+        {},
+        rf"{(TAGS != 1).any(axis=1).sum()} of 300 rows have a label that is missing \(NaN\), the first in rows",
+    ),
     (npz(np.zeros((9, 0))), {}, r"y has shape \(9, 0\): no labels"),
     (npz(np.zeros((60, 3))), {}, "no training row with label label_0, label_1, label_2. Drop rare labels"),
     (
@@ -305,7 +309,7 @@ TABLE = pd.DataFrame({"a": range(40), "b": [0, 1] * 20, "c": ["yes", "no"] * 20,
     [
         ({"target": ["b", "e"]}, "no column 'e'; it has a, b, c, d"),
         ({"target": ["b", "c"]}, "target column 'c' holds 'yes', and several targets are labels of 0 and 1. Recode"),
-        ({"target": ["b", "d"]}, r"10 of 80 labels are missing \(NaN\)"),
+        ({"target": ["b", "d"]}, r"10 of 40 rows have a label that is missing \(NaN\)"),
         ({"target": ["a", "b"]}, "2 outputs per row"),
         ({"target": list("abcd")}, "no columns besides the target 'a', 'b', 'c', 'd'"),
         ({"target": "b", "drop": ["a", "c", "d"]}, "drop leaves no column. Keep at least one"),

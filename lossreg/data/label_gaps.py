@@ -1,0 +1,63 @@
+"""Labels that are missing, or that mark among numbers that there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data import numerals
+from lossreg.data.cells import example, text_of
+from lossreg.errors import DataError
+
+Flags = NDArray[np.bool_]
+SHOWN = 5
+NA_HINT = (
+    "Set data.drop_unlabelled = true to leave these rows out, or correct them; in text files NA, None, null and empty "
+    "fields count as missing."
+)
+INFINITE_HINT = "Remove or correct these rows."
+
+
+def are_there(y: Any) -> Flags:
+    """Return which rows have a label: neither missing, nor a blank text, nor a mark of a gap among numbers."""
+    if not isinstance(y, pd.Series):
+        missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
+        return np.asarray(~missing.reshape(len(y), -1).any(axis=1))
+    blank = [isinstance(value, (str, bytes)) and not value.strip() for value in y]
+    return np.asarray(~(y.isna().to_numpy(bool) | np.array(blank, bool) | marks(y)))
+
+
+def marks(y: pd.Series[Any]) -> Flags:
+    """Return which labels among numbers in text mark that there is none, such as `?`; words may be a class."""
+    flags = np.zeros(len(y), bool)
+    if not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
+        return flags
+    texts = [text_of(value) if isinstance(value, (str, bytes)) else "" for value in y]
+    flags |= [bool(text) and numerals.is_marker(text) and text.lower() not in numerals.WORDS for text in texts]
+    if flags.any() and numerals.infer(y[~flags].dropna().map(text_of).value_counts()) is None:
+        return np.zeros(len(y), bool)
+    return flags
+
+
+def check(missing: Flags, infinite: Flags, where: str, several: bool = False) -> None:
+    """Raise `DataError` for rows `(n,)` whose label, or one of whose several labels, is missing or infinite."""
+    for flags, what, hint in ((missing, "missing (NaN)", NA_HINT), (infinite, "infinite", INFINITE_HINT)):
+        rows = np.flatnonzero(flags)
+        if len(rows):
+            is_are, has_have, in_row = ("is", "has", "row") if len(rows) == 1 else ("are", "have", "rows")
+            nouns = f"rows {has_have} a label that is" if several else f"labels {is_are}"
+            first = f"the first in {in_row} {', '.join(map(str, rows[:SHOWN] + 1))} of the data"
+            raise DataError(f"{len(rows)} of {len(flags)} {nouns} {what}, {first}", where=where, hint=hint)
+
+
+def check_marks(y: pd.Series[Any], where: str) -> None:
+    """Raise `DataError` for labels among numbers that mark that there is none."""
+    flags = marks(y)
+    if flags.any():
+        count, shown = int(flags.sum()), ", ".join(dict.fromkeys(map(example, y[flags].head(100))))
+        what = f"{count} of {len(y)} labels {'is not a number' if count == 1 else 'are not numbers'} ({shown})"
+        hint = "Set data.drop_unlabelled = true to leave these rows out, since they have no label, or correct them."
+        raise DataError(what, where=where, hint=hint)
