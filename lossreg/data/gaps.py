@@ -119,8 +119,8 @@ def _possible(values: Any, gaps: Mapping[Gap, float | None], form: Numerals | No
 
 def _meant(value: Any, gaps: Mapping[Gap, float | None], form: Numerals | None) -> Gap | None:
     """Return the one of these values that a value is, None for none."""
-    if isinstance(value, (bool, np.bool_)):
-        return next((gap for gap in gaps if gap == text_of(value)), None)
+    if isinstance(value, (bool, np.bool_)):  # a file may write it as true, True or TRUE
+        return next((gap for gap in gaps if isinstance(gap, str) and gap.lower() == text_of(value).lower()), None)
     text = text_of(value)
     number = _value(text, None if columns.is_real(value) else form)
     return next((gap for gap, of in gaps.items() if gap == text or (number is not None and of == number)), None)

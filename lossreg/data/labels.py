@@ -195,7 +195,7 @@ def _numbers_if_possible(
             f"task {task} needs numbers with a decimal {options.marks[0]!r}, and the target has {y.dropna().iloc[0]!r}"
         )
         raise DataError(what, where=where, hint="Correct data.decimal and data.thousands, or leave them out.")
-    return _from_text(y, task, where, form)
+    return _from_text(y, task, where, form, options)
 
 
 def _counted(y: pd.Series[Any]) -> pd.Series[Any]:
@@ -203,14 +203,14 @@ def _counted(y: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _from_text(
-    y: pd.Series[Any], task: str, where: str, form: numerals.Numerals | None
+    y: pd.Series[Any], task: str, where: str, form: numerals.Numerals | None, options: Options
 ) -> tuple[pd.Series[Any], list[str], list[str]]:
     """Return texts as numbers of a form, and as they are where there is none."""
     texts = y.dropna().map(text_of)
     distinct = list(texts.unique())
     gaps = any(numerals.is_marker(text) for text in distinct)
     if form is None:
-        why = numerals.why_text(texts.value_counts())
+        why = numerals.why_text(texts.value_counts(), options.marks)
         return y, [f"The labels: {why}."] if why else [], []
     if task == "auto" and form.plain and not gaps and len(distinct) <= FEW:
         return y, [], []

@@ -283,14 +283,17 @@ def _are_numbers(read: list[Written], there: int, total: int) -> bool:
     return _rows(read) >= SHARE * there and not (flag or codes.are_codes(_counts(read)) or _are_labels(read))
 
 
-def why_text(counts: pd.Series[Any]) -> str:
-    """Return a note on texts, counted as by `value_counts`, that look like numbers but are none; empty for others."""
+def why_text(counts: pd.Series[Any], asked: tuple[str, str] | None = None) -> str:
+    """Return a note on texts, counted as by `value_counts`, that look like numbers but are none; empty for others.
+
+    asked: as of `infer`.
+    """
     if not likely(counts.index, is_number):
         return ""
     there = _written(present(counts))
     read = [value for value in there if any(map(value.reads, MARKS))]
     if _rows(read) >= SHARE * _rows(there):
-        return _why_not(read, int(counts.sum()))
+        return _why_not(read, int(counts.sum()), asked)
     if _rows(read) < MOST * _rows(there) or codes.are_codes(_counts(read)):
         return ""
     return mostly("numbers", _counts(read), _counts(there))
@@ -303,7 +306,7 @@ def mostly(kind: str, read: Mapping[str, int], there: Mapping[str, int]) -> str:
     return f"{rows} of {total} values are {kind}; read as text, because others are not ({example(odd)})"
 
 
-def _why_not(read: list[Written], rows: int) -> str:
+def _why_not(read: list[Written], rows: int, asked: tuple[str, str] | None) -> str:
     """Return the reason why texts that are numbers one by one stay text."""
     if codes.are_codes(_counts(read)):
         return f"whole numbers with leading zeros ({codes.first(_counts(read))}) are codes, read as text"
@@ -313,6 +316,8 @@ def _why_not(read: list[Written], rows: int) -> str:
     if len(units) > 2 or (len(units) == 2 and ("" not in units or any(unit in PARTS for unit in units))):
         listed = ", ".join(f"{count} {f'with {unit!r}' if unit else 'without a sign'}" for unit, count in units.items())
         return f"numbers in several units ({listed}), read as text; write all in one unit"
+    if asked and (odd := [value.text for value in read if not value.reads(*asked)]):
+        return f"numbers in another form than data.decimal and data.thousands say ({example(odd[0])}), read as text"
     commas, points = ([value.text for value in read if not value.reads(mark)] for mark in MARKS)
     if points and commas:
         return f"decimal commas and decimal points ({commas[0]!r}, {points[0]!r}), read as text"

@@ -117,6 +117,14 @@ def test_numbers_of_new_files_have_the_marks_of_the_study(tmp_path):
     assert np.array_equal(preprocessor.transform(large), expected)
 
 
+def test_numbers_in_another_form_than_the_study_says_are_told(tmp_path):
+    path = write(tmp_path, {"a": [f"{v:.2f}" for v in numbers()], "b": [f"{i},5" for i in range(N)], "y": labels()},
+                 separator=";")  # fmt: skip
+    assert "a: numbers in another form than data.decimal and data.thousands say" in notes(loaded(path, decimal=","))
+    assert "b: numbers in another form than data.decimal and data.thousands say" in notes(loaded(path, decimal="."))
+    assert "single number" not in notes(loaded(path, decimal=","))
+
+
 def test_numbers_as_they_are_may_have_a_decimal_comma(tmp_path):
     path = write(tmp_path, {"a": [f"{v}".replace(".", ",") for v in numbers()], "y": labels()}, separator=";")
     dataset = loaded(path, decimal=",", preprocess="none")
@@ -251,6 +259,16 @@ def test_gaps_by_column_and_gaps_that_are_nowhere(tmp_path):
     assert "na_values: 'x' stands nowhere." in dataset.notes
     with pytest.raises(DataError, match=r"names the column 'aa', which is not there. Did you mean a?"):
         loaded(path, na_values={"aa": (9,)})
+
+
+@pytest.mark.parametrize("marks", [{}, {"decimal": "."}])
+@pytest.mark.parametrize("words", [("true", "false"), ("True", "False"), ("TRUE", "FALSE")])
+def test_truth_values_are_gaps_as_they_are_written(tmp_path, words, marks):
+    flags = [words[i % 4 > 0] if i % 5 else "" for i in range(N)]
+    path = write(tmp_path, {"a": numbers(), "flag": flags, "y": labels()})
+    dataset = loaded(path, na_values=(words[0],), **marks)
+    assert raw_x(dataset).flag.isna().tolist() == [flag in ("", words[0]) for flag in flags]
+    assert f"flag: {flags.count(words[0])} of 60 values are in na_values ('{words[0]}')" in notes(dataset)
 
 
 @pytest.mark.parametrize(("gap", "count"), [(9, 3), ("9", 3), (9.0, 3), ("nine", 1), ("9.0", 3)])
