@@ -9,6 +9,7 @@ import typer
 
 from lossreg.cli import waiting
 from lossreg.cli.shell import Json, app, display, guarded, import_keras, loaded_registry, only_json, print_json, say
+from lossreg.errors import count_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,7 +101,7 @@ def _show_all(checked: Sequence[Checked]) -> None:
             if not result.ok and not result.message.startswith(NOT_RUN):
                 say(f"{entry.spec.name}: {result.name}: {result.message}")
     bad = sum(not all(result.ok for result in results) for _, results in checked)
-    say(f"{len(checked) - bad} of {len(checked)} losses pass")
+    say(f"{len(checked) - bad} of {count_of(len(checked), 'loss', 'losses')} pass")
 
 
 def _summary(checked: Sequence[Checked]) -> Table:

@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.reporting.tables import DIM, cell, table
 
@@ -36,8 +37,8 @@ def _facts(outline: Outline) -> Table:
         "learning rate": ", ".join(filter(None, [outline.learning_rate, outline.schedule])),
         **outline.architectures,
         **outline.asked,
-        "trials": f"{outline.trials} of {outline.epochs} epochs{done}",
-        "lanes": f"{outline.lanes} in {outline.blocks} block{'s' * (outline.blocks != 1)}",
+        "trials": f"{outline.trials} of {count_of(outline.epochs, 'epoch')}{done}",
+        "lanes": f"{outline.lanes} in {count_of(outline.blocks, 'block')}",
     }.items():
         grid.add_row(name, cell(str(value)))
     return grid

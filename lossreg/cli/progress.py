@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lossreg.errors import count_of
 from lossreg.reporting import report, values
 from lossreg.storage.observer import Observer
 from lossreg.terminal.plain_text import printable, printable_line
@@ -174,7 +175,8 @@ class Lines(Watcher):
         self.training = True
         self._pace.begin(total, done)
         self._written = done
-        self._write(f"{total - done} trials of {total} to run over {len(candidates)} losses, {together} at a time")
+        losses = count_of(len(candidates), "loss", "losses")
+        self._write(f"{count_of(total - done, 'trial')} of {total} to run over {losses}, {together} at a time")
 
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""
@@ -265,7 +267,7 @@ class Display(Watcher):
         """Return how many trials are running, and how many epochs the study has trained."""
         if not self._epochs:
             return "before the first epoch"
-        return f"{self._active} running, {self._epochs} epoch{'s' * (self._epochs > 1)} so far"
+        return f"{self._active} running, {count_of(self._epochs, 'epoch')} so far"
 
     def _board(self, result: StudyResult) -> RenderableType:
         from lossreg.reporting import tables

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lossreg.cli.progress import Watcher
-from lossreg.errors import InputError, LossregError, one_line
+from lossreg.errors import InputError, LossregError, count_of, one_line
 from lossreg.runtime import processes, safety
 from lossreg.terminal.signals import INTERRUPTING, handled
 
@@ -91,7 +91,7 @@ class Cluster:
         with _connected(self.address) as ray:
             places = self._places(ray)
             count = len(places.cores)
-            watcher.message(f"{count} worker{'s' * (count > 1)} on Ray at {self.address}, {places.manner}")
+            watcher.message(f"{count_of(count, 'worker')} on Ray at {self.address}, {places.manner}")
             task, args, variables = ray.remote(work), [*command, "--device", places.device], environment()
             options = {**TASK, "num_gpus": int(places.device == "gpu"), "retry_exceptions": [CrashedError]}
             tasks = [task.options(**options, num_cpus=cores).remote(args, variables) for cores in places.cores]

@@ -12,7 +12,7 @@ import typer
 
 from lossreg.cli import waiting
 from lossreg.cli.shell import Overrides, Study, app, guarded, load, say, tell, warn
-from lossreg.errors import InputError
+from lossreg.errors import InputError, count_of
 from lossreg.terminal import streams
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
     """Write into MLflow whatever of a study is missing there."""
     spec = load(study, overrides or ())
     result, where = _synchronised(spec)
-    say(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
+    trials = count_of(len(result.trials), "trial is", "trials are")
+    say(f"{trials} in the experiment {where['experiment']!r} at {where['uri']}")
     say(f"Look at them: lossreg ui {shlex.quote(str(study))}", whole=True)
 
 

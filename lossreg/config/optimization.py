@@ -13,7 +13,7 @@ from typing import Any
 
 from lossreg.config.search_space import Fixed, Options, Range, Space, parse, shown
 from lossreg.contract.params import Choice, Float, Int, Param
-from lossreg.errors import InputError, did_you_mean
+from lossreg.errors import InputError, count_of, did_you_mean
 
 # A decade or more on both sides of the rate that each optimizer's authors publish. SGD's rate
 # multiplies the gradient itself, so it needs the wider range: losses differ in scale.
@@ -286,5 +286,8 @@ def _check_pieces(schedule: Schedule) -> None:
     if list(ends) != sorted(set(ends)):
         raise InputError(f"boundaries must rise, not {shown(ends)}", where="boundaries")
     if len(values) != len(ends) + 1:
-        what = f"{len(ends)} boundaries part the training into {len(ends) + 1}, and there are {len(values)} values"
+        what = (
+            f"{count_of(len(ends), 'boundary parts', 'boundaries part')} the training into {len(ends) + 1}, and there "
+            f"{count_of(len(values), 'is', 'are')}"
+        )
         raise InputError(what, where="values")

@@ -12,7 +12,7 @@ from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.case import Case, shown
 from lossreg.contract.params import Choice, Float, Int, Interval, PerClass
 from lossreg.contract.targets import REGRESSION
-from lossreg.errors import InputError, one_line
+from lossreg.errors import InputError, count_of, one_line
 from lossreg.registry import registry
 from lossreg.registry.discovery import key
 from lossreg.registry.user_loss import VARIADIC, UserLoss
@@ -30,7 +30,7 @@ def metadata(case: Case) -> str:
     if problems:
         raise Failure("; ".join(problems), "Complete or correct the LossSpec.")
     count = len(case.spec.params)
-    return f"complete: {count} parameter{'s' * (count != 1)}, tasks {', '.join(case.spec.tasks)}"
+    return f"complete: {count_of(count, 'parameter')}, tasks {', '.join(case.spec.tasks)}"
 
 
 def _texts(case: Case) -> Iterator[str]:
@@ -109,7 +109,7 @@ def names(case: Case) -> str:
     if len({spec.name, *spec.aliases}) <= len(spec.aliases):
         raise Failure(f"a name stands twice among {', '.join((spec.name, *spec.aliases))}", "Drop one.")
     distinct = {key(name) for name in (spec.name, *spec.aliases)}
-    return f"{len(distinct)} name{'s' * (len(distinct) > 1)}, all its distinct"
+    return f"{count_of(len(distinct), 'name')}, all its distinct"
 
 
 def domain(case: Case) -> str:

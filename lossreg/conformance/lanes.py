@@ -12,7 +12,7 @@ from lossreg.conformance.base import Failure
 from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import first_difference
 from lossreg.conformance.tensorflow import Array
-from lossreg.errors import one_line
+from lossreg.errors import count_of, one_line
 from lossreg.registry.user_loss import UserLoss
 
 ROWS, LANES = 16, 3
@@ -50,7 +50,7 @@ def _agree(case: Case, n_classes: int) -> str:
         values, alone = tensorflow.gradients(function, y, z[i], arguments[i], "float32")
         _same(np.asarray(losses)[i : i + 1], np.mean(values, keepdims=True), "value", setting)
         _same(np.asarray(gradients)[i].ravel(), np.asarray(alone).ravel() / ROWS, "gradient", setting)
-    return f"{width} score{'s' * (width > 1)}"
+    return count_of(width, "score")
 
 
 def _of_task(case: Case, k: int, /, y: object, z: object, **arguments: object) -> object:

@@ -13,7 +13,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from lossreg.contract.field_types import FLAG, NUMBER, TEXT, FieldTypes, is_real, is_whole, mismatches
-from lossreg.errors import ParameterError, is_text, represented
+from lossreg.errors import ParameterError, count_of, is_text, represented
 
 _LEFT = {"[": True, "(": False}
 _RIGHT = {"]": True, ")": False}
@@ -205,7 +205,7 @@ class PerClass(_Plain):
         if not values:
             raise ParameterError(f"{self.name} is empty, and takes one number per class")
         if n_classes is not None and len(values) != n_classes:
-            raise ParameterError(f"{self.name} has {len(values)} numbers for {n_classes} classes")
+            raise ParameterError(f"{self.name} has {count_of(len(values), 'number')} for {n_classes} classes")
         return tuple(_number(f"{self.name}[{i}]", v, self.domain) for i, v in enumerate(values))
 
 

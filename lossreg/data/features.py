@@ -96,7 +96,7 @@ def _unmasked(values: Any, what: str, origin: Origin) -> Array:
         return np.asarray(values)
     if what.partition(".")[0] != "x":
         hint = "Leave these rows out."
-        raise origin.error(f"{masked} of {values.size} values of {what} are masked", hint)
+        raise origin.error(f"{masked} of {values.size} values of {what} {'is' if masked == 1 else 'are'} masked", hint)
     if values.dtype.kind in "buif":
         return np.asarray(values.astype(np.float64).filled(np.nan))
     objects = np.array(values.data, object)  # `filled(None)` would fill in "?"

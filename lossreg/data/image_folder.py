@@ -18,7 +18,7 @@ from lossreg.data.image_files import CHANNELS, ImageReader
 from lossreg.data.origin import Origin, listed
 from lossreg.data.parts import NAMES, TRAIN, WORDS
 from lossreg.data.raw import Raw
-from lossreg.errors import DataError
+from lossreg.errors import DataError, count_of
 
 LARGEST, USUAL = 128, 64  # pixels of a side: as they are if all are alike and no larger, resized to otherwise
 EXAMPLE = "Put the images of each class into a folder of their own, such as cats/1.jpg and dogs/1.jpg."
@@ -164,12 +164,12 @@ def _without_classes(folder: Path, base: Path, images: int, origin: Origin) -> D
     source, within = origin.where.rstrip("/"), sorted(each.name for each in folder.iterdir() if each.is_file())
     if folder != base:
         train = next(each.name for each in base.iterdir() if WORDS.get(each.name.lower()) == TRAIN)
-        what = f"{folder.name} has {images} images and no class folders"
+        what = f"{folder.name} has {count_of(images, 'image')} and no class folders"
         return origin.error(what, f'Without labels nothing is tested: source = "{source}/{train}".')
     if within and not images:
         what = f"is a folder without images: it has {listed(within, 5)}"
         return origin.error(what, f'Name a file, such as source = "{source}/{within[0]}".')
-    return origin.error(f"has {images or 'no'} images and no class folders", EXAMPLE)
+    return origin.error(f"has {count_of(images, 'image') if images else 'no images'} and no class folders", EXAMPLE)
 
 
 def _of_class(folder: Path, base: Path, part: int, origin: Origin) -> Found:
@@ -238,7 +238,7 @@ def _usual(sizes: Sequence[tuple[int, int]], every: Sequence[tuple[int, int]]) -
 def _form_notes(
     reader: ImageReader, forms: Sequence[image_files.Header], sizes: Sequence[tuple[int, int]], options: ImageOptions
 ) -> Iterator[str]:
-    count = f"Images: {len(forms):,} files of {_range(sizes)} pixels (height x width)"
+    count = f"Images: {count_of(len(forms), 'file')} of {_range(sizes)} pixels (height x width)"
     now = f"{reader.height} x {reader.width}"
     if sizes == [(reader.height, reader.width)]:
         yield f"{count}, read in {CHANNELS[reader.channels]}."
@@ -247,12 +247,12 @@ def _form_notes(
         yield f"{count}, read in {CHANNELS[reader.channels]} and resized to {now}{hint}."
     transparent = sum(form.is_transparent for form in forms)
     if transparent and reader.channels != 4:
-        verb = "has" if transparent == 1 else "have"
-        yield f"{transparent:,} images {verb} transparency, which is left out: data.image_channels = 4 keeps it."
+        images = count_of(transparent, "image has", "images have")
+        yield f"{images} transparency, which is left out: data.image_channels = 4 keeps it."
     coloured = sum(form.channels > 1 for form in forms)
     if reader.channels > 1 and 0 < coloured < len(forms) and not options.channels:
-        grey = len(forms) - coloured
-        yield f"{grey:,} of the images are grey, and read in {CHANNELS[reader.channels]} as the others."
+        grey = count_of(len(forms) - coloured, "of the images is", "of the images are")
+        yield f"{grey} grey, and read in {CHANNELS[reader.channels]} as the others."
 
 
 def _range(sizes: Sequence[tuple[int, int]]) -> str:
@@ -266,7 +266,7 @@ def _beside(found: Found) -> Iterator[str]:
         yield f"Images in folders within a class folder are of that class: {listed(found.nested, 5)}."
     loose = [name for name in found.others if image_files.is_image(Path(name).name)]
     if loose:
-        yield f"{len(loose)} images lie in no class folder, left out: {listed(loose, 5)}."
+        yield f"{count_of(len(loose), 'image lies', 'images lie')} in no class folder, left out: {listed(loose, 5)}."
     rest = Counter(Path(name).suffix.lower() or "no ending" for name in found.others if name not in loose)
     if rest:
         counts = ", ".join(f"{number} {ending}" for ending, number in rest.items())

@@ -278,8 +278,9 @@ def _check_counts(classes: Sequence[str], counts: NDArray[np.int64], where: str)
     """Raise `DataError` for classes of a single row."""
     single = [name for name, rows in zip(classes, counts, strict=True) if rows < 2]
     if single:
+        verb = "has" if len(single) == 1 else "have"
         raise DataError(
-            f"{len(single)} of {len(classes)} classes have a single row ({', '.join(single[:5])})",
+            f"{len(single)} of {len(classes)} classes {verb} a single row ({', '.join(single[:5])})",
             where=where,
             hint='Drop or merge them, or set task = "regression" or "count" if the target is a number.',
         )
@@ -348,7 +349,8 @@ def _values(y: pd.Series[Any], task: str, where: str) -> Labels:
         raise DataError(f"task {task} needs numbers, and the target has {odd!r}", where=where, hint=hint) from None
     label_gaps.check(np.isnan(values), np.isinf(values), where)
     if (far := np.abs(values) > LARGEST).any():
-        what = f"{int(far.sum())} of {len(values)} labels are above {LARGEST:.1e} in size ({values[far][0]:g})"
+        is_are = "is" if far.sum() == 1 else "are"
+        what = f"{int(far.sum())} of {len(values)} labels {is_are} above {LARGEST:.1e} in size ({values[far][0]:g})"
         raise DataError(what, where=where, hint="Correct these rows, or divide the target by a constant.")
     _check_domain(values, task, where)
     return Labels(task, values)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lossreg.data.cells import example
 from lossreg.data.origin import listed
+from lossreg.errors import count_of
 
 LINES = 5
 SHOWN = 10
@@ -126,7 +127,7 @@ class Lost:
         if rest := ranked[LINES:]:
             columns = list(dict.fromkeys(_name(input_name, column) for (input_name, column, _), _ in rest))
             values = sum(count.rows for _, count in rest)
-            more = f"{len(columns)} more column{'s' * (len(columns) > 1)}"
+            more = count_of(len(columns), "more column")
             outcomes = " or ".join(dict.fromkeys(reason.outcome for (_, _, reason), _ in rest))
             are = "value is" if values == 1 else "values are"
             lines.append(f"{values} {are} {outcomes}, in {more}: {listed(columns, 10)}.")

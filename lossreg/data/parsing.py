@@ -13,7 +13,7 @@ import pandas as pd
 from lossreg.data import files, numerals
 from lossreg.data.cells import example
 from lossreg.data.delimited_file import Delimited, Record
-from lossreg.errors import DataError
+from lossreg.errors import DataError, count_of
 
 FIELDS_SAID = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 QUOTED = re.compile(r"inside string starting at row (\d+)")
@@ -25,7 +25,7 @@ def table(file: Delimited, header: list[str], first: Record | None) -> pd.DataFr
     width = len(header)
     fields = 0 if first is None else len(first.fields)
     if first is not None and fields > width + 1:
-        what = f"line {first.line} has {fields} fields, and the header has {width}"
+        what = f"line {first.line} has {count_of(fields, 'field')}, and the header has {width}"
         raise file.error(what, _fields_hint(file, width))
     if fields == width + 1:
         return _one_more(file, width)
@@ -86,7 +86,7 @@ def _check_row_names(file: Delimited, width: int) -> None:
     for line, fields in file.body():
         name = fields[0].strip()
         if len(fields) > width and name in lines:
-            what = f"line {line} has {len(fields)} fields, and the header has {width}"
+            what = f"line {line} has {count_of(len(fields), 'field')}, and the header has {width}"
             again = f"The first field {example(name)} is that of line {lines[name]} again, so it names no row"
             raise file.error(what, f"{again}: give every column a name in the header.")
         lines[name] = line
@@ -130,7 +130,9 @@ def _parser_error(file: Delimited, text: str) -> DataError:
     if match := FIELDS_SAID.search(text):
         expected, line, saw = match.groups()
         hint = _fields_hint(file, int(expected))
-        return file.error(f"cannot be read: line {line} has {saw} fields, and the header has {expected}", hint)
+        return file.error(
+            f"cannot be read: line {line} has {count_of(int(saw), 'field')}, and the header has {expected}", hint
+        )
     if match := QUOTED.search(text):
         return file.error(f"cannot be read: a quote that opens in line {int(match[1]) + 1} is never closed")
     return file.error(f"cannot be read: {' '.join(text.split())[:300]}")

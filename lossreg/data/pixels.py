@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.errors import count_of
+
 CHANNELS = (1, 3, 4)
 LEAST = 8  # pixels of a side, from which an array (n, height, width) may be images
 BYTES = 255
@@ -31,7 +33,7 @@ def shape(x: Any) -> tuple[int, int, int] | None:
 def described(of: tuple[int, int, int]) -> str:
     """Return the form of an image in words: `28 x 28 pixels in 1 channel`."""
     height, width, channels = of
-    return f"{height} x {width} pixels in {channels} channel{'s' * (channels > 1)}"
+    return f"{height} x {width} pixels in {count_of(channels, 'channel')}"
 
 
 def channels_first(x: Any) -> str:

@@ -31,7 +31,7 @@ from lossreg.data.reading import FEW_TEXTS, Reading
 from lossreg.data.readings import Readings
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
-from lossreg.errors import DataError, is_hashable
+from lossreg.errors import DataError, count_of, is_hashable
 
 Float32 = NDArray[np.float32]
 MAX_CATEGORIES = 128
@@ -361,7 +361,10 @@ class AsGiven(Transformer):
         for held, what in ((values, "missing or infinite"), (given, f"above {np.finfo(np.float32).max:.1e} in size")):
             if held.dtype.kind == "f" and not np.isfinite(held).all():
                 lost = int((~np.isfinite(held)).sum())
-                raise DataError(f"{lost} values are {what}{self._first(held)}, and {KEPT}", hint=REMEDY)
+                raise DataError(
+                    f"{count_of(lost, 'value is', 'values are')} {what}{self._first(held)}, and {KEPT}",
+                    hint=REMEDY,
+                )
         return given
 
     def _numbers(self, rows: Any, lost: Lost) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from lossreg.data.columns import Marks, in_texts
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.numerals import Numerals
 from lossreg.data.row_numbers import RowNumbers
-from lossreg.errors import DataError, InputError, did_you_mean
+from lossreg.errors import DataError, InputError, count_of, did_you_mean
 
 Weights = NDArray[np.float64]
 BALANCED = "balanced"
@@ -104,7 +104,7 @@ def _balanced(asked: str, y: NDArray[np.int64], k: int) -> Weights:
 
 def _in_order(asked: Sequence[float], classes: Sequence[str]) -> Weights:
     if len(asked) != len(classes):
-        what = f"has {len(asked)} weights, and there are {len(classes)} classes"
+        what = f"has {count_of(len(asked), 'weight')}, and there are {len(classes)} classes"
         raise InputError(what, where="class_weight", hint=f"In this order: {', '.join(classes[:30])}.")
     return np.asarray(asked, np.float64)
 

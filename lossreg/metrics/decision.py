@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.errors import count_of
+
 if TYPE_CHECKING:
     from lossreg.metrics.catalogue import Metric
 
@@ -86,7 +88,7 @@ def shortage(metric: Metric, task: str, rows: int, units: int | None = None) -> 
         return f"{rows} validation rows are too few for a {in_words(what)} of {metric.name}, which needs {fewest}"
     if units is None or units >= FEWEST_UNITS:
         return ""
-    too_few = f"{units} group{'s' * (units != 1)} or time{'s' * (units != 1)} of validation rows"
+    too_few = f"{count_of(units, 'group')} or time{'s' * (units != 1)} of validation rows"
     return f"too few for a {in_words(what)} of {metric.name}: {too_few}, and it needs {FEWEST_UNITS}"
 
 

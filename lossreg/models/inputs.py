@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lossreg.errors import InputError, did_you_mean
+from lossreg.errors import InputError, count_of, did_you_mean
 from lossreg.models.need import Need, Shape
 
 
@@ -26,7 +26,7 @@ def traced(model: Any, need: Need) -> tuple[Any, Any]:
         new = need.inputs()
         inputs, outputs = keras.tree.flatten(new), [model(new)]
     if (len(inputs) != 1 and not several) or len(outputs) != 1 or not hasattr(outputs[0], "shape"):
-        text = f"the model has {len(inputs)} inputs and {len(outputs)} outputs"
+        text = f"the model has {count_of(len(inputs), 'input')} and {count_of(len(outputs), 'output')}"
         raise InputError(text, hint="One output is needed." if several else "One of each is needed.")
     if isinstance(shapes, Mapping):
         matched = _matched(_by_name(model, inputs), shapes, need)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossreg.contract.activations import ACTIVATIONS, Activation
-from lossreg.errors import InputError
+from lossreg.errors import InputError, count_of
 from lossreg.models.inputs import traced
 from lossreg.models.keras_graph import producer, sublayers
 from lossreg.models.need import Need
@@ -266,6 +266,11 @@ def _fitted(inputs: Any, output: Any, need: Need) -> Any:
         return output[(*every, slice(1, None))] - output[(*every, slice(None, 1))]
     layer, given = producer(inputs, output)
     if _is_linear(layer):
-        need.notes.append(f"the last layer ({layer.name}) is rebuilt with {need.outputs} outputs in place of {width}")
+        need.notes.append(
+            f"the last layer ({layer.name}) is rebuilt with {count_of(need.outputs, 'output')} in place of {width}"
+        )
         return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs})(given)
-    raise InputError(f"the model has {width} outputs, and {need.outputs} are needed", hint=WIDTH_HINT)
+    raise InputError(
+        f"the model has {count_of(width, 'output')}, and {count_of(need.outputs, 'is', 'are')} needed",
+        hint=WIDTH_HINT,
+    )

@@ -18,7 +18,7 @@ from lossreg.contract.former_names import by_present_names
 from lossreg.contract.params import Float
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION, TARGETS
-from lossreg.errors import InputError, is_text, represented
+from lossreg.errors import InputError, count_of, is_text, represented
 from lossreg.zoo.numerics import sample_mean
 
 TASKS_OF = {
@@ -76,7 +76,7 @@ class UserLoss:
         if len(shape) == 0:
             problem = "it returns a single number for the whole batch"
         elif None not in (shape[0], batch) and shape[0] != batch:
-            problem = f"it returns {shape[0]} values for a batch of {batch}"
+            problem = f"it returns {count_of(shape[0] or 0, 'value')} for a batch of {batch}"
         else:
             return
         hint = "Return one value per sample: reduce over the last axis only, as in `ops.mean(..., axis=-1)`."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lossreg.errors import count_of
 from lossreg.reporting.change import Change, known, reversed_comparison
 from lossreg.reporting.usage import training
 from lossreg.reporting.values import loss_params
@@ -38,7 +39,7 @@ def differing(result: StudyResult, verdict: Verdict) -> str:
 def tested(verdict: Verdict) -> str:
     """Return the rows of the comparison: `500 test rows`, with outer folds `all 500 rows`."""
     rows = verdict.test_rows
-    return f"all {rows} rows" if verdict.outer else f"{rows} test row{'s' * (rows != 1)}"
+    return f"all {rows} rows" if verdict.outer else count_of(rows, "test row")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from lossreg.errors import count_of
 from lossreg.reporting import leaderboard, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.values import listed, number, scored
@@ -57,7 +58,7 @@ def counts(result: StudyResult) -> str:
     """Return the number of trials by state: `62 trials: 60 complete, 2 diverged`."""
     parts = [f"{count} {state}" for state, count in result.counts.items() if count]
     total = len(result.trials)
-    return f"{total} trial{'s' * (total != 1)}: {', '.join(parts)}" if parts else "no trials"
+    return f"{count_of(total, 'trial')}: {', '.join(parts)}" if parts else "no trials"
 
 
 def ended(result: StudyResult, more: str = "") -> str:
@@ -86,7 +87,7 @@ def epochs(result: StudyResult) -> str:
     """Return `412 of 640 epochs trained`; nothing if early stopping and pruning saved none."""
     planned = int(result.spec.get("train", {}).get("epochs", 0)) * len(result.trials)
     trained = sum(trial.epochs for trial in result.trials)
-    return f"{trained} of {planned} epochs trained" if trained < planned else ""
+    return f"{trained} of {count_of(planned, 'epoch')} trained" if trained < planned else ""
 
 
 def members(spec: Mapping[str, Any]) -> str:
@@ -113,7 +114,7 @@ def failures(result: StudyResult, most: int = 3) -> list[str]:
             reason = f"{trial.candidate} {trial.state}: {trial.reason or 'no reason given'}"
             seen[reason] = seen.get(reason, 0) + 1
     common = sorted(seen.items(), key=lambda item: -item[1])
-    reasons = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
+    reasons = [f"{reason} ({count_of(count, 'trial')})" for reason, count in common[:most]]
     return reasons + [f"{candidate}: {PRUNED_AWAY}" for candidate in _pruned_away(result)] + _constant(result)
 
 
@@ -229,7 +230,7 @@ def rows_of(data: Mapping[str, Any]) -> str:
 
 def _features(data: Mapping[str, Any]) -> str:
     features = data.get("features")
-    return f"{features if isinstance(features, int) else len(features)} features" if features else ""
+    return count_of(features if isinstance(features, int) else len(features), "feature") if features else ""
 
 
 def _classes(data: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from lossreg.data import room
-from lossreg.errors import InputError
+from lossreg.errors import InputError, count_of
 from lossreg.runtime import system
 from lossreg.search import nested, reevaluation
 from lossreg.search.frozen import Notes
@@ -69,7 +69,7 @@ class Estimate:
         """The time, `40 seconds` or `4 minutes`."""
         if self.minutes < 1:
             return f"{max(10, 10 * round(6 * self.minutes))} seconds"
-        return f"{self.minutes:.0f} minute{'s' * (round(self.minutes) != 1)}"
+        return count_of(round(self.minutes), "minute")
 
 
 def require_room(prepared: Prepared, repeats: int, tested: Tested) -> None:
@@ -80,7 +80,7 @@ def require_room(prepared: Prepared, repeats: int, tested: Tested) -> None:
     size, free = BYTES * arms * repeats * tested.y.size * per_row, system.free_memory()
     if size > free:
         what = (
-            f"predictions of {tested.rows} test rows, {repeats} times by {ARMS} models, need "
+            f"predictions of {count_of(tested.rows, 'test row')}, {repeats} times by {ARMS} models, need "
             f"{room.in_gib(size)} of memory, and {room.in_gib(free)} are free"
         )
         raise InputError(what, hint="Lower verdict.repeats, or have fewer test rows.")

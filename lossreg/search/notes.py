@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lossreg.errors import count_of
 from lossreg.search import sizing
 from lossreg.search.sampler import one_wave_note, undirected_note, untried_note
 from lossreg.storage.records import StudyResult
@@ -27,7 +28,11 @@ def of_study(prepared: Prepared, lanes: int) -> list[str]:
     undirected = undirected_note(start, prepared.trials) if learns else ""
     wave = one_wave_note(start, prepared.trials, lanes, sizing.members(prepared)) if learns else ""
     is_capped = prepared.trials != prepared.spec.search.trials
-    once = f"no parameter is searched, so each loss is trained once: {prepared.trials} trials" if is_capped else ""
+    once = (
+        f"no parameter is searched, so each loss is trained once: {count_of(prepared.trials, 'trial')}"
+        if is_capped
+        else ""
+    )
     return [*prepared.notes, *clipped, *filter(None, [once, untried, undirected, wave, _members(prepared)])]
 
 
@@ -62,13 +67,17 @@ def fewer_lanes(lanes: int, begun: int) -> list[str]:
 
 def nothing_to_train(done: int, total: int) -> str:
     """Return the line for a study that was asked for fewer trials than it has, empty for others."""
-    return f"{done} trials are done, {total} were asked for: nothing to train" if done > total else ""
+    if done <= total:
+        return ""
+    return (
+        f"{count_of(done, 'trial is', 'trials are')} done, {count_of(total, 'was', 'were')} asked for: nothing to train"
+    )
 
 
 def resumed(done: int, total: int, interrupted: int) -> str:
     """Return `resuming: 64 of 96 trials are done; 20 that were interrupted run again`."""
     again = min(interrupted, total - done)
-    return f"resuming: {done} of {total} trials are done" + (
+    return f"resuming: {done} of {count_of(total, 'trial is', 'trials are')} done" + (
         f"; {again} that {'was' if again == 1 else 'were'} interrupted run{'s' * (again == 1)} again" if again else ""
     )
 

@@ -12,6 +12,7 @@ from lossreg.config.candidates import Candidate
 from lossreg.config.schema import Data
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
+from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.runtime import backend
 from lossreg.search import history, notes, sizing, tracked
@@ -127,7 +128,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "parts": data.split or "",
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
-        "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
+        "early stopping": f"after {count_of(stop.patience, 'epoch')} without a better score" if stop else "",
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
         "pruner": search.pruner if search.pruner != "none" else "",

@@ -15,7 +15,7 @@ from lossreg.config import study as studies
 from lossreg.config.changes import Change
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
-from lossreg.errors import InputError, LossregError, brief, is_for_want_of_room, refusal
+from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal
 from lossreg.runtime import backend
 from lossreg.search import attributes, completion, history, notes, pruners, sizing, stages, tracked
 from lossreg.search.frozen import TESTED, openings
@@ -122,7 +122,8 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
     result = completion.reached(spec, folder, tracked.uri(spec))
     if result is not None:
         progress.trained(result)
-        line = f"all {len(result.trials)} trials are done: nothing is left to do"
+        done = count_of(len(result.trials), "trial is", "trials are")
+        line = f"{'all ' * (len(result.trials) > 1)}{done} done: nothing is left to do"
         if worker := completion.model_holder(folder, result, folder.noted):
             again = words("`lossreg model STUDY --train`", "`load_trial(study, train=True)`")
             line = f"worker {worker} has finished the study, and has its model; {again} trains it again here"

@@ -18,6 +18,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.errors import count_of
 from lossreg.storage import internals
 from lossreg.storage.trials import START
 
@@ -218,7 +219,7 @@ def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> 
     return (
         f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "
         f"sampler learns from scores. With {len(published)} losses it chooses from trial {before + 1} on: "
-        f"{left or 'none'} of {trials} trials. Set search.trials to {2 * before}{fewer}"
+        f"{left or 'none'} of {count_of(trials, 'trial')}. Set search.trials to {2 * before}{fewer}"
     )
 
 
@@ -228,8 +229,8 @@ def untried_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> str
     if not names:
         return ""
     return (
-        f"{FAIR_START}: {trials} trials are fewer than the {len(published)} losses, so {', '.join(names)} "
-        f"{'gets' if len(names) == 1 else 'get'} none, and no loss can be called the best. "
+        f"{FAIR_START}: {count_of(trials, 'trial is', 'trials are')} fewer than the {len(published)} losses, so "
+        f"{', '.join(names)} {'gets' if len(names) == 1 else 'get'} none, and no loss can be called the best. "
         f"Set search.trials to {len(published)} or more"
     )
 

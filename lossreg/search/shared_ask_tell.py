@@ -15,7 +15,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, count_of
 from lossreg.search import history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.proposer import MissingLossError, Proposer
@@ -175,7 +175,7 @@ class SharedAskTell(AskTell):
         if not self._is_waiting:
             names = ", ".join(other.name for other in self.workers.others) or "others"
             self._message(
-                f"nothing is left to start: waiting for {running} trial{'s' * (running > 1)} of {names}, "
+                f"nothing is left to start: waiting for {count_of(running, 'trial')} of {names}, "
                 "which are run here if they are not ended there (Ctrl-C leaves)"
             )
         self._is_waiting = True

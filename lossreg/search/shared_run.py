@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg.errors import LossregError, ReplacedError
+from lossreg.errors import LossregError, ReplacedError, count_of
 from lossreg.search import attributes, completion, history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.policy import SearchPolicy
@@ -178,9 +178,8 @@ class SharedRunState(TurnState):
     def _resumed(self, done: int, total: int) -> str:
         if not (others := _workers(self.run).others):
             return RunState._resumed(self, done, total)
-        return (
-            f"{done} of {total} trials are done; {len(others)} other{'s' * (len(others) > 1)} at work: {_names(others)}"
-        )
+        at_work = f"{count_of(len(others), 'other')} at work: {_names(others)}"
+        return f"{done} of {count_of(total, 'trial is', 'trials are')} done; {at_work}"
 
     def _finishes(self, former: Any) -> bool:
         """Return whether this worker finishes the study, once all others have ended their trials; former: as noted."""

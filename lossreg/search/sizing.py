@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, count_of
 from lossreg.search.sampler import PER_LOSS
 from lossreg.training.pool import Placed, Pool
 
@@ -142,7 +142,7 @@ def _described(chosen: int, times: Mapping[int, float], fits: int, per_trial: in
     from lossreg.training.backends import interface
 
     used = min(interface.blocks(), chosen)
-    text = f"lanes: {chosen} ({used} block{'s' * (used > 1)} of {-(-chosen // used)})"
+    text = f"lanes: {chosen} ({count_of(used, 'block')} of {-(-chosen // used)})"
     text += f", {chosen // per_trial} trials of {per_trial}" if per_trial > 1 else ""
     if not times:
         text += ": the usual number, in a study too short to measure others"

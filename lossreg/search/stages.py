@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import changes
 from lossreg.config import study as studies
+from lossreg.errors import count_of
 from lossreg.search import attributes, choices
 from lossreg.search.frozen import BEFORE, FROZEN, openings
 from lossreg.search.resumption import LEFT_OUT, Changes
@@ -51,7 +52,7 @@ def widen(folder: StudyFolder, prepared: Prepared) -> None:
 
 def lines(changed: Changes, trials: int) -> list[str]:
     """Return a note for each change that holds for later trials alone."""
-    return [f"changed after {trials} trials: {change.described}" for change in changed.accepted]
+    return [f"changed after {count_of(trials, 'trial')}: {change.described}" for change in changed.accepted]
 
 
 def begin(study: optuna.Study, prepared: Prepared) -> list[str]:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.contract import recipes
+from lossreg.errors import count_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -298,7 +299,8 @@ class StudyResult:
         best = (
             f"{self.extreme} {self.metric} {self.best.score:.5g} ({self.best.candidate})" if self.best else "no score"
         )
-        return f"<study {self.study}: {len(self.trials)} trials over {len(self.losses)} losses, {best}>"
+        trials, losses = count_of(len(self.trials), "trial"), count_of(len(self.losses), "loss", "losses")
+        return f"<study {self.study}: {trials} over {losses}, {best}>"
 
     @property
     def counts(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, count_of
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal import masking
@@ -213,7 +213,8 @@ class Tracker(Observer):
             return trouble or f"nothing written for {patience:.0f} s"
         most = max(MOST, SHARE * (began - self._begin))
         if not self._required and self.waited + now - began > most:
-            missing = f"{self._left} trials were" if self._left else "plots, tables or model were"
+            left = count_of(self._left, "trial was", "trials were")
+            missing = left if self._left else "plots, tables or model were"
             return trouble or f"it is too slow: {missing} still missing {most:.0f} s after the last trial ended"
         return ""
 

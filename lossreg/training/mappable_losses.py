@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lossreg.errors import InputError, one_line
+from lossreg.errors import InputError, count_of, one_line
 from lossreg.training.backends import interface
 from lossreg.training.interface import Plan, Problem
 from lossreg.training.lane_graph import WEIGHTS, Batch, Group, LaneArguments
@@ -121,7 +121,9 @@ def _host(pair: tuple[Any, Any]) -> Pair:
 
 def _check(values: np.ndarray, gradient: np.ndarray, n: int) -> None:
     if values.shape != (n,):
-        raise InputError(f"returns shape {values.shape} for {n} samples", hint="One value per sample is needed.")
+        raise InputError(
+            f"returns shape {values.shape} for {count_of(n, 'sample')}", hint="One value per sample is needed."
+        )
     if not np.isfinite(values).all():
         raise InputError("is not finite on ordinary raw scores")
     if not np.isfinite(gradient).all():

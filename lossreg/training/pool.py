@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Protocol
 
-from lossreg.errors import contained, first_line
+from lossreg.errors import contained, count_of, first_line
 from lossreg.storage.records import Weights
 from lossreg.training.interface import EpochReport, Plan, Trainer
 
@@ -360,7 +360,7 @@ class Pool:
     def _limit_memory(self, lanes: int) -> None:
         """Have half as many slots as did not fit into memory, as whole trials."""
         self._limit = max(self.members, lanes // 2 // self.members * self.members)
-        self.warn(f"{lanes} lanes did not fit into memory: {self.slots} from now on")
+        self.warn(f"{count_of(lanes, 'lane')} did not fit into memory: {self.slots} from now on")
 
 
 def _is_memory(error: Exception) -> bool:

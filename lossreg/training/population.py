@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from lossreg.errors import count_of
 from lossreg.models.embeddings import tables
 from lossreg.registry.dense_gradients import squares_slices
 from lossreg.storage.records import Weights
@@ -189,7 +190,7 @@ class Population:
         if candidate in self._reasons:
             return self._reasons[candidate]
         if (need := self.problem.outputs(candidate)) != self.outputs:
-            return f"{candidate} needs {need} outputs, the population has {self.outputs}"
+            return f"{candidate} needs {count_of(need, 'output')}, the population has {self.outputs}"
         optimizer = optimizers.refusal(self.problem.optimizer, self.problem.optimizer_settings)
         return self.unmapped.get(candidate, "") or optimizer or self._model_refusal
 

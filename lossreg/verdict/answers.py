@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lossreg.errors import count_of
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
 
 FEWEST_ROWS = 100
@@ -110,6 +111,6 @@ def shortage_of_tested(class_counts: Mapping[str, int], metric: str, what: str =
     if count >= FEWEST_TESTED:
         return ""
     return (
-        f"{count} test {what}{'s' * (count != 1)} of class {name!r}, and a verdict by {metric} needs at least "
+        f"{count_of(count, f'test {what}')} of class {name!r}, and a verdict by {metric} needs at least "
         f"{FEWEST_TESTED} of each"
     )

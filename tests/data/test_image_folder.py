@@ -162,7 +162,7 @@ def test_what_is_no_image_is_left_out_and_counted(tmp_path):
     save(tmp_path / "loose.png", pixels(6, 5, 3))
     found = read(tmp_path)
     assert sum(found.summary()["rows"].values()) == 12
-    assert noted(found, "1 images lie in no class folder", "loose.png")
+    assert noted(found, "1 image lies in no class folder", "loose.png")
     assert noted(found, "no images by their names", "1 .txt")
     assert not noted(found, "._0")
 
@@ -385,7 +385,7 @@ WRONG = {
     "parts without labels": (unlabelled, {}, "test has 6 images and no class folders", 'source = "{folder}/train"'),
     "classes without training rows": (other_classes, {}, "test has class folders that train lacks: c", "has a, b"),
     "a part twice": (twice, {}, "val, valid are the same part", "Join them"),
-    "a class of one image": (single, {}, "1 of 3 classes have a single row (c)", ""),
+    "a class of one image": (single, {}, "1 of 3 classes has a single row (c)", ""),
     "a target": (without, {"target": "y"}, "target names the column of labels of a table", "Leave it out"),
     "weights": (without, {"weight": "w"}, "weight names the column of weights of a table", "Leave it out"),
     "groups": (without, {"group": "patient"}, "group names a column of a table", "Leave it out"),

@@ -165,7 +165,7 @@ def test_a_last_dense_layer_is_rebuilt_at_the_width_that_is_needed(width: int, o
     head = scores.layers[-1]
     assert (head.name, head.use_bias, head.activation) == ("head", False, keras.activations.linear)
     assert head.kernel_regularizer is not None
-    assert f"rebuilt with {outputs} outputs in place of {width}" in need.notes[-1]
+    assert f"rebuilt with {outputs} output{'s' * (outputs > 1)} in place of {width}" in need.notes[-1]
 
 
 def test_the_result_is_not_compiled_and_shares_the_layers() -> None:
@@ -196,8 +196,8 @@ def two_outputs() -> Any:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (two_inputs, "2 inputs and 1 outputs. One of each is needed"),
-        (two_outputs, "1 inputs and 2 outputs"),
+        (two_inputs, "2 inputs and 1 output. One of each is needed"),
+        (two_outputs, "1 input and 2 outputs"),
         (
             lambda: functional(layers.Dense(3), shape=(7,)),
             r"samples of shape \(7,\), and the data has samples of shape \(6,\)",
@@ -406,7 +406,7 @@ def test_a_last_convolution_is_rebuilt_at_the_width_that_is_needed() -> None:
     scores = raw_scores(convolutional(layers.Conv2D(5, 1, padding="same", name="head")), need)
     assert scores.output_shape == (None, 4, 6, 1)
     assert scores.layers[-1].name == "head"
-    assert "rebuilt with 1 outputs in place of 5" in need.notes[-1]
+    assert "rebuilt with 1 output in place of 5" in need.notes[-1]
 
 
 @pytest.mark.parametrize(

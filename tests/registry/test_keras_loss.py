@@ -581,7 +581,7 @@ def test_a_users_loss_of_sequences_keeps_weights_and_masks_in_place():
 
 BAD_SOURCES = [
     (lambda y, p: keras.ops.mean(keras.ops.square(y - p)), "returns a single number for the whole batch. Return one"),
-    (lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=0), "returns 1 values for a batch of 12"),
+    (lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=0), "returns 1 value for a batch of 12"),
 ]
 
 
