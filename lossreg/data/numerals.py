@@ -244,15 +244,23 @@ def of_column(values: pd.Series[Any], decimal: str = "", asked: tuple[str, str] 
     group = asked[1] if asked else ""
     if texts is None or values.empty:
         return None
+    unit = _first_unit(texts)
+    bare, has_unit = texts.without(unit) if unit else (texts, texts.present())
     for mark in asked[:1] if asked else MARKS:
-        plain = texts.plain(mark, grouped=_are_grouped(mark, group))
+        plain = bare.plain(mark, grouped=_are_grouped(mark, group)) & has_unit
         gaps = _gaps_beside(texts, plain)
         if gaps is not None:
-            there = texts.taken(plain)
-            doubtful = asked is None and bool(there.plain(OTHER[mark], grouped=True).all())
+            doubtful = asked is None and bool(bare.taken(plain).plain(OTHER[mark], grouped=True).all())
             best = (decimal or ".") if doubtful else mark
-            return replace(_of_plain(there, best, doubtful=doubtful), mixed=any(map(str.strip, gaps)), group=group)
+            form = _of_plain(bare.taken(plain), texts.taken(plain), best, doubtful=doubtful)
+            return replace(form, unit=unit, mixed=any(map(str.strip, gaps)), group=group)
     return None
+
+
+def _first_unit(texts: Texts) -> str:
+    """Return the unit of the first text that is no mark of a gap, empty where it has none."""
+    first = (text for text in texts.array[:MOST_GAPS].to_pylist() if text is not None and not is_marker(text))
+    return _parts(next(first, ""))[1]
 
 
 def _gaps_beside(texts: Texts, plain: NDArray[np.bool_]) -> list[str] | None:
@@ -265,15 +273,15 @@ def _gaps_beside(texts: Texts, plain: NDArray[np.bool_]) -> list[str] | None:
     return gaps if gaps and all(map(is_marker, gaps)) else None
 
 
-def _of_plain(there: Texts, decimal: str, *, doubtful: bool) -> Numerals:
-    """Return how plain numbers are written."""
+def _of_plain(there: Texts, whole: Texts, decimal: str, *, doubtful: bool) -> Numerals:
+    """Return how plain numbers are written; whole: the same with their units."""
     marks = "".join(mark for mark in MARKS if there.hold(mark).any())
     grouped = ("," in marks) == (decimal == ".")
-    plain = "," not in marks and bool(there.match(plain_texts.PYTHONIC).all())
+    plain = "," not in marks and bool(whole.match(plain_texts.PYTHONIC).all())
     either = there.match(plain_texts.EITHER) if doubtful else np.zeros(0, bool)
     if decimal == "." and either.any():
         either &= there.hold(",")
-    doubt = there.taken(either).most_frequent() if either.any() else ""
+    doubt = whole.taken(either).most_frequent() if either.any() else ""
     return Numerals(decimal, doubt=doubt, grouped=grouped, plain=plain, marks=marks)
 
 
@@ -420,12 +428,14 @@ def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
 
 def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
     """Return the numbers `(n,)` that texts are, NaN where they are none."""
-    written = None if numerals.signed else Texts.of(texts)
+    written = Texts.of(texts)
     if written is None:
         return _one_by_one(texts, numerals)
-    plain = written.plain(numerals.decimal, grouped=_are_grouped(numerals.decimal, numerals.group))
+    bare, has_unit = written.without(numerals.unit) if numerals.unit else (written, written.present())
+    plain = bare.plain(numerals.decimal, grouped=_are_grouped(numerals.decimal, numerals.group))
+    plain &= has_unit | (not numerals.signed)
     numbers, rest = np.full(len(texts), np.nan), written.present() & ~plain
-    numbers[plain] = written.taken(plain).numbers(numerals.decimal)
+    numbers[plain] = bare.taken(plain).numbers(numerals.decimal)
     if rest.any():
         numbers[rest] = _one_by_one(texts[rest], numerals)
     return numbers

@@ -1,10 +1,11 @@
-"""Texts that are numbers in a plain form, such as -1234.5 and 1.234,5: all values of a column at once, in Arrow.
+"""Texts that are numbers in a plain form, such as -1234.5, 1.234,5 and 4e-7: all values of a column at once, in Arrow.
 
 Other texts are left to `numerals`, which takes them one by one.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,7 +19,9 @@ Flags = NDArray[np.bool_]
 OTHER = {".": ",", ",": "."}
 TEXT_OR_GAP = {str, float, type(None)}
 VISIBLE = "[!-~]"  # what is no space in any script
-PYTHONIC = r"^ *[+-]?[0-9]+\.?[0-9]* *$"
+EXPONENT = "(?:[eE][+-]?[0-9]{1,2})?"
+PYTHONIC = rf"^ *[+-]?[0-9]+\.?[0-9]*{EXPONENT} *$"
+SPACES = "[ \u00a0\u2009\u202f]*"
 EITHER = r"^ *[+-]?[1-9][0-9]{0,2}[.,][0-9]{3} *$"
 
 
@@ -26,7 +29,7 @@ EITHER = r"^ *[+-]?[1-9][0-9]{0,2}[.,][0-9]{3} *$"
 def _pattern(decimal: str, *, grouped: bool) -> str:
     """Return the pattern of a plain number, which a float holds and which is no code: without leading zeros."""
     groups = rf"|[1-9][0-9]{{0,2}}(?:[{OTHER[decimal]}][0-9]{{3}}){{1,5}}" if grouped else ""
-    return rf"^ *[+-]?(?:0|[1-9][0-9]{{0,17}}{groups})(?:[{decimal}][0-9]{{1,30}})? *$"
+    return rf"^ *[+-]?(?:0|[1-9][0-9]{{0,17}}{groups})(?:[{decimal}][0-9]{{1,30}})?{EXPONENT} *$"
 
 
 class Texts(NamedTuple):
@@ -60,6 +63,13 @@ class Texts(NamedTuple):
         """
         return self.match(_pattern(decimal, grouped=grouped))
 
+    def without(self, unit: str) -> tuple[Texts, Flags]:
+        """Return the texts without a unit before or behind a number, and which of them had it, `(n,)`."""
+        sign = re.escape(unit)
+        pattern = f"^ *([+-]?){sign}{SPACES}|{SPACES}{sign} *$"
+        bare = pc.replace_substring_regex(self.array, pattern, "\\1", max_replacements=1)
+        return Texts(bare), self.match(pattern)
+
     def hold(self, letter: str) -> Flags:
         """Return which of them hold a letter, `(n,)`."""
         return _flags(pc.match_substring(self.array, letter))
@@ -92,7 +102,7 @@ class Texts(NamedTuple):
 
     def decimals(self, decimal: str) -> int:
         """Return the largest number of digits behind the decimal mark in plain texts, 0 where none has one."""
-        written = pc.ascii_trim(self.array, " ")
+        written = pc.replace_substring_regex(pc.ascii_trim(self.array, " "), "[eE].*", "")
         places = pc.find_substring(written, decimal).to_numpy(zero_copy_only=False)
         behind = pc.binary_length(written).to_numpy(zero_copy_only=False) - places - 1
         return int(behind[places >= 0].max(initial=0))

@@ -30,6 +30,13 @@ FORMS = {
     "brackets": lambda r: f"({r.uniform(0, 99):.{r.randint(0, 2)}f})",
     "currency": lambda r: f"{r.choice(['$', 'EUR ', '€'])}{r.uniform(0, 99):.2f}",
     "percent": lambda r: f"{r.uniform(0, 99):.1f}{r.choice(['%', ' %', ''])}",
+    "dollar": lambda r: f"{r.choice(['', '-'])}${r.uniform(0, 1e6):,.{r.randint(0, 3)}f}",
+    "dollars": lambda r: r.choice(["$5", "-$5", "$-5", "- $5", "+ $5", "$ +5", "$5$", "US$5", "$05", "$5%", "5 $"]),
+    "euro": lambda r: f"{r.uniform(-1e6, 1e6):,.2f}{r.choice([' €', '€'])}".translate(str.maketrans(",.", ".,")),
+    "either euro": lambda r: f"{r.randint(1, 999)}{r.mark}{r.randint(0, 999):03} €",
+    "krone": lambda r: f"{r.choice(['kr ', 'kr', 'kr. ', 'KR ', 'kr '])}{r.uniform(0, 99):.{r.randint(0, 2)}f}",
+    "whole percent": lambda r: f"{r.randint(-99, 99)}%",
+    "exponents": lambda r: r.choice(["1e5", "1E+05", "-2.5e-3", "1e400", "0e0", "1,5e3", "1e", "1.234e5", "e5"]),
     "exponent": lambda r: f"{r.uniform(-1, 1):.3e}",
     "long": lambda r: f"{r.randint(1, 9)}{'0' * r.randint(0, 40)}.{'0' * r.randint(0, 40)}1",
     "huge": lambda r: f"{r.randint(1, 9)}{'0' * r.randint(290, 320)}",
@@ -91,6 +98,14 @@ def test_a_column_at_once_is_read_as_its_texts_one_by_one(start: int, dtype: obj
         assert np.array_equal(np.signbit(values), np.signbit(expected)), (seed, texts[:5])
         assert blanks(with_gaps) == sum(not text.strip() for text in texts)
     assert settled > 5  # so that the comparison says something
+
+
+@pytest.mark.parametrize("form", ["dollar", "euro", "whole percent", "exponent"])
+def test_numbers_with_one_unit_or_an_exponent_are_read_at_once(form: str) -> None:
+    generator = random.Random(form)
+    texts = [FORMS[form](generator) for _ in range(300)]
+    at_once = numerals.of_column(pd.Series([*texts, "?"]))
+    assert told(at_once) == told(numerals.infer(counted([*texts, "?"])))
 
 
 @pytest.mark.parametrize("decimal", [",", "."])
