@@ -1207,7 +1207,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "complex array": ((np.eye(N) * 1j, [0, 1] * 60), {}, "x holds complex numbers"),
     "complex images": ((np.zeros((N, 2, 2), complex), [0, 1] * 60), {}, "x holds complex numbers"),
     "complex column of a target": (base().assign(y=[1j] * N), Y, "column 'y' holds complex numbers"),
-    "masked labels": ((X, np.ma.array([0, 1] * 60, mask=[1] + [0] * 119)), {}, "1 of 120 values of y are masked"),
+    "masked labels": ((X, np.ma.array([0, 1] * 60, mask=[1] + [0] * 119)), {}, "1 of 120 values of y is masked"),
     "masked weights": (
         (X, [0, 1] * 60, np.ma.array(np.ones(N), mask=[1] + [0] * 119)), {}, "1 of 120 weights are masked",
     ),
@@ -1221,17 +1221,17 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "times as labels": (base().assign(y=series([dt.time(3), dt.time(4)] * 60)), Y, "the target holds durations"),
     "lists as labels": ((X, series([[1], [2]] * 60)), {}, "the target holds lists"),
     "question marks among labels": (
-        base().assign(y=cycled(*WHOLE[:39], "?")), Y, r"3 of 120 labels are not numbers \('\?'\).*multiclass",
+        base().assign(y=cycled(*WHOLE[:39], "?")), Y, r"3 of 120 labels are not numbers \('\?'\).*drop_unlabelled",
     ),
     "words among labels of a regression": (
         base().assign(y=[*map(str, WHOLE[:-1]), "old"]), {**Y, "task": "regression"},
         r"1 of 120 labels is not a number",
     ),
     "blank labels": (base().assign(y=cycled("yes", "no", " ")), Y, r"40 of 120 labels are missing"),
-    "endless labels": (base().assign(y=series([10**400, *range(N - 1)])), Y, "1 of 120 labels are infinite"),
+    "endless labels": (base().assign(y=series([10**400, *range(N - 1)])), Y, "1 of 120 labels is infinite"),
     "labels beyond float32": (
         base().assign(y=[1e45, *REAL[1:]]), Y,
-        r"1 of 120 labels are above 3.4e\+38 in size \(1e\+45",
+        r"1 of 120 labels is above 3.4e\+38 in size \(1e\+45",
     ),
     "labels without words": ((X, series([Unspeakable(), Unspeakable()] * 60)), {}, "ZeroDivisionError|single row"),
     "labels without a hash": (
@@ -1275,9 +1275,9 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "nothing usable": (base()[["y"]].assign(c=None), Y, "no usable column among c"),
     "no usable text": (base()[["y"]].assign(c=[f"name {i}" for i in range(N)]), Y, "no usable column among c"),
     "two targets of text": (base().assign(z="a"), {"target": ["y", "z"]}, "target column 'z' holds 'a'"),
-    "none": (None, {}, "returned NoneType"),
+    "none": (None, {}, "returned None, which is no data"),
     "a set": ({1, 2}, {}, "returned set"),
-    "an array": (np.eye(4), {}, "returned ndarray"),
+    "an array": (np.eye(4), {}, "returned a single array"),
     "text with none": (with_column(cycled("a", "b")), {**Y, "preprocess": "none"}, "column c holds 'a'"),
     "infinite with none": (with_column([np.inf] * N), {**Y, "preprocess": "none"}, "76 values are missing or infinite"),
     "beyond float32 with none": (with_column([1e45] * N), {**Y, "preprocess": "none"}, "76 values are above 3.4e"),

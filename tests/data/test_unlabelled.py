@@ -65,7 +65,7 @@ def test_whole_numbers_with_a_gap_are_classes_in_the_order_of_numbers(tmp_path, 
     dataset = loaded(tmp_path, frame, "y", options, task=task)
     assert dataset.classes == ("8", "9", "10", "11", "12")
     np.testing.assert_array_equal(dataset.rows.labels.y + 8, np.delete(grades, [3, 50]))
-    with pytest.raises(DataError, match=r"2 of 120 labels are no numbers \('\?'\)\. Set data.drop_unlabelled = true"):
+    with pytest.raises(DataError, match=r"2 of 120 labels are not numbers \('\?'\)\. Set data.drop_unlabelled = true"):
         loaded(tmp_path, frame, "y", task=task)
 
 
