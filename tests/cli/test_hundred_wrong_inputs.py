@@ -205,7 +205,7 @@ CASES = [
     (FUNCTION + '\ngroup = "who"', returned("{'x': np.zeros((40, 2)), 'y': np.arange(40) % 2, 'who': np.arange(9)}"),
      "x has 40 rows and who, for group, has 9"),
     # data from Python
-    (FUNCTION, returned("None"), "returned NoneType", "Return (x, y)"),
+    (FUNCTION, returned("None"), "returned None, which is no data", "Return (x, y)"),
     (FUNCTION, returned("np.zeros((40, 2)), np.zeros(40)"), "one class only"),
     (FUNCTION, returned("np.zeros((40, 2)), np.arange(39)"), "x has 40 rows and y has 39"),
     (FUNCTION, returned("np.zeros((0, 2)), np.zeros(0)"), "no rows"),

@@ -271,7 +271,7 @@ def test_a_table_with_texts_or_gaps_cannot_be_left_as_it_is(tmp_path: Path, colu
 
 
 def test_an_array_with_a_gap_cannot_be_left_as_it_is_and_large_numbers_are_said_to_be_rounded(folder: Path) -> None:
-    with pytest.raises(DataError, match="values are missing or infinite, and preprocess"):
+    with pytest.raises(DataError, match="1 value is missing or infinite, and preprocess"):
         data.load("mine.py:floats", base=folder, preprocess="none")
     message = "Whole numbers above 16,777,216 are rounded: float32 does not hold them all."
     assert message in data.load("mine.py:large", base=folder, preprocess="none").notes
