@@ -287,7 +287,7 @@ def _check_pieces(schedule: Schedule) -> None:
         raise InputError(f"boundaries must rise, not {shown(ends)}", where="boundaries")
     if len(values) != len(ends) + 1:
         what = (
-            f"{count_of(len(ends), 'boundary parts', 'boundaries part')} the training into {len(ends) + 1}, and there "
-            f"{count_of(len(values), 'is', 'are')}"
+            f"{count_of(len(ends), 'boundary parts', 'boundaries part')} the training into {len(ends) + 1}, and "
+            f"{count_of(len(values), 'value is', 'values are')} given"
         )
         raise InputError(what, where="values")

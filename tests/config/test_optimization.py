@@ -129,7 +129,7 @@ SCHEDULES = [
     ({"name": "cosine", "alpha": "a"}, 'train.schedule.alpha: must be a number, not "a"'),
     ({"name": "exponential", "staircase": 1}, "train.schedule.staircase: must be true or false, not 1"),
     ({"name": "piecewise", "boundaries": [0.5, 0.5]}, "train.schedule.boundaries: boundaries must rise"),
-    ({"name": "piecewise", "boundaries": [0.5]}, "train.schedule.values: 1 boundaries part the training into 2"),
+    ({"name": "piecewise", "boundaries": [0.5]}, "train.schedule.values: 1 boundary parts the training into 2"),
     ({"name": "piecewise", "boundaries": 0.5}, "train.schedule.boundaries: boundaries must be a list of numbers"),
 ]  # fmt: skip
 

@@ -112,7 +112,7 @@ def test_bind_fills_in_defaults_and_checks():
     ("params", "message"),
     [
         ({"gamma": -1}, "gamma = -1 is outside"),
-        ({"alpha": [1.0]}, "alpha has 1 numbers for 2 classes"),
+        ({"alpha": [1.0]}, "alpha has 1 number for 2 classes"),
         ({"gamma": "big"}, "gamma must be a number"),
     ],
 )
