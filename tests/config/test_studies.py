@@ -11,6 +11,7 @@ import lossreg
 from lossreg import data
 from lossreg.config import study
 from lossreg.config.candidates import candidates_of
+from lossreg.config.search_space import Fixed
 from lossreg.errors import DataError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
@@ -78,9 +79,9 @@ def test_the_tutorials_are_as_they_were(name, width):
     assert (spec.model.hidden, spec.train.optimizer.name, spec.train.optimizer.settings) == (
         (width,), "sgd", {"momentum": 0.9},
     )  # fmt: skip
-    assert spec.train.learning_rate == study.Fixed(0.01)
+    assert spec.train.learning_rate == Fixed(0.01)
     assert spec.train.epochs == (200 if name == "circles" else 100)
-    assert all(isinstance(space, study.Fixed) for candidate in candidates for space in candidate.search_space.values())
+    assert all(isinstance(space, Fixed) for candidate in candidates for space in candidate.search_space.values())
 
 
 @pytest.mark.parametrize(
