@@ -37,14 +37,10 @@ class TargetError(DataError):
 
     table: pd.DataFrame | None = None
 
-    def of(self, table: pd.DataFrame | None) -> TargetError:
+    def of(self, table: pd.DataFrame) -> TargetError:
         """Return the same error with its table."""
         self.table = table
         return self
-
-    def at(self, where: str) -> TargetError:
-        """Return the same error with another place, and its table."""
-        return TargetError(self.what, where=where, hint=self.hint).of(self.table)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
