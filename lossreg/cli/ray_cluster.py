@@ -56,7 +56,7 @@ class CrashedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where workers run: their device, and the cores that each takes; manner: what a message says of them."""
+    """The places of workers: their device, and the cores that each takes; manner: the words of messages for it."""
 
     device: str
     cores: list[int]

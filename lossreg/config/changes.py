@@ -19,7 +19,7 @@ ALLOW = ("--allow-changed", "allow_changed=True")
 
 
 class Effect(StrEnum):
-    """What a change does to a study that has trials: nothing, it holds for later trials, or these are kept apart."""
+    """The effect of a change on a study that has trials: none, it holds for later trials, or these are kept apart."""
 
     NONE = "none"
     LATER = "later"

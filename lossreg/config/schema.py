@@ -127,7 +127,7 @@ class Data(Section):
 
     @property
     def options(self) -> Options:
-        """What is said about the reading of the data."""
+        """The options for the reading of the data."""
         return Options(
             encoding=self.encoding, decimal=self.decimal, thousands=self.thousands, na_values=self.na_values,
             drop_unlabelled=self.drop_unlabelled, columns=self.columns, positive=self.positive, sheet=self.sheet,
@@ -145,7 +145,7 @@ class Data(Section):
 
     @property
     def images(self) -> ImageOptions:
-        """What is said about images."""
+        """The options for the reading of images."""
         return ImageOptions(self.image_size, self.image_channels, self.drop_unreadable)
 
     @model_validator(mode="after")
@@ -390,7 +390,7 @@ class Tracking(Section):
 
 
 class Storage(Section):
-    """Where the trials are: by default in a file beside the study, for one process; at `url` for several workers.
+    """The place of the trials: by default a file beside the study, for one process; `url` for several workers.
 
     A worker that gave no sign of life for `dead_after` seconds counts as dead, and its trials are run by others;
     a storage that does not answer is asked again for `patience` seconds.

@@ -1,4 +1,4 @@
-"""What safe mode does not take from a study file: functions, which are code, and addresses of stores and servers."""
+"""Parts of a study file that safe mode refuses: functions, which are code, and addresses of stores and servers."""
 
 from __future__ import annotations
 

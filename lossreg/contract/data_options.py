@@ -1,4 +1,4 @@
-"""What a study says about the reading of its data, in place of what is inferred from them."""
+"""Options for the reading of data, which a study sets in place of what is inferred."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study says about the images of its data."""
+"""Options for the reading of images, which a study sets."""
 
 from __future__ import annotations
 

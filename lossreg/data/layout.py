@@ -1,4 +1,4 @@
-"""What the cuts of some rows have to keep: rows that stay together, their order in time, parts that are given."""
+"""Constraints on the cuts of rows: rows that stay together, their order in time, parts that are given."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Origin:
 
     @property
     def in_python(self) -> bool:
-        """Whether the rows themselves were given in Python."""
+        """True where the rows themselves were given in Python."""
         return self.where == GIVEN
 
     def error(self, what: str, hint: str = "") -> DataError:

@@ -1,4 +1,4 @@
-"""Which arrays are images, by their shape and values, and notes on what becomes of their pixels."""
+"""Arrays that are images by their shape and values, and notes on what becomes of their pixels."""
 
 from __future__ import annotations
 

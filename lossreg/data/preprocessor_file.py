@@ -94,7 +94,7 @@ def _of_way(read: Any) -> dict[str, Any]:
 
 
 class StoredOptions(Document):
-    """What the study says about reading, as far as it holds for new rows."""
+    """The study's options for reading, as far as they hold for new rows."""
 
     encoding: str | None = None
     decimal: str | None = None

@@ -91,7 +91,7 @@ class Raw:
 
     @property
     def numbers(self) -> RowNumbers:
-        """Where the rows were read from."""
+        """The places that the rows were read from."""
         return self.read_as or RowNumbers.of(len(self.y))
 
     def without(self, drop: Sequence[str], where: str) -> Raw:

@@ -15,7 +15,7 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What rows were read from.
+    """A place that rows were read from.
 
     name: a file as the user wrote it, or what else tells it from other places; unit: what is counted there; whole:
     what a place is called beside no other; find: returns the number of every row, None where they are counted from 1.
@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowNumbers:
-    """Where each of some rows was read from.
+    """The place that each of some rows was read from.
 
     places: what they were read from; of_row: `(n,)` the place of each row; rows: `(n,)` its number there, from 0;
     sizes: the number of rows that were read from each place.

@@ -53,7 +53,7 @@ SAVED = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Inspection:
-    """What was seen of data, and the study file that fits them.
+    """The findings on data, and the study file that fits them.
 
     dataset: the data as `tune` reads, splits and preprocesses them; numbers: the distribution of a target of numbers,
     None for classes; suspects: columns that are no ordinary features; constant: columns with one value; identifiers:

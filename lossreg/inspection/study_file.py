@@ -22,7 +22,7 @@ KINDS = ("number", "category", "text", "date")  # that `[data.columns]` may name
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a study file is written from.
+    """The content of a study file, from which its text is written.
 
     saved: how rows that came from no file get into the source; unlabelled: rows without a label; losses, left_out:
     names with reasons; warnings: lines for the user.

@@ -27,7 +27,7 @@ UNUSABLE = ("empty", "nested")  # kinds of columns that are left out
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands out in one table, as in `Suspects`; units: numbers `(n,)` of each likely grouping of the rows."""
+    """The findings on one table, as in `Suspects`; units: numbers `(n,)` of each likely grouping of the rows."""
 
     identifiers: list[str] = field(default_factory=list)
     numbering: list[str] = field(default_factory=list)

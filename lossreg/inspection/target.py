@@ -56,7 +56,7 @@ class Numbers:
 
     @property
     def has_outliers(self) -> bool:
-        """Whether few far values make up much of the variance."""
+        """True where few far values make up much of the variance."""
         return self.far > 0 and self.far_share >= HEAVY
 
 

@@ -1,4 +1,4 @@
-"""What a verdict compares: the winner, the baseline, and in what they differ."""
+"""The arms that a verdict compares: the winner, the baseline, and their differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure it is that the recommended loss is better, in the few words that follow its name."""
+"""The confidence that the recommended loss is better, in the few words that follow its name."""
 
 from __future__ import annotations
 

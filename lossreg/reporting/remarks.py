@@ -1,4 +1,4 @@
-"""What limits the answer of a verdict, in sentences."""
+"""The limits of a verdict's answer, in sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to a recipe: the model, labels and weights that it is for, and what else its trial was trained with."""
+"""The facts beside a recipe: the model, labels and weights that it is for, and all else that its trial used."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Subject = TypeVar("Subject")
 
 
 class Fault(NamedTuple):
-    """Why there is no score, and the plan to blame; avoids: the trainers to avoid where it may be trained again."""
+    """The reason why there is no score, and the plan to blame; avoids: trainers to avoid where it is trained again."""
 
     reason: str
     plan: Plan
@@ -99,7 +99,7 @@ class Active(Generic[Subject]):
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the training ended, None while it goes on."""
+        """The end of the training, None while it goes on."""
         if self.curve.diverged is not None:
             return Outcome.DIVERGED
         if self.left and not self.curve.is_exhausted:
@@ -108,7 +108,7 @@ class Active(Generic[Subject]):
 
     @property
     def divergence(self) -> Fault:
-        """Why it diverged."""
+        """The reason why it diverged."""
         if self.curve.diverged is not None:
             return Fault(NON_FINITE, self.plans[self.curve.diverged])
         outside = next((i for i, score in enumerate(self.curve.scores) if not math.isfinite(score)), 0)

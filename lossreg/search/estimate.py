@@ -1,4 +1,4 @@
-"""What new repeats of a verdict take: trainings, time and memory."""
+"""The costs of new repeats of a verdict: trainings, time and memory."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ BEFORE, TESTED = "openings_before", "test_rows"
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What is noted before the test rows are opened.
+    """A note that is written before the test rows are opened.
 
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
     test rows were opened, this time included; exploratory: whether trials were run since the first; repeats: the
@@ -59,7 +59,7 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the verdicts of a study noted: one per number of outer folds, the last one at the end.
+    """The notes of the verdicts of a study: one per number of outer folds, the last one at the end.
 
     trials: the number that the study has now; before: how often the test rows were opened for former trials, which
     have no notes here.
@@ -81,7 +81,7 @@ class Notes:
 
     @property
     def last(self) -> Frozen | None:
-        """What was noted last, of these trials or of fewer."""
+        """The last note, of these trials or of fewer."""
         return self.frozen[-1] if self.frozen else None
 
     @property

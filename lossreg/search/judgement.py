@@ -75,7 +75,7 @@ class Tested:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """What the predictions of the test rows by arm say of winner and baseline."""
+    """The comparison of winner and baseline by their predictions of the test rows."""
 
     prepared: Prepared
     frozen: Frozen
@@ -167,7 +167,7 @@ class Repeats:
 
     @property
     def scored(self) -> dict[str, int]:
-        """How many have a score."""
+        """The number of repeats with a score, by arm."""
         return {name: int(np.isfinite(scores).sum()) for name, scores in self.scores.items()}
 
     @property

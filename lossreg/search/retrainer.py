@@ -46,7 +46,7 @@ class OnSplit(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What was asked for, the plan with its split as `plan.fold`, and how it ended."""
+    """A training that was asked for, the plan with its split as `plan.fold`, and the training as it ended."""
 
     asked: OnSplit
     plan: Plan

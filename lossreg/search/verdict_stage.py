@@ -144,7 +144,7 @@ class VerdictStage:
 
     @property
     def _may_leave_out_folds(self) -> bool:
-        """Whether nobody asked for outer folds, and no verdict has them."""
+        """True where nobody asked for outer folds, and no verdict has them."""
         verdict = self.result.verdict
         return self.prepared.spec.verdict.outer is None and not (verdict and verdict.repeats)
 
@@ -168,7 +168,7 @@ class VerdictStage:
 
     @property
     def _unasked(self) -> Mapping[str, Any]:
-        """What was noted of outer folds that nobody asked for, of these trials; with the reason if they failed."""
+        """The note on outer folds of these trials that nobody asked for, with the reason if they failed."""
         noted: Mapping[str, Any] = self._attributes.get(OUTER) or {}
         return noted if noted.get("trials") == len(self.result.trials) else {}
 

@@ -1,4 +1,4 @@
-"""What Optuna keeps to itself and lossreg needs: its private names are used here alone."""
+"""Private names of Optuna that lossreg needs; they are used here alone."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class StudyFolder:
 
     @property
     def where(self) -> str:
-        """Where the trials are: in messages."""
+        """The place of the trials, for messages."""
         return str(self.journal)
 
     @property

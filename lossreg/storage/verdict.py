@@ -25,7 +25,7 @@ class Answer(StrEnum):
 
 
 class Cause(StrEnum):
-    """What the gain of a better winner is owed to: the loss, or perhaps its learning rate or another setting."""
+    """The cause of the gain of a better winner: the loss, or perhaps its learning rate or another setting."""
 
     LOSS = "loss"
     LOSS_OR_RATE = "loss or learning rate"
@@ -157,7 +157,7 @@ class Verdict:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What is compared: winner and baseline; with outer folds the winner of each, and the baseline."""
+        """The two that are compared: winner and baseline; with outer folds the winner of each, and the baseline."""
         return OF_FOLDS if self.outer else self.winner.candidate, self.baseline.candidate
 
     def _described(self, arm: Arm) -> dict[str, Any]:

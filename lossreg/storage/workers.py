@@ -58,7 +58,7 @@ class Worker:
 
 @dataclass(slots=True)
 class Sighting:
-    """What is known of another worker: its beats, when they were read, and the seconds in which they did not change.
+    """The last sight of another worker: its beats, when they were read, and the seconds in which they did not change.
 
     after: the beats of this worker until then.
     """

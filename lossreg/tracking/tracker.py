@@ -71,7 +71,7 @@ class Tracker(Observer):
 
     @property
     def error(self) -> str:
-        """Why the store lacks something of the study now, empty where it does not."""
+        """The reason why the store lacks something of the study now, empty where it does not."""
         return self._trouble or self._lacking
 
     # ------------------------------------------------------------------ calls of a study

@@ -302,7 +302,7 @@ class Population:
 
     @cached_property
     def _model_key(self) -> Hashable:
-        """What is equal for equal models: the configuration, or where a layer has none, what builds the model."""
+        """A key that equal models share: the configuration, or where a layer has none, the builder of the model."""
         try:
             configuration = repr({**self._model.get_config(), "name": ""})
         except Exception:

@@ -1,4 +1,4 @@
-"""How far two arms may differ on rows of a kind that the test rows do not show.
+"""A bound on the difference of two arms on rows of a kind that the test rows do not show.
 
 Where two arms agree on all of n rows, the upper 95% bound of the share of rows on which they differ is 3 / n, the rule
 of three. One row on which they differ tells little more, and its variance does not say so. The bound is

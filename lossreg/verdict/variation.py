@@ -1,4 +1,4 @@
-"""How the mean difference of two arms varies with the test rows and with the repeats.
+"""The variance of the mean difference of two arms over test rows and repeats.
 
 `differences` `(R,)` are the scores of R repeats, all on the same n test rows. In the model
 
