@@ -146,7 +146,7 @@ def varies_elsewhere(x: Features, rows: NDArray[np.int64]) -> bool:
 def _varies_elsewhere(column: pd.Series[Any], rows: NDArray[np.int64]) -> bool:
     try:
         there = pd.factorize(column)[0]
-    except TypeError:  # lists, which are left out
+    except Exception:  # lists, which are left out, and objects without a hash, which are refused
         return False
     here, numeric = there[rows], pd.api.types.is_numeric_dtype(column.dtype)
     if len(here) == 0 or here[0] < 0 or (here != here[0]).any():
