@@ -10,6 +10,7 @@ from typing import Any
 
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
+from lossreg.errors import count_of
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.suspects import Suspects, can_cut
 from lossreg.inspection.warnings import FOLDS, can_fold
@@ -63,7 +64,9 @@ class Draft:
             yield f"target = {toml(self.target)}"
         yield _with_reason(f"task = {toml(self.task.value)}", self.task.reason)
         if self.unlabelled:
-            yield _with_reason("drop_unlabelled = true", f"{self.unlabelled:,} rows have no label")
+            yield _with_reason(
+                "drop_unlabelled = true", f"{count_of(self.unlabelled, 'row has', 'rows have')} no label"
+            )
         yield from self._open()
 
     def _open(self) -> Iterator[str]:
@@ -105,7 +108,9 @@ class Draft:
     def _search(self) -> Iterator[str]:
         yield "[search]"
         number = len(self.losses)
-        yield _with_reason(f"trials = {self.trials}", f"{self.trials // number} for each of {number} losses")
+        yield _with_reason(
+            f"trials = {self.trials}", f"{self.trials // number} for each of {count_of(number, 'loss', 'losses')}"
+        )
         yield _with_reason(f"metric = {toml(self.metric.value)}", self.metric.reason)
 
     def _losses(self) -> Iterator[str]:
