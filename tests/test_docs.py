@@ -81,7 +81,7 @@ def test_the_studies_on_the_page_are_studies():
     texts = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     table, losses = (studies.from_dict(tomllib.loads(text)) for text in texts)
     assert set(losses.losses) == {"focal", "gce_mild"}
-    assert table.data.columns == {"plz": "category", "alter": "number", "seit": "date", "id": "drop"}
+    assert table.data.columns == {"plz": "category", "alter": "number", "seit": "date:dmy", "id": "drop"}
     assert table.data.na_values == ("?", 999)
 
 
