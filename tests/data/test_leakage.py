@@ -5,6 +5,7 @@ Each row is known by its weight, so that NumPy can compute from the raw table wh
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from lossreg import data
 from lossreg.contract.targets import Constants
 from lossreg.data import inputs
+from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
 
 N = 240
 RNG = np.random.default_rng(3)
@@ -162,3 +164,14 @@ def test_the_digest_knows_columns_that_were_another_value_elsewhere(values: tupl
 
     now, before = digest(pd.Series(np.where(FRAME.part == "train", *values)))
     assert (now != before) is differs
+
+
+def test_new_rows_of_a_kept_preprocessor_say_nothing_there_either(tmp_path: Path) -> None:
+    frame = FRAME[["number", "y"]].assign(word="in", size=3.0, flag=True)
+    made = data.load("data=", given=frame, target="y", task="regression")
+    save_preprocessor(made.preprocessor, tmp_path / "p.json")
+    usual, other = frame.head(3), frame.head(3).assign(word="out", size=[4.0, -9.0, 1e12], flag=False)
+    for kept in (made.preprocessor, load_preprocessor(tmp_path / "p.json")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            np.testing.assert_array_equal(kept.transform(usual), kept.transform(other))
