@@ -145,6 +145,8 @@ def varies_elsewhere(x: Features, rows: NDArray[np.int64]) -> bool:
 
 def _varies_elsewhere(column: pd.Series[Any], rows: NDArray[np.int64]) -> bool:
     try:
+        if column.iloc[rows[:100]].nunique() > 1:  # as of most columns
+            return False
         there = pd.factorize(column)[0]
     except Exception:  # lists, which are left out, and objects without a hash, which are refused
         return False
