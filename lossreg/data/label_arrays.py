@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lossreg.data import label_gaps
 from lossreg.data.classes import Labels, slugs, unique_names
+from lossreg.data.origin import listed
 from lossreg.errors import DataError
 
 Array = NDArray[Any]
@@ -18,10 +19,23 @@ WIDE_TASKS = ("multilabel", "segmentation")
 MASK = ("background", "foreground")
 
 
+def check_one_target(y: Array, names: Sequence[str], where: str) -> None:
+    """Raise `DataError` for several numbers per row `(n, k)`, with their names if they have any."""
+    if y.ndim != 2 or y.dtype.kind not in "iuf" or not y.size or _is_zero_one(y[np.isfinite(y)]):
+        return
+    k = y.shape[1]
+    named = len(names) == k
+    told = f" ({listed(names, 5)})" if named else ""
+    columns = f"target = {names[0]!r}, with the others under drop, or of arrays " if named else ""
+    what = f"y has {k} numbers per row{told} to predict, and a study predicts one, which its losses and metrics take"
+    hint = f"Make a study for each: {columns}y[:, 0]. Only labels of 0 and 1 may be several."
+    raise DataError(what, where=where, hint=hint)
+
+
 def infer(y: Array, where: str) -> tuple[str, str]:
     """Return the task that labels `(n, k)` or `(n, *spatial_shape)` suggest, and why.
 
-    The task is "" for one-hot rows, which are classes. Raises `DataError` for numbers other than 0 and 1.
+    The task is "" for one-hot rows, which are classes. Raises `DataError` for masks of numbers other than 0 and 1.
     """
     _check_numbers(y, where)
     if y.ndim > 2:
@@ -29,9 +43,6 @@ def infer(y: Array, where: str) -> tuple[str, str]:
         return "segmentation", f"masks of shape {_squeezed(y).shape[1:]}"
     if is_onehot(y):
         return "", ""
-    if not _is_zero_one(y):
-        hint = "Pick one of them; only labels of 0 and 1 may be several."
-        raise DataError(f"y has {y.shape[1]} outputs per row, and one is needed", where=where, hint=hint)
     return "multilabel", f"{y.shape[1]} labels per row, each 0 or 1"
 
 

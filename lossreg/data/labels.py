@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.contract.targets import CLASSIFICATION, TASKS
+from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
 from lossreg.data import columns, dates, label_arrays, label_gaps, numerals, positive, readings
 from lossreg.data.cells import example, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
@@ -54,6 +54,8 @@ def read(raw: Raw, task: str, where: str, options: Options | None = None) -> Lab
 def _read(raw: Raw, task: str, where: str, options: Options) -> Labels:
     if not isinstance(raw.y, np.ndarray):
         return _one_each(raw.y, task, raw, where, options)
+    if task in ("auto", *REGRESSION):
+        label_arrays.check_one_target(raw.y, raw.names, where)
     chosen, reason = label_arrays.infer(raw.y, where) if task == "auto" else (task, "")
     if chosen in label_arrays.WIDE_TASKS:
         labels = label_arrays.read(raw.y, chosen, raw.names, where)

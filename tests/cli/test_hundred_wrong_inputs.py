@@ -164,7 +164,7 @@ CASES = [
     (PARQUET, parquet(y=[[1]] * N), "the target holds lists", 'target = ["a", "b"]'),
     (PLAIN + '\ntarget = "when"', CSV, "the target holds dates", "Choose a column"),
     (PLAIN + '\ntarget = ["l1", "word"]', CSV, "target column 'word' holds 'ab'", "Recode it"),
-    (PLAIN + '\ntarget = ["l1", "age"]', CSV, "2 outputs per row", "only labels of 0 and 1"),
+    (PLAIN + '\ntarget = ["l1", "age"]', CSV, "2 numbers per row (l1, age) to predict", "Only labels of 0 and 1"),
     (PLAIN + '\ntarget = "l1"\ntask = "multilabel"', CSV, "needs several labels per row", 'target = ["a", "b"]'),
     (PLAIN + '\ntarget = "age"\ntask = "binary"', CSV, "40 classes (20, 21.5", 'task = "multiclass"'),
     (PLAIN + '\ntarget = "Y"', CSV, "no column 'Y'", "it has age"),

@@ -257,14 +257,18 @@ def npz(y: Any, x: Any = None) -> Callable[[Path], None]:
 
 BAD = [
     (npz(TAGS * 2), {"task": "multilabel"}, "several labels per row are 0 and 1, and the data has 2. Divide by 2."),
-    (npz(TAGS * 2), {}, "y has 5 outputs per row, and one is needed. Pick one of them; only labels of 0 and 1"),
+    (npz(TAGS * 2), {}, r"y has 5 numbers per row to predict, .*: y\[:, 0\]. Only labels of 0 and 1"),
     (npz(TAGS - 1), {"task": "multilabel"}, "the data has -1. Recode them as 0 and 1"),
     (
         npz(TAGS),
         {"task": "binary"},
         r'task binary needs one label per row, and y has shape \(300, 5\). Set task = "multi',
     ),
-    (npz(RNG.normal(size=(9, 2))), {"task": "regression"}, "task regression needs one label per row.*Pick one"),
+    (
+        npz(RNG.normal(size=(9, 2))),
+        {"task": "regression"},
+        "y has 2 numbers per row to predict, and a study predicts one",
+    ),
     (npz(TAGS.astype(str)), {}, r"y of shape \(300, 5\) holds <U\d+, not numbers"),
     (
         npz(np.where(TAGS, 1, np.nan)),
@@ -310,7 +314,7 @@ TABLE = pd.DataFrame({"a": range(40), "b": [0, 1] * 20, "c": ["yes", "no"] * 20,
         ({"target": ["b", "e"]}, "no column 'e'; it has a, b, c, d"),
         ({"target": ["b", "c"]}, "target column 'c' holds 'yes', and several targets are labels of 0 and 1. Recode"),
         ({"target": ["b", "d"]}, r"10 of 40 rows have a label that is missing \(NaN\)"),
-        ({"target": ["a", "b"]}, "2 outputs per row"),
+        ({"target": ["a", "b"]}, r"y has 2 numbers per row \(a, b\) .*: target = 'a', with the others under drop"),
         ({"target": list("abcd")}, "no columns besides the target 'a', 'b', 'c', 'd'"),
         ({"target": "b", "drop": ["a", "c", "d"]}, "drop leaves no column. Keep at least one"),
         ({"target": "b", "task": "multilabel"}, "task multilabel needs several labels per row"),
@@ -347,3 +351,33 @@ def test_what_is_one_hot() -> None:
     assert not label_arrays.is_onehot(TAGS)
     assert not label_arrays.is_onehot(2 * np.eye(3))
     assert not label_arrays.is_onehot(np.eye(3)[:, None])
+
+
+# ------------------------------------------------------------------ several numbers per row
+
+SIZES = pd.DataFrame(RNG.normal(size=(60, 3)), columns=pd.Index(["a", "waist", "pulse"]))
+SIZES.loc[3, "pulse"] = np.nan  # what is wrong with single values is said once the targets are right
+
+
+@pytest.mark.parametrize("task", ["auto", "regression", "positive", "count"])
+@pytest.mark.parametrize("way", ["frame", "csv", "npz", "function", "dictionary", "tuple of frames"])
+def test_several_regression_targets_are_refused_in_the_same_words_wherever_they_come_from(
+    tmp_path: Path, way: str, task: str
+) -> None:
+    x, y = SIZES[["a"]], SIZES[["waist", "pulse"]]
+    SIZES.to_csv(tmp_path / "t.csv", index=False)
+    np.savez(tmp_path / "t.npz", x=x, y=y)
+    (tmp_path / "f.py").write_text("import numpy as np\n\ndef rows():\n    a = np.ones((9, 2))\n    return a, 3 * a\n")
+    named, arrays = {"target": ["waist", "pulse"]}, dict[str, Any]()
+    source, options = {
+        "frame": ("data=", {**named, "given": SIZES}),
+        "csv": ("t.csv", named),
+        "npz": ("t.npz", arrays),
+        "function": ("f.py:rows", arrays),
+        "dictionary": ("data=", {"given": {"x": x.to_numpy(), "y": y.to_numpy()}}),
+        "tuple of frames": ("data=", {"given": (x, y)}),
+    }[way]
+    with pytest.raises(DataError, match=r"y has 2 numbers per row .*to predict, and a study predicts one") as error:
+        data.load(source, base=tmp_path, task=task, **options)
+    assert "Make a study for each" in error.value.hint
+    assert ("target = 'waist'" in error.value.hint) == (way in ("frame", "csv", "tuple of frames"))
