@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from lossreg.contract.targets import REGRESSION
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
 from lossreg.metrics.catalogue import Metric
-from lossreg.runtime import user_code
+from lossreg.runtime import digests, user_code
 
 Array = NDArray[Any]
 Function = Callable[[Array, Array], float]
@@ -55,6 +56,23 @@ def metric_of(function: Any, base: Path, *, task: str, direction: str, predictio
         name=name, direction=direction, tasks=(task,), response=predictions, summary=f"{reference} of the study",
         worst=None, one=partial(_called, one, reference, folder),
     )  # fmt: skip
+
+
+def code(function: Any, base: Path) -> str:
+    """Return a mark of what a function computes with: its code, and all that it uses of its file; empty if unknown.
+
+    Bytecode is that of a version of Python, which stands before the digest.
+    """
+    try:
+        one = user_code.locate(function, base) if isinstance(function, str) else function
+        return f"{sys.version_info[0]}.{sys.version_info[1]} {digests.digest(one)[:16]}"
+    except InputError:
+        return ""
+
+
+def has_changed(before: str, now: str) -> bool:
+    """Return whether two marks of a function's code, of the same version of Python, differ."""
+    return before != now and before.split()[:1] == now.split()[:1]
 
 
 def try_out(metric: Metric, y: Array, n_classes: int) -> None:

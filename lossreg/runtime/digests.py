@@ -12,6 +12,7 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodT
 from typing import Any
 
 from lossreg.errors import InputError, one_line, represented
+from lossreg.runtime import user_code
 
 SCALARS = (type(None), bool, int, float, complex, str, type(Ellipsis))
 INSTALLED = ("site-packages", "dist-packages")
@@ -80,7 +81,7 @@ class _Digester:
         elif isinstance(value, MethodType):
             yield from (value.__func__, value.__self__)
         elif isinstance(value, type):
-            yield from (value.__module__, value.__qualname__, value.__bases__, _members(value))
+            yield from (user_code.plain_module(value.__module__), value.__qualname__, value.__bases__, _members(value))
         elif isinstance(value, (staticmethod, classmethod)):
             yield value.__func__
         elif isinstance(value, property):

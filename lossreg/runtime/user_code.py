@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -74,6 +75,11 @@ def _from_file(path: Path, reference: str) -> ModuleType:
         with _importable(path.parent), _quoting(reference):
             _execute(name, path)
     return sys.modules[name]
+
+
+def plain_module(name: str) -> str:
+    """Return the name of a module without the stamp of a file that it was read from."""
+    return re.sub(r"_[0-9a-f]{12}$", "", name)
 
 
 def _execute(name: str, path: Path) -> None:

@@ -88,6 +88,12 @@ class Prepared:
         return self.problem.metric
 
     @property
+    def metric_code(self) -> str:
+        """A mark of the code of a metric of the user's own, empty for others."""
+        metric = self.spec.search.metric
+        return functions.code(metric, self.spec.base) if is_function(metric) else ""
+
+    @property
     def baseline(self) -> str:
         """The candidate that the others are compared with."""
         return next(name for name, candidate in self.candidates.items() if candidate.baseline)
@@ -133,7 +139,9 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     published = {name: proposer.published(name) for name in candidates}
     prepared = Prepared(spec, problem, candidates, proposer, published, notes, missing, begun=begun)
     prepared = replace(
-        prepared, begun=begun.of_prepared(prepared), missing={**resumption.left_out(prepared), **missing}
+        prepared,
+        begun=begun.of_prepared(prepared, scores=rehearsed),
+        missing={**resumption.left_out(prepared), **missing},
     )
     if not rehearsed:
         return prepared

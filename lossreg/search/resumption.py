@@ -17,7 +17,7 @@ from lossreg.config.changes import Change, Effect
 from lossreg.config.search_space import Space
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, UnknownError
-from lossreg.metrics import catalogue
+from lossreg.metrics import catalogue, functions
 from lossreg.registry import registry
 from lossreg.registry.registry import Registry
 from lossreg.runtime.user_code import is_function
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SCALE = "Optuna keeps the scale of a parameter"
 # key of the candidates that a study no longer has, each with its marks in the fingerprint
 LEFT_OUT = "left_out"
+# key of a mark of the code of a metric of the user's own
+METRIC_CODE = "metric_code"
 
 
 def missing(spec: StudySpec, installed: Registry, stored: Mapping[str, Any]) -> dict[str, str]:
@@ -104,13 +106,17 @@ class Changes:
         differences = [change for change in differences if not any(same(change, spec, begun.stored) for same in alike)]
         return begun.adding(_with_scales(differences, choices.rescaled(spaces, choices.of_trials(begun.trials))))
 
-    def of_prepared(self, prepared: Prepared) -> Self:
-        """Return these and those of data, losses and search spaces; raises `InputError` or `KeptApartError`."""
+    def of_prepared(self, prepared: Prepared, *, scores: bool = True) -> Self:
+        """Return these and those of data, losses and search spaces; raises `InputError` or `KeptApartError`.
+
+        scores: whether anything is to be scored, so that the code of the metric counts.
+        """
         if not self.stored:
             return self
         known = {change.key.rpartition(".")[0] for change in self.accepted}
         differences = [
             *_changes_of_data(prepared, self.stored),
+            *(_changes_of_metric(prepared, self.stored) if scores else ()),
             *_changes_of_losses(prepared, self.stored, known),
             *_changes_of_models(prepared, self.stored, known),
         ]
@@ -212,6 +218,13 @@ def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Chan
     same = ": every worker needs the same file" if prepared.spec.storage.url and ":" not in source else ""
     what = f"the data of {source} (digest {before} -> {now}), or how they are read{same}"
     return [Change(what, *changes.effect_of("data"))] if before != now else []
+
+
+def _changes_of_metric(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
+    """Return the change of the code of a metric of the user's own; up to 0.2.0 there was none, and none was noted."""
+    if not functions.has_changed(stored.get(METRIC_CODE, ""), prepared.metric_code):
+        return []
+    return [Change(f"the code of the metric {prepared.metric.name}", *changes.effect_of("search.metric"))]
 
 
 def _changes_of_models(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:

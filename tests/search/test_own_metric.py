@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_trainer import Fake
 
 import lossreg
 from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.errors import InputError
-from lossreg.metrics import catalogue
+from lossreg.metrics import catalogue, functions
 from lossreg.search import preparation
 
 METRICS = """
@@ -176,3 +177,47 @@ def test_studies_without_a_name_that_differ_in_the_code_of_their_metric_are_two(
 def test_a_study_from_before_the_key_has_the_fingerprint_that_it_had():
     spec = studies.from_dict({"data": {"source": str(Path("rows.csv"))}})
     assert not {"search.direction", "search.predictions"} & {*studies.fingerprint(spec)}
+
+
+COST = """
+import numpy as np
+
+class Prices:
+    won = 9.0
+
+def gained(y_true, y_pred):
+    return (Prices.won * (y_true & y_pred)).mean()
+
+def profit(y_true, y_pred):
+    # what a customer brings
+    return gained(y_true, y_pred) - y_pred.mean()
+"""
+
+
+def test_a_study_notices_that_the_code_of_its_metric_has_changed_and_not_that_its_file_was_touched(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.py").write_text(ROWS)
+    document = {**study("cost.py:profit", direction="maximize"), "verdict": {"enabled": False}}
+
+    def run(cost, **options):
+        Path("cost.py").write_text(cost)
+        fake = Fake(lambda plan, epoch: 0.5)
+        return lossreg.tune(document, trainers=[fake], **options), len(fake.opened)
+
+    _, trials = run(COST)
+    assert (trials, run(COST)[1], run(f"# what it costs{COST}")[1]) == (4, 0, 0)
+    for other in (COST.replace("9.0", "8.0"), COST.replace("- y_pred", "- 2 * y_pred")):
+        with pytest.raises(InputError, match=r"the code of the metric profit .*cannot be compared"):
+            run(other)
+    result, trials = run(COST.replace("9.0", "8.0"), allow_changed=True)
+    assert trials == 4
+    assert any("the code of the metric profit" in note for note in result.notes)
+    assert run(COST.replace("9.0", "8.0"))[1] == 0
+
+
+def test_the_code_of_a_metric_under_another_python_is_not_compared():
+    assert functions.has_changed("3.11 abc", "3.11 abd")
+    assert not functions.has_changed("3.11 abc", "3.12 abd")
+    assert not functions.has_changed("", "3.12 abd")
