@@ -29,6 +29,8 @@ BASELINES = {
     "segmentation": "binary_crossentropy",
     **dict.fromkeys(REGRESSION, "mean_squared_error"),
 }
+# with an exposure, those that have a log link and take zeros
+EXPOSED_BASELINES = {"count": "poisson", "positive": "tweedie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def candidates_of(
     chosen = (
         _written(study, written, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
     )
-    return _with_baseline(chosen, registry.find(BASELINES[task]))
+    baselines = {**BASELINES, **EXPOSED_BASELINES} if study.data.exposure else BASELINES
+    return _with_baseline(chosen, registry.find(baselines[task]))
 
 
 def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidate]:

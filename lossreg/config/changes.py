@@ -32,6 +32,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "data": (Effect.APART, "scores on other data cannot be compared"),
     "data.positive": (Effect.APART, "scores of another positive class cannot be compared"),
     **dict.fromkeys(("data.group", "data.time", "data.split"), (Effect.APART, "rows are split in another way")),
+    "data.exposure": (Effect.APART, "scores with another exposure cannot be compared"),
     "model": (Effect.APART, "scores of another model cannot be compared"),
     "train": (Effect.APART, "trials that were trained in another way cannot be compared"),
     "train.epochs": (Effect.LATER, "later trials are trained so"),

@@ -115,6 +115,8 @@ class Data(Section):
     time: Text | None = _later(None, "It is the column of times: the newest rows are the test rows.")
     split: Text | None = _later(None, "It is a column that says train, validation or test for each row.")
 
+    exposure: Text | None = _later(None, "It is the column of exposures, such as days insured.")
+
     @property
     def targets(self) -> tuple[str, ...]:
         """The target columns."""
@@ -122,8 +124,9 @@ class Data(Section):
 
     @property
     def aside(self) -> dict[str, str]:
-        """The columns that are no features, by the key that names them: group, time, split."""
-        return {key: name for key in ("group", "time", "split") if (name := getattr(self, key)) is not None}
+        """The columns that are no features, by the key that names them: group, time, split, exposure."""
+        keys = ("group", "time", "split", "exposure")
+        return {key: name for key in keys if (name := getattr(self, key)) is not None}
 
     @property
     def options(self) -> Options:

@@ -106,6 +106,11 @@ def is_usual(activation: Activation) -> bool:
     return activation.forward in (_softmax, _sigmoid, _identity)
 
 
+def has_log_link(activation: Activation) -> bool:
+    """Return whether raw scores are logarithms of a mean, up to a constant, so that an exposure can be an offset."""
+    return activation.forward is _exp
+
+
 def get(activation: str | Activation) -> Activation:
     """The activation of that name; an `Activation` is returned as it is. Raises `UnknownError`."""
     if isinstance(activation, Activation):

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossreg.contract.targets import Constants
-from lossreg.data import inputs
-from lossreg.data.inputs import Preprocessor
+from lossreg.data import exposures, inputs
 from lossreg.data.splits import TRAINING_SHARE
 from lossreg.errors import DataError
 
@@ -54,8 +53,10 @@ class Dataset:
     inputs, empty for arrays of more than two dimensions; preprocessor: fitted on the training rows, turns raw
     rows into float32; constants: of the training labels; digest: a hash of the raw data; notes: lines for the
     user; further_folds: in cross-validation, one data set per fold after the first, with the same test samples;
-    weights: of the training samples, as in `TrialRecord.weights`, empty where all are 1; loaded: the rows as they were
-    read, None of a data set that is not made by `load`.
+    weights: of the training samples, as in `TrialRecord.weights`, empty where all are 1, and the column of exposures;
+    loaded: the rows as they were
+    read, None of a data set that is not made by `load`; exposure: the column of exposures, which samples have as a
+    further input, empty without.
     """
 
     name: str
@@ -67,13 +68,14 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    preprocessor: Preprocessor
+    preprocessor: exposures.Fitted
     constants: Constants
     digest: str
     notes: list[str] = field(default_factory=list)
     further_folds: tuple[Dataset, ...] = ()
     weights: Mapping[str, Any] = field(default_factory=dict)
     loaded: LoadedRows | None = field(default=None, repr=False)
+    exposure: str = ""
 
     @property
     def folds(self) -> tuple[Dataset, ...]:
@@ -96,8 +98,8 @@ class Dataset:
 
     @property
     def input_shape(self) -> Any:
-        """Shape of one preprocessed row, a tuple; of several inputs a dictionary of shapes by name."""
-        x = self.train.x
+        """Shape of the features of one preprocessed row, a tuple; of several inputs a dictionary of shapes by name."""
+        x = exposures.features_of(self.train.x, self.preprocessor)
         return {name: tuple(part.shape[1:]) for name, part in x.items()} if isinstance(x, dict) else tuple(x.shape[1:])
 
     def resampled(
@@ -143,7 +145,7 @@ class Dataset:
             **({"folds": len(self.folds)} if self.further_folds else {}),
             "classes": dict(zip(self.classes, counts, strict=True)),
             **share,
-            "features": inputs.width(self.preprocessor),
+            "features": inputs.width(exposures.base_of(self.preprocessor)),
             "input_shape": {k: list(v) for k, v in shape.items()} if isinstance(shape, dict) else list(shape),
             "digest": self.digest,
         }

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.targets import Constants
-from lossreg.data import features, inputs, room, splits, weights
+from lossreg.data import exposures, features, inputs, room, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset, Split
+from lossreg.data.exposures import ExposedPreprocessor
 from lossreg.data.inputs import Preprocessor
 from lossreg.data.layout import Layout
 from lossreg.data.lost import Lost, missing_line
@@ -36,7 +37,7 @@ class LoadedRows:
     layout: which rows stay together, their times, and parts that are given;
     readings: how the columns of each table are read; choices: the preprocessing of each input; weight: the column of
     sample weights; class_weight: as in `weights.of_classes`; test: the numbers of the test rows; where: the source,
-    as the user wrote it; options: what the study says about reading.
+    as the user wrote it; options: what the study says about reading; exposure: that of each row, None without.
     """
 
     raw: Raw
@@ -50,6 +51,17 @@ class LoadedRows:
     digest: str
     where: str
     options: Options
+    exposure: NDArray[np.float64] | None = None
+
+    @property
+    def exposure_name(self) -> str:
+        """The column of exposures, empty without."""
+        return "" if self.exposure is None else str(self.raw.aside[exposures.USE].name)
+
+    @property
+    def exposure_notes(self) -> list[str]:
+        """A note on the exposures, none without."""
+        return [] if self.exposure is None else [exposures.note(self.exposure_name, self.exposure, self.labels.task)]
 
     @property
     def development(self) -> Rows:
@@ -68,9 +80,12 @@ class LoadedRows:
         return splits.outer(self.labels, number, self.layout, seed=seed, where=self.where)
 
     def constants(self, rows: Rows) -> Constants:
-        """Return the constants of the labels of these rows."""
-        multihot = self.labels.task == "multilabel"
-        return Constants.from_labels(self.labels.y[rows], len(self.labels.classes), multihot=multihot)
+        """Return the constants of the labels of these rows; with an exposure the mean is that of the rate."""
+        multihot, y = self.labels.task == "multilabel", self.labels.y[rows]
+        constants = Constants.from_labels(y, len(self.labels.classes), multihot=multihot)
+        if self.exposure is None:
+            return constants
+        return replace(constants, target_mean=float(y.sum() / self.exposure[rows].sum()))
 
     def resampled(self, seeds: Sequence[int], share: float, parts: Sequence[Part] | None = None) -> Dataset:
         """Return a data set with a fold per seed, as `Dataset.resampled`."""
@@ -118,6 +133,7 @@ class LoadedRows:
         if first.train.weights is not None:
             notes += weights.notes(first.train.weights)
             given = weights.given(self.raw.weights, self.weight, self._of_classes(cuts[0].train))
+        given |= {"exposure": self.exposure_name} if self.exposure_name else {}
         notes += _coarse(first)
         return replace(first, notes=notes, further_folds=tuple(further), weights=given, loaded=self)
 
@@ -145,7 +161,11 @@ class LoadedRows:
 
     def _transformed(self, preprocessor: Preprocessor, rows: Rows3) -> Counted:
         """Return the training, validation and test samples of a cut, one after the other, preprocessed."""
-        return preprocessor.counted(features.take(self.raw.x, np.concatenate([rows.train, rows.validation, rows.test])))
+        every = np.concatenate([rows.train, rows.validation, rows.test])
+        counted = preprocessor.counted(features.take(self.raw.x, every))
+        if self.exposure is None:
+            return counted
+        return counted._replace(array=exposures.beside(counted.array, self.exposure[every]))
 
     def _splits(self, x: Any, rows: Rows3, weighed: Weighed) -> list[Split]:
         indices = (rows.train, rows.validation, rows.test)
@@ -171,7 +191,8 @@ class LoadedRows:
             train=parts[0],
             validation=replace(parts[1], counted=counted),
             test=parts[2],
-            preprocessor=preprocessor,
+            preprocessor=ExposedPreprocessor(preprocessor, self.exposure_name) if self.exposure_name else preprocessor,
+            exposure=self.exposure_name,
             constants=self.constants(rows.train),
         )
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
-from lossreg.data import features, identifiers, inputs, labels, layout, sources, splits, unlabelled
+from lossreg.data import exposures, features, identifiers, inputs, labels, layout, sources, splits, unlabelled
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
 from lossreg.data.layout import Layout
@@ -32,7 +32,8 @@ def load(
     source: str | Path | Raw, *, target: str | Sequence[str] | None = None, task: str = "auto",
     test: float | str = 0.2, validation: float | str = 0.2, folds: int | None = None,
     group: str | None = None, time: str | None = None, split: str | None = None,
-    weight: str | None = None, class_weight: Any = None, preprocess: str | Mapping[str, str] = "standard",
+    weight: str | None = None, exposure: str | None = None, class_weight: Any = None,
+    preprocess: str | Mapping[str, str] = "standard",
     drop: Sequence[str] = (), images: ImageOptions | None = None, base: Path = Path(), seed: int = 0,
     options: Options | None = None, given: Any = None, ties_twins: bool = True,
 ) -> Dataset:  # fmt: skip
@@ -44,7 +45,8 @@ def load(
     test: share of all rows, or a file of test rows; validation: share of the rows outside the test, or a file;
     folds: the number of folds into which these rows are cut instead; group: the column or array whose rows of one
     value no cut takes apart; time: that by which rows are cut forward in time; split: that which says train,
-    validation or test for each row; weight: the column of a table with sample weights; class_weight:
+    validation or test for each row; weight: the column of a table with sample weights; exposure: the column or array of
+    exposures, of which the mean of a count or sum is a multiple; class_weight:
     weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
     numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; images: how a folder of
     images is read; options: what is said about the reading of the data, in place of what is inferred; given: the rows
@@ -57,14 +59,16 @@ def load(
         raw = source.without(drop, where)
     else:
         columns = target if target is None or isinstance(target, str) else tuple(target)
-        aside = {use: name for use, name in (("group", group), ("time", time), ("split", split)) if name}
+        named = {"group": group, "time": time, "split": split, exposures.USE: exposure}
+        aside = {use: name for use, name in named.items() if name}
         origin = Origin("", where, columns, weight, as_given, options, aside)
         files = {part: file for part, file in ((VALIDATION, validation), (TEST, test)) if isinstance(file, str)}
         raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given, images=images)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
-    labelled = labels.read(raw, task, where, options)
-    arranged = layout.of(raw, where, ties_twins=ties_twins, options=options)
+    labelled = labels.read(raw, exposures.task_of(task, raw), where, options)
+    exposed = exposures.of(raw, labelled.task, where, options)
+    arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options)
     cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
     choices = inputs.preprocessing_of(raw.x, preprocess)
     if not as_given and any(features.varies_elsewhere(raw.x, cut.train) for cut in cuts):
@@ -77,6 +81,7 @@ def load(
     rows = LoadedRows(
         raw=raw, labels=labelled, layout=arranged, readings=readings, choices=choices, weight=weight,
         class_weight=class_weight, test=cuts[0].test, digest=digest, where=where, options=options,
+        exposure=exposed,
     )  # fmt: skip
     return _with_notes(rows.dataset(cuts, cuts[0].train if folds is None else rows.development), rows, cuts)
 
@@ -96,5 +101,5 @@ def _cut(labels: Labels, layout: Layout, **how: Any) -> tuple[tuple[Rows3, ...],
 def _with_notes(dataset: Dataset, rows: LoadedRows, cuts: Sequence[Rows3]) -> Dataset:
     """Return the data set with all notes on its rows before its own."""
     on_cuts = dict.fromkeys(note for part in cuts for note in part.notes)
-    before = [*rows.raw.notes, *rows.labels.notes, *rows.layout.notes, *on_cuts, *inputs.notes(rows.readings)]
-    return replace(dataset, notes=[*before, *dataset.notes])
+    before = [*rows.raw.notes, *rows.labels.notes, *rows.exposure_notes, *rows.layout.notes, *on_cuts]
+    return replace(dataset, notes=[*before, *inputs.notes(rows.readings), *dataset.notes])

@@ -189,9 +189,7 @@ class TablePreprocessor(Transformer):
     def counted(self, rows: Any) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
         lost = Lost()
-        options, written = getattr(self, "options", None), self._numerals()
-        form = new_rows.Form(self.features_, self._left_out(), self._as_text(), options, written)
-        table = new_rows.table(rows, form, lost)
+        table = new_rows.table(rows, self.form(), lost)
         lost.values = {"": len(table)}
         if not len(table):
             return Counted(np.empty((0, len(self.get_feature_names_out())), np.float32), lost)
@@ -200,6 +198,11 @@ class TablePreprocessor(Transformer):
         with np.errstate(over="ignore"), of_rows():
             array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
+
+    def form(self) -> new_rows.Form:
+        """Return the form of the rows of training."""
+        options, written = getattr(self, "options", None), self._numerals()
+        return new_rows.Form(self.features_, self._left_out(), self._as_text(), options, written)
 
     def _left_out(self) -> list[str]:
         """Return the columns that training left out, which new rows need not have."""
@@ -355,6 +358,10 @@ class AsGiven(Transformer):
         lost.values = {"": len(given)}
         return Counted(given, lost)
 
+    def form(self) -> new_rows.Form:
+        """Return the form of the rows of a table in training."""
+        return new_rows.Form(self.features_, options=getattr(self, "options", None))
+
     def _given(self, values: NDArray[Any]) -> Float32:
         with np.errstate(over="ignore"):
             given = np.ascontiguousarray(values, dtype=np.float32)
@@ -369,8 +376,7 @@ class AsGiven(Transformer):
 
     def _numbers(self, rows: Any, lost: Lost) -> NDArray[Any]:
         if self.features_:
-            form = new_rows.Form(self.features_, options=getattr(self, "options", None))
-            table = new_rows.table(rows, form, lost)
+            table = new_rows.table(rows, self.form(), lost)
             for name in self.features_:
                 if len(table) and not pd.api.types.is_numeric_dtype(table[name]):
                     values = table[name].dropna()

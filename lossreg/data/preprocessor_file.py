@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lossreg.contract.data_options import Options
 from lossreg.data.conversions import AsDays, AsDurations, AsMiddles, AsNumbers, AsRanks
 from lossreg.data.dates import Dates
+from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
 from lossreg.data.fitted_steps import FittedSteps
 from lossreg.data.image_files import ImageReader
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor, Single
@@ -220,18 +221,26 @@ Stored = Annotated[StoredTable | StoredArray | StoredAsGiven, Field(discriminato
 
 
 class StoredPreprocessor(Document):
-    """The whole file: a preprocessor for each input, "" for a single one; the classes that a model predicts of them."""
+    """The whole file: a preprocessor for each input, "" for a single one; the classes that a model predicts of them.
+
+    exposure: the column of exposures, None without.
+    """
 
     format: Literal["lossreg preprocessor 1"]
     classes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    exposure: str | None = Field(default=None, exclude_if=lambda value: value is None)
     parts: dict[str, Stored] = Field(min_length=1)
 
 
-def dumps(preprocessor: Preprocessor) -> str:
+def dumps(preprocessor: Fitted) -> str:
     """Return a fitted preprocessor as JSON; raises `InputError` for anything else."""
-    parts = preprocessor.parts if isinstance(preprocessor, InputsPreprocessor) else {"": preprocessor}
+    base = base_of(preprocessor)
+    parts = base.parts if isinstance(base, InputsPreprocessor) else {"": base}
     stored = {name: _stored(part) for name, part in parts.items()}
-    document = StoredPreprocessor(format="lossreg preprocessor 1", parts=stored, classes=preprocessor.classes)
+    document = StoredPreprocessor(
+        format="lossreg preprocessor 1", parts=stored, classes=base.classes,
+        exposure=preprocessor.column if isinstance(preprocessor, ExposedPreprocessor) else None,
+    )  # fmt: skip
     return f"{json.dumps(document.model_dump(mode='json'))}\n"
 
 
@@ -246,14 +255,14 @@ def _stored(part: Single) -> Any:
     raise InputError(f"must be a preprocessor of lossreg, not {represented(part)}")
 
 
-def save_preprocessor(preprocessor: Preprocessor, path: str | Path) -> None:
+def save_preprocessor(preprocessor: Fitted, path: str | Path) -> None:
     """Write a fitted preprocessor into a JSON file, which `load_preprocessor` reads; raises `InputError`."""
     text = dumps(preprocessor)
     with on_disk(path):
         Path(path).write_text(text)
 
 
-def load_preprocessor(path: str | Path) -> Preprocessor:
+def load_preprocessor(path: str | Path) -> Fitted:
     """Return the preprocessor of a file that `lossreg model` or a study has written; nothing of a JSON file is run.
 
     A `.joblib` file, as versions up to 0.2.0 wrote, is a pickle: loading it runs the code in it, and safe mode refuses
@@ -265,7 +274,7 @@ def load_preprocessor(path: str | Path) -> Preprocessor:
     return _unpickled(file) if file.suffix == ".joblib" else _loads(content, str(file))
 
 
-def _loads(content: bytes, where: str) -> Preprocessor:
+def _loads(content: bytes, where: str) -> Fitted:
     try:
         stored = StoredPreprocessor.model_validate(json.loads(content))
         parts = _restored(stored)
@@ -276,7 +285,7 @@ def _loads(content: bytes, where: str) -> Preprocessor:
         ) from error
     preprocessor = parts[""] if list(parts) == [""] else InputsPreprocessor(parts)
     preprocessor.classes = stored.classes
-    return preprocessor
+    return preprocessor if stored.exposure is None else ExposedPreprocessor(preprocessor, stored.exposure)
 
 
 def _restored(stored: StoredPreprocessor) -> dict[str, Single]:

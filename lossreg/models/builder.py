@@ -32,13 +32,14 @@ BUILDING = Lock()
 class Builder:
     """Builds one architecture any number of times. `notes` lists what was changed in a user's model.
 
-    spatial_shape: of a mask, empty for other tasks; multilabel: a sample has several labels.
+    spatial_shape: of a mask, empty for other tasks; multilabel: a sample has several labels; exposed: as in `Need`.
     """
 
     name: str
     make: Make = field(repr=False)
     spatial_shape: tuple[int, ...] = ()
     multilabel: bool = False
+    exposed: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -60,7 +61,8 @@ class Builder:
         Equal seeds give equal weights. Python's and NumPy's random states are left as they were;
         the seed of Keras and of its backend is set. Raises `InputError` if the model cannot be built.
         """
-        need = Need(_shape(input_shape), int(outputs), int(n_classes), self.spatial_shape, self.multilabel)
+        form = (self.spatial_shape, self.multilabel, self.exposed)
+        need = Need(_shape(input_shape), int(outputs), int(n_classes), *form)
         with BUILDING, _seeded(int(seed)):
             model = _with_raw_scores(self._model(need, answer), need, self.name)
         for line in need.notes:
@@ -123,20 +125,21 @@ def resolve(
     base: Path = Path(),
     spatial_shape: tuple[int, ...] = (),
     multilabel: bool = False,
+    exposed: bool = False,
     hp: str | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Builder:
     """Return the builder of `mlp`, `cnn` or a user's model, `file.py:function` or `package.module:function`.
 
-    build: may also be a function, or a `keras_tuner.HyperModel`, an instance or a class. spatial_shape, multilabel:
-    as in `Builder`. options: of built-in models only, each a value or a search space: `hidden` (widths), `activation`,
-    `dropout` (share), `batch_norm`, and of cnn `filters` and `kernel_size`; None means not given. hp: what a study
-    says of the hyperparameters of a user's model: `"search"` for all of them, or by name. Raises `InputError` for
-    unknown names, wrong values and missing files.
+    build: may also be a function, or a `keras_tuner.HyperModel`, an instance or a class. spatial_shape, multilabel,
+    exposed: as in `Builder`. options: of built-in models only, each a value or a search space: `hidden` (widths),
+    `activation`, `dropout` (share), `batch_norm`, and of cnn `filters` and `kernel_size`; None means not given. hp:
+    what a study says of the hyperparameters of a user's model: `"search"` for all of them, or by name. Raises
+    `InputError` for unknown names, wrong values and missing files.
     """
     given_options = {name: value for name, value in options.items() if value is not None}
     name, make = _maker(build, base, given_options, hp)
-    return Builder(name, make, tuple(int(size) for size in spatial_shape), multilabel)
+    return Builder(name, make, tuple(int(size) for size in spatial_shape), multilabel, exposed)
 
 
 def _maker(build: Any, base: Path, given_options: Mapping[str, Any], hp: Any) -> tuple[str, Make]:

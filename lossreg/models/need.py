@@ -14,7 +14,8 @@ class Need:
     """The form of a model: `outputs` raw scores per sample (or pixel); `n_classes` is 0 for regression.
 
     input_shape: of a sample, or of each of its inputs by name; spatial_shape: of a mask, with raw scores
-    `(batch, *spatial_shape, outputs)`, empty for other tasks; multilabel: a sample has several labels.
+    `(batch, *spatial_shape, outputs)`, empty for other tasks; multilabel: a sample has several labels; exposed: the
+    logarithm of a further input, `exposure`, is added to the raw scores.
     """
 
     input_shape: Shape | Mapping[str, Shape]
@@ -22,6 +23,7 @@ class Need:
     n_classes: int
     spatial_shape: tuple[int, ...] = ()
     multilabel: bool = False
+    exposed: bool = False
     notes: list[str] = field(default_factory=list, compare=False)
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lossreg.contract.activations import ACTIVATIONS, Activation
+from lossreg.contract.data_options import EXPOSURE, FEATURES
 from lossreg.errors import InputError, count_of
 from lossreg.models.inputs import traced
 from lossreg.models.keras_graph import producer, sublayers
@@ -40,6 +42,7 @@ def raw_scores(model: Any, need: Need) -> Any:
     if need.n_classes and not _is_linear(producer(inputs, output)[0]):
         output = _from_probabilities(keras.Model(inputs, output), need)
     fitted = _closed(keras.Model(inputs, _fitted(inputs, _shaped(output, need), need)), need)
+    fitted = _exposed(fitted) if need.exposed else fitted
     return _with_own_steps(model, fitted, need)
 
 
@@ -79,6 +82,19 @@ def _closed(model: Any, need: Need) -> Any:
     closed = keras.Model(inputs, model(inputs))
     _check_shape(tuple(closed.output_shape[1:]), need)
     return closed
+
+
+def _exposed(model: Any) -> Any:
+    """Return a model of the same layers with a further input, the logarithm of which is added to the raw scores."""
+    import keras
+
+    inputs, raw_scores = model.input, model.outputs[0]
+    if not isinstance(inputs, Mapping):
+        features = keras.Input(inputs.shape[1:], dtype=inputs.dtype, name=FEATURES)
+        # calling the model itself would make it a single layer that hides its own
+        inputs, raw_scores = {FEATURES: features}, model.call(features)
+    exposure = keras.Input((1,), name=EXPOSURE)
+    return keras.Model({**inputs, EXPOSURE: exposure}, raw_scores + keras.ops.log(exposure))
 
 
 # ------------------------------------------------------------------ activations

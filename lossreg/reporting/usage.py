@@ -30,8 +30,11 @@ FITTED = "It was fitted on the validation rows; the model that is kept has it in
 def notes(trial: TrialRecord) -> list[str]:
     """Return the notes to a recipe: the model that it is for, and the rows that its numbers come from."""
     sentences = [RAW, ROWS] if trial.constants else [RAW]
-    if trial.weights:
-        sentences.append(_weighted(trial.weights))
+    weights = dict(trial.weights)
+    if column := weights.pop("exposure", ""):
+        sentences.append(_exposed(column))
+    if weights:
+        sentences.append(_weighted(weights))
     sentences += [f"{DECISIONS[what]} {FITTED}" for what in trial.decision if what in DECISIONS]
     if "progress" in trial.constants:
         sentences.append(PROGRESS)
@@ -70,6 +73,12 @@ def _weighted(weights: Mapping[str, Any]) -> str:
         return f"Training rows and classes were weighted: give `model.fit` {product}, where w is {column}."
     mapping = ", ".join(f"{index}: {literal(number)}" for index, number in enumerate(numbers))
     return f"Classes were weighted: give `model.fit` `class_weight={{{mapping}}}`."
+
+
+def _exposed(column: str) -> str:
+    """Return a sentence on the offset that a model needs for the same training."""
+    name = printable_line(column)
+    return f"The raw score has an offset: the model adds the logarithm of `{name}` to it, which is an input of its own."
 
 
 def besides(trial: TrialRecord) -> list[str]:

@@ -126,6 +126,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "groups": data.group or "",
         "forward in time": data.time or "",
         "parts": data.split or "",
+        "exposure": f"log({data.exposure}) is added to the raw score" if data.exposure else "",
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
         "early stopping": f"after {count_of(stop.patience, 'epoch')} without a better score" if stop else "",

@@ -188,12 +188,12 @@ def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -
         return data.load(
             section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
             folds=section.folds, group=section.group, time=section.time, split=section.split, weight=section.weight,
-            class_weight=spec.train.class_weight, preprocess=section.preprocess, drop=section.drop, base=spec.base,
-            seed=spec.search.seed, options=replace(section.options, former=positive), given=spec.given,
-            ties_twins=ties_twins, images=section.images,
+            exposure=section.exposure, class_weight=spec.train.class_weight, preprocess=section.preprocess,
+            drop=section.drop, base=spec.base, seed=spec.search.seed, given=spec.given, ties_twins=ties_twins,
+            options=replace(section.options, former=positive), images=section.images,
         )  # fmt: skip
     except InputError as error:
-        own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet")
+        own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet", "exposure")
         keys = {"class_weight": "train.class_weight", **{name: f"data.{name}" for name in own}}
         raise error.at(spec.place(keys.get(error.where, "data"))) from error
 
@@ -303,6 +303,9 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
     spec, k = candidate.spec, dataset.n_classes
     if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
         raise InputError(f"{spec.name} has {spec.width(k)} raw scores for {k} classes", hint='Set outputs = "k".')
+    if dataset.exposure and not (activations.has_log_link(activations.get(spec.activation)) and spec.width(k) == 1):
+        hint = "Those of one raw score and the activation exp have it: poisson, negative_binomial, tweedie, gamma_nll."
+        raise InputError(f"{spec.name} has no log link, to which an exposure could be an offset", hint=hint)
     parts = [part for fold in dataset.folds for part in (fold.train, fold.validation)]
     for part in parts:
         spec.check_labels(part.y)
@@ -378,7 +381,8 @@ def _builder(spec: StudySpec, dataset: data.Dataset) -> Builder:
     section = spec.model
     builder: Builder = _located(
         spec, "model.build", resolve, section.build, base=spec.base, hp=section.hp,
-        spatial_shape=dataset.spatial_shape, multilabel=dataset.task == "multilabel", **section.options,
+        spatial_shape=dataset.spatial_shape, multilabel=dataset.task == "multilabel",
+        exposed=bool(dataset.exposure), **section.options,
     )  # fmt: skip
     return builder
 
