@@ -26,7 +26,8 @@ class Split:
     y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
     `(n, *spatial_shape)` int8, of 0 and 1; weights: `(n,)` float32 sample weights, None
     where all are 1; units: `(n,)` numbers, equal where samples are not independent, None where all are; counted: the
-    number of independent samples by which all folds of a study decide alike, None where there are no others.
+    number of independent samples by which all folds of a study decide alike, None where there are no others;
+    records: labels and the columns that the metric takes, as in `scored_labels`, None without.
     """
 
     x: Any
@@ -34,6 +35,12 @@ class Split:
     weights: NDArray[np.float32] | None = None
     units: NDArray[np.int64] | None = None
     counted: int | None = None
+    records: NDArray[Any] | None = None
+
+    @property
+    def scored(self) -> NDArray[Any]:
+        """The labels as metrics take them: with the columns that the study's takes, if it takes any."""
+        return self.y if self.records is None else self.records
 
     def __len__(self) -> int:
         return len(self.y)

@@ -97,8 +97,8 @@ def note(name: str, values: NDArray[np.float64], task: str) -> str:
     """Return a line on what is done with the exposures of a column."""
     name = listed([name])
     return (
-        f"{name}: exposures from {values.min():g} to {values.max():g} of task {task}; log({name}) is added to the raw score, so that "
-        "predictions are exposure times rate. The column is no feature."
+        f"{name}: exposures from {values.min():g} to {values.max():g} of task {task}; log({name}) is added to the raw "
+        "score, so that predictions are exposure times rate. The column is no feature."
     )
 
 

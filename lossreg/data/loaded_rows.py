@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
+from lossreg.contract.scored_labels import with_columns
 from lossreg.contract.targets import Constants
 from lossreg.data import exposures, features, inputs, room, splits, weights
 from lossreg.data.classes import Labels
@@ -37,7 +38,8 @@ class LoadedRows:
     layout: which rows stay together, their times, and parts that are given;
     readings: how the columns of each table are read; choices: the preprocessing of each input; weight: the column of
     sample weights; class_weight: as in `weights.of_classes`; test: the numbers of the test rows; where: the source,
-    as the user wrote it; options: what the study says about reading; exposure: that of each row, None without.
+    as the user wrote it; options: what the study says about reading; exposure: that of each row, None without;
+    beside: the columns `(n,)` that the metric takes.
     """
 
     raw: Raw
@@ -52,6 +54,12 @@ class LoadedRows:
     where: str
     options: Options
     exposure: NDArray[np.float64] | None = None
+    beside: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def scored(self) -> NDArray[Any]:
+        """The labels of all rows as metrics take them, with the columns that the study's takes."""
+        return with_columns(self.labels.y, self.beside)
 
     @property
     def exposure_name(self) -> str:
@@ -171,9 +179,15 @@ class LoadedRows:
         indices = (rows.train, rows.validation, rows.test)
         ends = np.cumsum([len(index) for index in indices]).tolist()
         parts = [features.take(x, slice(end - len(index), end)) for index, end in zip(indices, ends, strict=True)]
-        units = self.layout.dependent
+        units, records = self.layout.dependent, self.scored if self.beside else None
         return [
-            Split(part, self.labels.y[index], w, None if units is None else units[index])
+            Split(
+                part,
+                self.labels.y[index],
+                w,
+                None if units is None else units[index],
+                records=None if records is None else records[index],
+            )
             for part, index, w in zip(parts, indices, weighed, strict=True)
         ]
 

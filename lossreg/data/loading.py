@@ -16,7 +16,18 @@ import numpy as np
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
-from lossreg.data import exposures, features, identifiers, inputs, labels, layout, sources, splits, unlabelled
+from lossreg.data import (
+    exposures,
+    features,
+    identifiers,
+    inputs,
+    labels,
+    layout,
+    metric_columns,
+    sources,
+    splits,
+    unlabelled,
+)
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
 from lossreg.data.layout import Layout
@@ -36,22 +47,23 @@ def load(
     preprocess: str | Mapping[str, str] = "standard",
     drop: Sequence[str] = (), images: ImageOptions | None = None, base: Path = Path(), seed: int = 0,
     options: Options | None = None, given: Any = None, ties_twins: bool = True,
+    beside: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
     """Read, split and preprocess a data set.
 
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file or a folder of images
     (relative to `base`), or `file.py:function` / `package.module:function`, or rows that were read; target: the label
-    column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
-    test: share of all rows, or a file of test rows; validation: share of the rows outside the test, or a file;
-    folds: the number of folds into which these rows are cut instead; group: the column or array whose rows of one
-    value no cut takes apart; time: that by which rows are cut forward in time; split: that which says train,
-    validation or test for each row; weight: the column of a table with sample weights; exposure: the column or array of
-    exposures, of which the mean of a count or sum is a multiple; class_weight:
-    weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
-    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; images: how a folder of
-    images is read; options: what is said about the reading of the data, in place of what is inferred; given: the rows
-    themselves, as a function may return them, in place of a source; ties_twins: rows that stand twice are on one side
-    of every cut, unless they are no copies. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
+    column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`; test: share
+    of all rows, or a file of test rows; validation: share of the rows outside the test, or a file; folds: the number of
+    folds into which these rows are cut instead; group: the column or array whose rows of one value no cut takes apart;
+    time: that by which rows are cut forward in time; split: that which says train, validation or test for each row;
+    weight: the column of a table with sample weights; exposure: the column or array of exposures, of which the mean of
+    a count or sum is a multiple; class_weight: weights of the classes in training, as in `weights.of_classes`;
+    preprocess: "standard", "none" to leave numbers unchanged, or one of these for each of several inputs; drop: columns
+    to leave out; images: how a folder of images is read; options: what is said about the reading of the data, in place
+    of what is inferred; given: the rows themselves, as a function may return them, in place of a source; ties_twins:
+    rows that stand twice are on one side of every cut, unless they are no copies; beside: the columns that the metric
+    takes, see `Split.scored`. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     where = source.name if isinstance(source, Raw) else str(source)
     options, as_given = options or Options(), preprocess == inputs.NONE
@@ -61,13 +73,14 @@ def load(
         columns = target if target is None or isinstance(target, str) else tuple(target)
         named = {"group": group, "time": time, "split": split, exposures.USE: exposure}
         aside = {use: name for use, name in named.items() if name}
-        origin = Origin("", where, columns, weight, as_given, options, aside)
+        origin = Origin("", where, columns, weight, as_given, options, aside, beside=tuple(beside))
         files = {part: file for part, file in ((VALIDATION, validation), (TEST, test)) if isinstance(file, str)}
         raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given, images=images)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
     labelled = labels.read(raw, exposures.task_of(task, raw), where, options)
     exposed = exposures.of(raw, labelled.task, where, options)
+    taken = metric_columns.read(raw, beside, labelled.task, options)
     arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options)
     cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
     choices = inputs.preprocessing_of(raw.x, preprocess)
@@ -81,7 +94,7 @@ def load(
     rows = LoadedRows(
         raw=raw, labels=labelled, layout=arranged, readings=readings, choices=choices, weight=weight,
         class_weight=class_weight, test=cuts[0].test, digest=digest, where=where, options=options,
-        exposure=exposed,
+        exposure=exposed, beside=taken,
     )  # fmt: skip
     return _with_notes(rows.dataset(cuts, cuts[0].train if folds is None else rows.development), rows, cuts)
 

@@ -20,7 +20,7 @@ class Origin:
     Several target columns are several labels per row; weight is the column of sample weights; as_given: numeric
     features are used unchanged; options: what the study says about reading; aside: the columns that are no features, by
     what they are for: group, time, split; like: of a further file, the columns that the first has, and True for those
-    that are text there.
+    that are text there; beside: the columns that the metric takes, which may be features too.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Origin:
     options: Options = field(default_factory=Options)
     aside: Mapping[str, str] = field(default_factory=dict)
     like: Mapping[str, bool] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features, foreign, gaps, label_gaps, no_data, numerals, readings
+from lossreg.data import features, foreign, gaps, label_gaps, metric_columns, no_data, numerals, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.columns import MISSING, texts
@@ -51,10 +51,10 @@ class Raw:
     names: names of the classes 0, 1, ... or of the k labels if the source has them; given: the part of each row
     `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
     `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
-    `split`); beside: arrays of one value per row that came with arrays and are used for nothing; images: how the image
-    files were read that `x` comes from, None for other sources; from_files: the parts are files of their own; read_as:
-    where the rows were read from, for messages, None for rows of one place that are counted from 1; notes: lines for
-    the user.
+    `split`, `exposure`), and copies of those that the metric takes; beside: arrays of one value per row that came with
+    arrays and are used for nothing; images: how the image files were read that `x` comes from, None for other sources;
+    from_files: the parts are files of their own; read_as: where the rows were read from, for messages, None for rows of
+    one place that are counted from 1; notes: lines for the user.
     """
 
     name: str
@@ -129,8 +129,10 @@ def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) 
             hint = near(name, columns, index) if name in index else did_you_mean(name, columns)
             raise TargetError(f"no column {name!r}; it has {listed(columns)}", where=origin.where, hint=hint).of(table)
     rows = RowNumbers.of(len(table), place)
+    copies = metric_columns.copied(table, {}, origin)
     table, weights, weight_notes = _weighed(table, index, rows, origin)
     table, aside = _set_aside(table, {}, index, origin)
+    aside |= copies
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else []), *origin.aside.values()]
         raise origin.error(f"no columns besides the target {', '.join(map(repr, beside))}")
@@ -267,8 +269,10 @@ def from_arrays(
     x, y = foreign.plain(x, origin), foreign.plain(y, origin)
     _check_index(x, y, origin)
     index = [str(name) for name in getattr(getattr(x, "index", None), "names", ()) if name is not None]
+    named = x if isinstance(x, pd.DataFrame) else None
     x, aside = _set_aside(x, beside or {}, index, origin)
     parts = features.read(x, columns, origin)
+    aside |= metric_columns.copied(parts if named is None else named, beside or {}, origin)
     labels, label_names = _labels(y, origin)
     rows = features.count(parts)
     if rows != len(labels):

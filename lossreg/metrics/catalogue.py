@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from lossreg.contract.params import Interval
+from lossreg.contract.scored_labels import labels_of
 from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.metrics import batched
@@ -81,7 +82,7 @@ class Metric:
 
     def check(self, y_true: Any, n_classes: int = 0) -> None:
         """Raise `DataError` if the metric is undefined for these labels, `(n,)` or, in a multilabel task, `(n, k)`."""
-        y = np.asarray(y_true)
+        y = labels_of(np.asarray(y_true))
         if self.every_class and y.ndim == 2 and _is_constant(y).any():
             which = ", ".join(map(str, np.flatnonzero(_is_constant(y))[:5]))
             what = f"{self.name} needs validation samples with and without each label; see label {which}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.contract.scored_labels import labels_of
 from lossreg.errors import count_of
 
 if TYPE_CHECKING:
@@ -144,13 +145,15 @@ def fit(what: str, metric: Metric, y: Array, logs: Floats) -> Floats:
         y, logs = y[some], logs[:, some]
     size = max(1, ELEMENTS // logs[0].size)
     parts = [logs[first : first + size] for first in range(0, len(logs), size)]
-    fitted = [_temperatures(y, part) if what == TEMPERATURE else _searched(what, metric, y, part) for part in parts]
+    fitted = [
+        _temperatures(labels_of(y), part) if what == TEMPERATURE else _searched(what, metric, y, part) for part in parts
+    ]
     return np.concatenate(fitted).astype(np.float32).astype(np.float64)
 
 
 def _searched(what: str, metric: Metric, y: Array, logs: Floats) -> Floats:
     """Return the best of some thresholds or shifts of each lane by the metric."""
-    candidates = _thresholds(y, logs) if what == THRESHOLD else _shifts(y, logs)
+    candidates = (_thresholds if what == THRESHOLD else _shifts)(labels_of(y), logs)
     predicted = np.concatenate([decided(what, logs, each) for each in candidates])
     scores = metric.score_lanes(y, predicted).reshape(len(candidates), -1)
     best = _best(scores if metric.direction == "maximize" else -scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.contract.scored_labels import labels_of
 from lossreg.contract.targets import REGRESSION
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
@@ -21,7 +23,10 @@ from lossreg.runtime import digests, user_code
 Array = NDArray[Any]
 Function = Callable[[Array, Array], float]
 PROBABILITIES = ("binary", "multiclass")
-CALLED = "It is called with labels and predictions, profit(y_true, y_pred), and returns one number."
+CALLED = (
+    "It is called with labels and predictions, profit(y_true, y_pred), and with columns of the data that further "
+    "parameters name, and returns one number."
+)
 
 
 def response(task: str, predictions: str | None) -> str:
@@ -58,6 +63,30 @@ def metric_of(function: Any, base: Path, *, task: str, direction: str, predictio
     )  # fmt: skip
 
 
+def columns(function: Any, base: Path) -> tuple[str, ...]:
+    """Return the columns that a function takes: its parameters without a default after labels and predictions.
+
+    Raises `InputError` for what cannot be imported.
+    """
+    one = user_code.locate(function, base) if isinstance(function, str) else function
+    return tuple(dict.fromkeys(sum(_parameters(one), ())))
+
+
+def _parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that a function takes by position and those that it takes by name, none where unknown."""
+    try:
+        every = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return (), ()
+    needed = [
+        each
+        for each in every
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    by_name = tuple(each.name for each in needed if each.kind is each.KEYWORD_ONLY)
+    return tuple(each.name for each in needed if each.name not in by_name)[2:], by_name
+
+
 def code(function: Any, base: Path) -> str:
     """Return a mark of what a function computes with: its code, and all that it uses of its file; empty if unknown.
 
@@ -80,7 +109,8 @@ def try_out(metric: Metric, y: Array, n_classes: int) -> None:
 
     Raises `InputError` with its exception, if it returns no finite number, or two different ones.
     """
-    predicted = np.eye(n_classes)[y] if metric.response == "probability" else y
+    labels = labels_of(y)
+    predicted = np.eye(n_classes)[labels] if metric.response == "probability" else labels
     first, second = (metric.one(y, predicted.copy()) for _ in range(2))
     if not math.isfinite(first):
         what = f"returns {first:g} for labels as their own predictions"
@@ -91,8 +121,11 @@ def try_out(metric: Metric, y: Array, n_classes: int) -> None:
 
 
 def _called(function: Function, reference: str, folder: Path, y: Array, predicted: Array) -> float:
-    """Return the number that a function gives for copies of labels and predictions, which it may change."""
-    value = user_code.call(function, reference, folder, y.copy(), predicted.copy())
+    """Return the number that a function gives for copies of labels, predictions and columns, which it may change."""
+    by_position, by_name = _parameters(function)
+    further = [y[name].copy() for name in by_position if y.dtype.names]
+    named = {name: y[name].copy() for name in by_name if y.dtype.names}
+    value = user_code.call(function, reference, folder, labels_of(y).copy(), predicted.copy(), *further, **named)
     if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
         kind = f"an array of shape {np.shape(value)}" if np.ndim(value) else f"a {type(value).__name__}"
         raise InputError(f"returns {kind}, and a metric is one number", where=reference, hint=CALLED)

@@ -53,7 +53,7 @@ class Tested:
     @classmethod
     def of(cls, dataset: Dataset, parts: Sequence[Part] = ()) -> Self:
         """Return the test rows of a study, or with the parts of outer folds all of its rows."""
-        y, pixels = dataset.rows.labels.y if parts else dataset.test.y, math.prod(dataset.spatial_shape)
+        y, pixels = dataset.rows.scored if parts else dataset.test.scored, math.prod(dataset.spatial_shape)
         groups = dataset.rows.layout.dependent
         if groups is not None:
             groups = np.repeat(groups if parts else groups[dataset.rows.test], pixels)
@@ -246,7 +246,7 @@ def shortage_of_test_rows(prepared: Prepared) -> str:
     """Return why the test rows do not allow a verdict without outer folds; empty where they do."""
     dataset, metric = prepared.problem.dataset, prepared.metric
     try:
-        metric.check(dataset.scored_labels(dataset.test.y), dataset.n_classes)
+        metric.check(dataset.scored_labels(dataset.test.scored), dataset.n_classes)
     except InputError as error:
         return f"of the test rows, {error.what}"
     absent = dataset.rows.labels.absent(dataset.rows.test) if dataset.task in ("binary", "multiclass") else []

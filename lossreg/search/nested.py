@@ -75,7 +75,7 @@ class Nested:
         metric, dataset = self.prepared.metric, self.prepared.problem.dataset
         try:
             for part in self.parts:
-                y = dataset.scored_labels(dataset.rows.labels.y[part.test])
+                y = dataset.scored_labels(dataset.rows.scored[part.test])
                 metric.check(y, dataset.n_classes)
                 dependent = dataset.rows.layout.dependent
                 units = np.arange(len(part.test)) if dependent is None else dependent[part.test]

@@ -55,7 +55,7 @@ class Predictor:
             return {name: default}
         fitted_on = self._raw_scores(problem, plan, weights, data.validation.x)[None]
         logs, test_logs = (scoring.logs_of_metric(problem, candidate, raw, fold) for raw in (fitted_on, raw_scores))
-        fitted = decision.fit(what, problem.metric, data.validation.y.ravel(), logs)
+        fitted = decision.fit(what, problem.metric, data.validation.scored.ravel(), logs)
         tuned = decision.decided(what, test_logs, fitted)[0]
         tuned = tuned if np.isfinite(test_logs).all() else np.full(tuned.shape, np.nan, np.float32)
         return {name: tuned} if is_tuned else {name: default, name + TUNED: tuned}

@@ -183,18 +183,23 @@ def unused_shares(spec: StudySpec, layout: Layout) -> Notes:
 
 
 def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -> data.Dataset:
-    section = spec.data
+    section, metric = spec.data, spec.search.metric
+    beside = _located(spec, "search.metric", functions.columns, metric, spec.base) if is_function(metric) else ()
     try:
         return data.load(
             section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
             folds=section.folds, group=section.group, time=section.time, split=section.split, weight=section.weight,
             exposure=section.exposure, class_weight=spec.train.class_weight, preprocess=section.preprocess,
             drop=section.drop, base=spec.base, seed=spec.search.seed, given=spec.given, ties_twins=ties_twins,
-            options=replace(section.options, former=positive), images=section.images,
+            options=replace(section.options, former=positive), images=section.images, beside=beside,
         )  # fmt: skip
     except InputError as error:
         own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet", "exposure")
-        keys = {"class_weight": "train.class_weight", **{name: f"data.{name}" for name in own}}
+        keys = {
+            "class_weight": "train.class_weight",
+            "metric": "search.metric",
+            **{name: f"data.{name}" for name in own},
+        }
         raise error.at(spec.place(keys.get(error.where, "data"))) from error
 
 
@@ -225,7 +230,7 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     """Return the study's metric, by default the task's; raises `InputError` where a fold has no value of it."""
     metric = _metric(spec, dataset.task)
     for fold in dataset.folds:
-        y = fold.scored_labels(fold.validation.y)
+        y = fold.scored_labels(fold.validation.scored)
         _located(spec, "search.metric", metric.check, y, dataset.n_classes)
         if is_function(spec.search.metric):
             _located(spec, "search.metric", functions.try_out, metric, y, dataset.n_classes)
@@ -233,7 +238,9 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     sizes = min(map(len, scored)), min(part.independent for part in scored)
     reason = decision.shortage(metric, dataset.task, *sizes)
     is_left_out = bool(reason) and spec.search.decision == "tuned"
-    return metric, [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []
+    notes = [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []
+    taken = ", ".join(dataset.loaded.beside) if dataset.loaded else ""
+    return metric, [*([f"{metric.name} takes {taken} of each row, as before preprocessing"] if taken else []), *notes]
 
 
 def _metric(spec: StudySpec, task: str) -> Metric:

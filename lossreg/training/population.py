@@ -369,7 +369,7 @@ class Population:
 
     def _train_scores(self, fold: int, candidates: list[str], raw_scores: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Return the `(lanes,)` metric of training raw scores that were kept: those of the last samples in order."""
-        y, kept = self.problem.folds[fold].train.y, order[:, -raw_scores.shape[1] :]
+        y, kept = self.problem.folds[fold].train.scored, order[:, -raw_scores.shape[1] :]
         if kept.shape == order.shape:
             ordered = np.empty_like(raw_scores)
             ordered[np.arange(len(candidates))[:, None], order] = raw_scores

@@ -112,7 +112,8 @@ def score_lanes(
 ) -> np.ndarray:
     """Return the `(lanes,)` metric of raw scores `(lanes, samples, *spatial_shape, outputs)`; NaN where not finite.
 
-    candidates: of each lane; fold: whose constants bring predictions back to the user's units. A segmentation is
+    y: as `Split.scored`; candidates: of each lane; fold: whose constants bring predictions back to the user's units. A
+    segmentation is
     scored over the pixels of all its masks together.
     """
     result = np.full(len(candidates), np.nan)
@@ -158,7 +159,7 @@ def of_validation(problem: Problem, candidates: Sequence[str], raw_scores: np.nd
     raw_scores: `(lanes, samples, *spatial_shape, outputs)`. The score of a tuned decision is that of all samples
     together, each half of which is predicted with the decision that is fitted on the other.
     """
-    y = problem.folds[fold].validation.y
+    y = problem.folds[fold].validation.scored
     scores = score_lanes(problem, candidates, raw_scores, y, fold).tolist()
     one_class = predicts_only(problem, candidates, raw_scores, fold).tolist()
     scored = [Scored(*pair) for pair in zip(scores, one_class, strict=True)]
@@ -199,8 +200,9 @@ def _tuned(problem: Problem, what: str, logs: np.ndarray, fold: int) -> list[Sco
     # the pixels of a mask are not independent, and stay together
     labels = y if y.ndim == 1 else np.zeros(len(y))
     half = np.repeat(decision.halves(labels, units=validation.units), y.size // len(y))
-    scores = metric.score_lanes(y.ravel(), decision.crossfit(what, metric, y.ravel(), logs, half))
-    decisions = decision.fit(what, metric, y.ravel(), logs)
+    scored = validation.scored.ravel()
+    scores = metric.score_lanes(scored, decision.crossfit(what, metric, scored, logs, half))
+    decisions = decision.fit(what, metric, scored, logs)
     lanes = zip(scores.tolist(), _only(what, logs, decisions).tolist(), decisions, strict=True)
     return [Scored(score, only, decision=decision.named(what, numbers)) for score, only, numbers in lanes]
 

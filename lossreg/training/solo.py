@@ -241,8 +241,8 @@ class Fit:
         """Return the metric of the predictions in training; of those after the epoch where the model hides them."""
         train, seen = self.problem.folds[training.plan.fold].train, training.solo.seen.kept()
         if seen is None:
-            return self._score(training.plan, training.solo.predict(train.x)[0], train.y)
-        return self._score(training.plan, seen, train.y[order[-len(seen) :]])
+            return self._score(training.plan, training.solo.predict(train.x)[0], train.scored)
+        return self._score(training.plan, seen, train.scored[order[-len(seen) :]])
 
     def _score(self, plan: Plan, raw_scores: np.ndarray, y: np.ndarray) -> float:
         return float(score_lanes(self.problem, [plan.candidate], raw_scores[None], y, plan.fold)[0])

@@ -29,6 +29,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.contract.scored_labels import labels_of, like
 from lossreg.verdict.variation import Array, Sample, is_mean_over_rows, row_scores, scores
 
 RULE_OF_THREE = 3.0
@@ -72,7 +73,7 @@ class _Columns:
     @classmethod
     def of(cls, sample: Sample) -> Self:
         """Return the columns of a sample."""
-        y, lanes = sample.y, sample.lanes
+        y, lanes = labels_of(sample.y), sample.lanes
         if lanes.ndim == 3 and y.ndim == 1:
             y = np.eye(lanes.shape[2], dtype=np.int64)[y]
         return cls(sample, y.reshape(len(y), -1), lanes.reshape(*lanes.shape[:2], -1))
@@ -121,7 +122,10 @@ class _Columns:
         predicted, sample = self.lanes.min(axis=1, keepdims=True), self.sample
         predicted[:, 0, column] = value
         predicted = predicted.reshape(len(predicted), 1, *sample.lanes.shape[2:])
-        y, lanes = np.append(sample.y, self._row(column, label), axis=0), np.append(sample.lanes, predicted, axis=1)
+        y, lanes = (
+            np.append(sample.y, like(sample.y, self._row(column, label)), axis=0),
+            np.append(sample.lanes, predicted, axis=1),
+        )
         folds = None if sample.folds is None else np.append(sample.folds, sample.folds.min())
         # places among others are no probabilities, which would be scaled to sum to 1
         metric = replace(sample.metric, response="score") if self.is_ranked else sample.metric
@@ -129,10 +133,11 @@ class _Columns:
 
     def _row(self, column: int, label: int) -> Array:
         """Return a further row with this label in a column: no other label, or of the other classes the rarest."""
-        if self.sample.y.ndim == 1 and self.y.shape[1] > 1:
+        y = labels_of(self.sample.y)
+        if y.ndim == 1 and self.y.shape[1] > 1:
             classes = np.where(np.arange(self.y.shape[1]) == column, np.inf, self.y.sum(axis=0))
             return np.array([column if label else classes.argmin()])
-        row = np.zeros_like(self.sample.y[:1])
+        row = np.zeros_like(y[:1])
         row[..., column if row.ndim > 1 else 0] = label
         return row
 
