@@ -75,8 +75,17 @@ def outputs_per_sample(model: Any) -> int:
     total, nodes = 0, getattr(model, "operations", ()) or getattr(model, "layers", ())
     for node in nodes:
         total += outputs_per_sample(node)
-        total += sum(math.prod(size or 1 for size in output.shape[1:]) for output in keras.tree.flatten(node.output))
+        outputs = keras.tree.flatten(_output(node))
+        total += sum(math.prod(size or 1 for size in output.shape[1:]) for output in outputs)
     return total
+
+
+def _output(node: Any) -> Any:
+    """Return the output of an operation, nothing of a layer inside a subclassed one, whose output is unknown."""
+    try:
+        return node.output
+    except AttributeError:
+        return ()
 
 
 def _bytes(variables: Any) -> int:

@@ -31,6 +31,19 @@ def test_answers_are_counted_layer_by_layer_and_in_models_inside():
     assert memory.outputs_per_sample(model) == 5 + 8 + 4 + 4 + 3
 
 
+def test_a_subclassed_model_counts_by_what_it_gives():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    inputs = keras.Input((5,))
+    assert memory.outputs_per_sample(keras.Model(inputs, Own()(inputs))) == 5 + 3
+
+
 def status(name: str) -> int:
     return 1024 * int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
