@@ -86,8 +86,9 @@ class TrialRecord:
     trainer: population or fit; reason: why it failed or diverged; refusal: why no
     population could train it; started, ended: POSIX seconds; predicts_only: the class that the model
     predicts for every validation sample (0 in tasks without classes), None where its predictions vary; weights: of
-    the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty
-    where all count 1; default_score: the score without tuned decisions, decision: the tuned one of the first member,
+    the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order, and
+    `exposure` naming the column of exposures; empty where all count 1; default_score: the score without tuned
+    decisions, decision: the tuned one of the first member,
     `{"threshold": 0.3}`, `{"shift": [0.1, -0.1]}` or `{"temperature": 1.2}`; None and empty where none is tuned;
     worker: the name of the one that trained it, `host:process:random`, empty where there was but one.
     """

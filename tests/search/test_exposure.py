@@ -162,6 +162,24 @@ def test_losses_without_a_log_link_are_refused(claims, losses, search, words):
         preparation.prepare(studies.from_dict(asked))
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"exposure": "claims"}, r"data\.exposure: \"claims\" is the target"),
+        ({"weight": "days"}, r"data\.exposure: \"days\" is the weights"),
+        ({"group": "days"}, r"data\.exposure: \"days\" is the column of group"),
+        ({"drop": ["days"]}, r"data\.drop: \"days\" is the column of exposure, so it is no feature already"),
+        ({"columns": {"days": "number"}}, r"data\.columns: 'days' is the column of exposure"),
+        ({"exposure": 3}, r"data\.exposure: .*not 3"),
+        ({"exposures": "days"}, r"data\.exposures: .*exposure"),
+        ({"exposure": "dais"}, r"no column 'dais' for exposure\. Did you mean days"),
+    ],
+)
+def test_an_exposure_is_one_column_that_is_nothing_else(claims, data, words):
+    with pytest.raises(InputError, match=words):
+        preparation.load_data(studies.from_dict(document("poisson", 5, **data)))
+
+
 def test_of_the_recommended_losses_those_with_a_log_link_are_tried_and_the_others_named(claims):
     asked = {key: value for key, value in document("poisson", 5).items() if key != "losses"}
     prepared = preparation.prepare(studies.from_dict(asked))
