@@ -21,6 +21,7 @@ from lossreg.data.lost import Lost
 from lossreg.data.origin import Origin, listed
 from lossreg.data.preprocess import Counted, Float32, warned
 from lossreg.data.raw import Raw
+from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError, InputError
 
 USE = "exposure"
@@ -47,15 +48,17 @@ def of(raw: Raw, task: str, where: str, options: Options) -> NDArray[np.float64]
     is_text = not columns.is_number(column.dtype)
     decimal = readings.decimal_mark(raw.x) if is_text and isinstance(raw.x, pd.DataFrame) else ""
     try:
-        return read(column, decimal, options.marks)
+        return read(column, raw.numbers, decimal, options.marks)
     except DataError as error:
         raise error.at(where) from None
 
 
-def read(column: pd.Series[Any], decimal: str = "", asked: Marks | None = None) -> NDArray[np.float64]:
+def read(
+    column: pd.Series[Any], rows: RowNumbers, decimal: str = "", asked: Marks | None = None
+) -> NDArray[np.float64]:
     """Return the exposures of a column; raises `DataError` that names the first that is missing or not positive.
 
-    decimal, asked: as in `kinds.infer`.
+    rows: where each row was read from; decimal, asked: as in `kinds.infer`.
     """
     values = _numbers(column, decimal, asked)
     odd = np.flatnonzero(~((values >= LEAST) & (values <= MOST)))
@@ -65,10 +68,10 @@ def read(column: pd.Series[Any], decimal: str = "", asked: Marks | None = None) 
     gaps = np.flatnonzero(column.isna().to_numpy(bool))
     if gaps.size:
         told = f"{gaps.size} of {len(column)} rows have none" if gaps.size > 1 else f"1 of {len(column)} rows has none"
-        raise DataError(f"{what}: {told}, the first is row {gaps[0] + 1}", hint=HINT)
+        raise DataError(f"{what}: {told}, the first in {rows.named(gaps)}", hint=HINT)
     more = f" ({odd.size} such rows)" if odd.size > 1 else ""
     hint = UNIT if values[first] > 0 else HINT
-    raise DataError(f"{what}: that of row {first + 1} is {example(column.iloc[first])}{more}", hint=hint)
+    raise DataError(f"{what}: {rows.named([first])} has {example(column.iloc[first])}{more}", hint=hint)
 
 
 def _numbers(column: pd.Series[Any], decimal: str, asked: Marks | None) -> NDArray[np.float64]:
@@ -156,7 +159,7 @@ class ExposedPreprocessor:
         if len(given) != number:
             raise DataError(f"{number} rows have {len(given)} exposures")
         marks = options.marks if (options := getattr(self.base, "options", None)) else None
-        return Counted(beside(array, read(given, asked=marks)), lost)
+        return Counted(beside(array, read(given, RowNumbers.of(number), asked=marks)), lost)
 
     def _features(self, rows: Any) -> Any:
         """Return the rows without their exposures, where these are not one of the columns of a table."""

@@ -19,6 +19,7 @@ from lossreg.errors import DataError
 
 if TYPE_CHECKING:
     from lossreg.data.raw import Raw
+    from lossreg.data.row_numbers import RowNumbers
 
 Array = NDArray[Any]
 METRIC = "metric"  # where a mistake is: the metric of the study
@@ -62,10 +63,10 @@ def read(raw: Raw, names: Sequence[str], task: str, options: Options) -> dict[st
         reason = "the pixels of masks are scored one by one" if task == "segmentation" else "this data has no columns"
         raise DataError(f"takes {names[0]!r} of each row, and {reason}", where=METRIC, hint="Leave the parameter out.")
     decimal = readings.decimal_mark(raw.x) if isinstance(raw.x, pd.DataFrame) else ""
-    return {name: _values(raw.aside[key(name)], decimal, options) for name in names}
+    return {name: _values(raw.aside[key(name)], raw.numbers, decimal, options) for name in names}
 
 
-def _values(column: pd.Series[Any], decimal: str, options: Options) -> Array:
+def _values(column: pd.Series[Any], numbers: RowNumbers, decimal: str, options: Options) -> Array:
     gaps = plain_columns.texts(column) == plain_columns.MISSING
     values = _as_numbers(column, decimal, options)
     if values.dtype.kind == "f":
@@ -76,7 +77,7 @@ def _values(column: pd.Series[Any], decimal: str, options: Options) -> Array:
         number = (
             f"{rows.size} of {len(column)} rows have none" if rows.size > 1 else f"1 of {len(column)} rows has none"
         )
-        what = f"takes {listed([str(column.name)])!r}: {number}, the first is row {rows[0] + 1}{odd}"
+        what = f"takes {listed([str(column.name)])!r}: {number}, the first in {numbers.named(rows)}{odd}"
         raise DataError(what, where=METRIC, hint=HINT)
     return values
 

@@ -94,7 +94,7 @@ def test_new_rows_bring_their_exposure_or_count_as_1(tmp_path: Path) -> None:
     for rows in (TABLE[["age", "city"]], str(tmp_path / "without.csv"), TABLE[["age", "city"]].to_numpy()):
         with pytest.warns(UserWarning, match="no column days: predictions are rates, for an exposure of 1"):
             assert set(preprocessor.transform(rows)["exposure"][:, 0]) == {1.0}
-    with pytest.raises(InputError, match="exposure = 'days': that of row 2 is 0"):
+    with pytest.raises(InputError, match="exposure = 'days': row 2 of the data has 0"):
         preprocessor.transform(TABLE.assign(days=[3, 0, *[2] * (N - 2)]))
 
 
@@ -138,16 +138,16 @@ def test_data_with_another_exposure_are_other_data() -> None:
 
 DAYS = TABLE.days.astype(float)
 WRONG = [
-    (TABLE.assign(days=DAYS.where(DAYS.index != 4)), {}, "'days': 1 of 120 rows has none, the first is row 5"),
-    (TABLE.assign(days=DAYS.where(DAYS.index > 2)), {}, "'days': 3 of 120 rows have none, the first is row 1"),
-    (TABLE.assign(days=DAYS.where(DAYS.index > 2, 0)), {}, r"that of row 1 is 0 \(3 such rows\).*a number above 0"),
-    (TABLE.assign(days=DAYS.where(DAYS.index != 7, -1)), {}, "that of row 8 is -1. It is a number above 0"),
-    (TABLE.assign(days=DAYS.where(DAYS.index != 7, np.inf)), {}, "that of row 8 is inf.*in another unit"),
-    (TABLE.assign(days=DAYS * 1e12), {}, r"that of row 1 is .*e\+1\d \(120 such rows\).*in another unit"),
+    (TABLE.assign(days=DAYS.where(DAYS.index != 4)), {}, "1 of 120 rows has none, the first in row 5 of the data"),
+    (TABLE.assign(days=DAYS.where(DAYS.index > 2)), {}, "3 of 120 rows have none, the first in rows 1, 2, 3 of"),
+    (TABLE.assign(days=DAYS.where(DAYS.index > 2, 0)), {}, r"row 1 of the data has 0 \(3 such rows\).*above 0"),
+    (TABLE.assign(days=DAYS.where(DAYS.index != 7, -1)), {}, "row 8 of the data has -1. It is a number above 0"),
+    (TABLE.assign(days=DAYS.where(DAYS.index != 7, np.inf)), {}, "row 8 of the data has inf.*in another unit"),
+    (TABLE.assign(days=DAYS * 1e12), {}, r"row 1 of the data has .*e\+1\d \(120 such rows\).*in another unit"),
     (TABLE.assign(days=TABLE.city), {}, "exposure = 'days' holds '[bh]', and no numbers"),
     (TABLE.assign(days=None), {}, "exposure = 'days': 120 of 120 rows have none"),
     (TABLE.assign(days=DAYS > 9), {}, "exposure = 'days' holds True, and no numbers"),
-    (TABLE.assign(days=[*map(str, TABLE.days[1:]), "some"]), {}, "that of row 120 is 'some'"),
+    (TABLE.assign(days=[*map(str, TABLE.days[1:]), "some"]), {}, "row 120 of the data has 'some'"),
     (TABLE, {"exposure": "day"}, "no column 'day' for exposure. Did you mean days"),
     (TABLE, {"target": "city"}, "belongs to counts and other numbers of 0 and more, and this task is binary.*task = "),
     (TABLE.assign(claims=TABLE.claims - 1), {}, "this task is (regression|multiclass)"),

@@ -216,9 +216,9 @@ def with_gaps(name: str, number: int) -> pd.DataFrame:
     [
         ("absent", TABLE, "takes 'amont' beside labels and predictions, .*no column.*Did you mean amount"),
         ("first", TABLE, "takes 'left', which is the target and its first argument already"),
-        ("profit", with_gaps("amount", 3), "takes 'amount': 3 of 300 rows have none, the first is row 1"),
-        ("profit", with_gaps("amount", 1), "takes 'amount': 1 of 300 rows has none, the first is row 1"),
-        ("by_city", with_gaps("city", 1), "takes 'city': 1 of 300 rows has none, the first is row 1"),
+        ("profit", with_gaps("amount", 3), "takes 'amount': 3 of 300 rows have none, .* rows 1, 2, 3 of the data"),
+        ("profit", with_gaps("amount", 1), "takes 'amount': 1 of 300 rows has none, the first in row 1 of the data"),
+        ("by_city", with_gaps("city", 1), "takes 'city': 1 of 300 rows has none, the first in row 1 of the data"),
         ("profit", TABLE.assign(amount=["odd", *map(str, TABLE.amount[1:])]), r"1 of 300 rows has none, .*\('odd'\)"),
         ("profit", (TABLE[["age"]].to_numpy(), TABLE.left), "takes 'amount' .*no column or array of that name"),
         ("profit", (np.zeros((N, 8, 8)), (RNG.random((N, 8, 8)) < 0.5).astype(int)), "takes 'amount'"),
