@@ -98,6 +98,11 @@ def test_the_metric_on_the_page_counts_nine_per_hit_and_one_per_offer():
     assert profit(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])) == (8 - 1) / 4
 
 
+def test_the_metric_with_a_column_on_the_page_counts_what_customers_bring():
+    revenue = python_on_the_page("revenue")["revenue"]
+    assert revenue(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0]), np.array([9.0, 5.0, 3.0, 3.0])) == (9 - 2) / 4
+
+
 def test_the_model_on_the_page_has_these_hyperparameters():
     import keras
 
