@@ -11,6 +11,7 @@ import pytest
 
 import lossreg
 from lossreg.contract.targets import Constants
+from lossreg.data.dataset import Split
 from lossreg.registry import registry
 from lossreg.training.interface import Plan, Problem, batch_order
 from lossreg.training.optimizers import ACCUMULATION, KNOWN
@@ -41,9 +42,7 @@ def dataset(task, seed=0):
         y = (signal[:, None] + x[:, : 3 if task == "multilabel" else 4] > 0.5).astype(np.int64)
     if task == "count":
         y = np.round(y)
-    parts = [
-        SimpleNamespace(x=x[rows], y=y[rows], weights=None, units=None) for rows in (slice(ROWS), slice(ROWS, None))
-    ]
+    parts = [Split(x[rows], y[rows]) for rows in (slice(ROWS), slice(ROWS, None))]
     constants = Constants.from_labels(parts[0].y, k, multihot=task == "multilabel")
     return of_one_fold(
         train=parts[0], validation=parts[1], task=task, n_classes=k, constants=constants, input_shape=(FEATURES,)

@@ -21,6 +21,7 @@ from quick import long_but
 import lossreg
 from lossreg.config import optimization
 from lossreg.contract.targets import Constants
+from lossreg.data.dataset import Split
 from lossreg.models.builder import resolve
 from lossreg.registry import registry
 from lossreg.training.interface import Plan, Problem, batch_order
@@ -213,7 +214,7 @@ def dataset(kind, seed=0, *, weighted=False):
     y = (x.sum(-1) > 0).astype(np.int8) if masks else y
     weights = rng.uniform(0.2, 2, number).astype(np.float32) if weighted else None
     parts = [
-        SimpleNamespace(x=cut(x, of_part), y=y[of_part], weights=None if weights is None else weights[of_part])
+        Split(cut(x, of_part), y[of_part], None if weights is None else weights[of_part])
         for of_part in (slice(ROWS), slice(ROWS, None))
     ]
     k = 2 if masks else 3

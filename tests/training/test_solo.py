@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -16,6 +15,7 @@ from lossreg.contract.activations import Activation
 from lossreg.contract.params import Float
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
+from lossreg.data.dataset import Split
 from lossreg.metrics import catalogue
 from lossreg.models.builder import resolve
 from lossreg.registry import registry
@@ -126,8 +126,7 @@ def wide(task):
         places = (part.x[:, :6] + 0.5 * part.x[:, 1:] > 0.4).astype(np.int64)
         return places[:, :3] if task == "multilabel" else places.reshape(-1, 2, 3).astype(np.int8)
 
-    parts = {name: SimpleNamespace(x=getattr(base, name).x, y=labels(getattr(base, name)), weights=None)
-             for name in ("train", "validation")}  # fmt: skip
+    parts = {name: Split(getattr(base, name).x, labels(getattr(base, name))) for name in ("train", "validation")}
     constants = Constants.from_labels(parts["train"].y, k, multihot=task == "multilabel")
     return of_one_fold(**parts, task=task, n_classes=k, constants=constants, input_shape=base.input_shape)
 
