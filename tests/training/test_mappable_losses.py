@@ -14,6 +14,7 @@ from quick import ONE_PER_FAMILY
 
 from lossreg import InputError, LossSpec, ops
 from lossreg.contract.targets import TASKS
+from lossreg.data.dataset import Split
 from lossreg.registry import registry
 from lossreg.training.mappable_losses import rehearse
 from lossreg.training.population import Population
@@ -134,8 +135,8 @@ def test_the_verdict_is_what_training_does(function, needs):
     )
     # 215 rows: a whole number of batches, so that a loss of a fixed batch sees no other
     train = setup.dataset.train
-    train.x, train.y = train.x[:192], train.y[:192]
-    setup.dataset.validation.x, setup.dataset.validation.y = train.x[:32], train.y[:32]
+    setup.dataset.train = Split(train.x[:192], train.y[:192])
+    setup.dataset.validation = Split(train.x[:32], train.y[:32])
     plans = [mine, plan(setup, "other", 0.01)]
     population = Population(setup, 2, blocks=2, variants=plans)
     reason = rehearse(setup, mine)
