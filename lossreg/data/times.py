@@ -26,11 +26,18 @@ def read(
     None for a column without an order. kind: that which the study names for the column; decimal, marks: as in
     `kinds.as_kind`. Raises `DataError`.
     """
-    steps = [STEP.fullmatch(text) for text in columns.texts(column)] if not columns.is_number(column.dtype) else [None]
-    if kind != "number" and all(steps) and len({step[2].lower() for step in steps if step}) == 1:
-        return np.array([100.0 * int(step[1]) + int(step[3]) for step in steps if step]), ""
+    if kind != "number" and (steps := in_steps(column)) is not None:
+        return steps, ""
     way = as_kind(column, kind, decimal, marks) if kind else infer(column, decimal, marks)
     return (None, "") if way.read is None else (way.read(columns.plain(column)), _note(way))
+
+
+def in_steps(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+    """Return texts such as 2024-W05 and 2024Q3 as numbers in their order; None where some are others."""
+    steps = [STEP.fullmatch(text) for text in columns.texts(column)] if not columns.is_number(column.dtype) else [None]
+    if not all(steps) or len({step[2].lower() for step in steps if step}) != 1:
+        return None
+    return np.array([100.0 * int(step[1]) + int(step[3]) for step in steps if step])
 
 
 def _note(way: Reading) -> str:

@@ -14,6 +14,7 @@ from lossreg.data import features, identifiers, parts
 from lossreg.data.columns import is_number, texts
 from lossreg.data.features import Features
 from lossreg.data.reading import Reading
+from lossreg.data.times import in_steps
 
 Array = NDArray[Any]
 
@@ -148,11 +149,13 @@ def splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def times(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[str]:
-    """Return the columns of dates, and of numbers that are called as times are and stand in order."""
+    """Return the columns of dates, of texts such as 2024-W05, and of numbers called as times are that stand in order."""
     return [str(name) for name in table.columns if _is_time(str(name), table[name], readings.get(str(name)))]
 
 
 def _is_time(name: str, column: pd.Series[Any], reading: Reading | None) -> bool:
+    if reading is not None and reading.kind == "category":
+        return column.nunique() >= FEWEST_TIMES and in_steps(column.dropna()) is not None
     if reading is None or reading.kind not in ("date", "number"):
         return False
     if reading.kind == "date":

@@ -91,11 +91,14 @@ def _why(read: Labels) -> str:
 
 
 def _of_numbers(numbers: Numbers, inferred: Choice) -> Choice:
-    if numbers.low >= 0 and numbers.is_whole and numbers.skewness > reading_of_labels.SKEWED:
+    is_skewed, is_real = numbers.skewness > reading_of_labels.SKEWED, inferred.value == "regression"
+    if numbers.low >= 0 and numbers.is_whole and is_skewed and not numbers.are_amounts:
         is_consecutive = numbers.low <= 1 and numbers.high - numbers.low < 2 * numbers.distinct
-        if inferred.value == "regression" or (is_consecutive and numbers.distinct >= VALUES_OF_COUNTS):
+        if is_real or (is_consecutive and numbers.distinct >= VALUES_OF_COUNTS):
             return Choice("count", f"whole numbers from {numbers.low:g} to {numbers.high:g}, skewed to the right")
-    if inferred.value == "regression" and numbers.low > 0 and numbers.skewness >= SKEWED:
+    if is_real and numbers.low == 0 and numbers.zeros >= reading_of_labels.MANY_ZEROS and is_skewed:
+        return Choice("positive", f"skewed numbers of 0 and more, {numbers.zeros:.0%} of them exactly 0")
+    if is_real and numbers.low > 0 and numbers.skewness >= SKEWED:
         return Choice("positive", f"positive numbers, skewed to the right (skewness {numbers.skewness:.1f})")
     return inferred
 
@@ -166,11 +169,12 @@ def _situation(dataset: Dataset, numbers: Numbers | None) -> tuple[Mapping[str, 
             return FOR_RARE_CLASSES, {}
         return {}, dict.fromkeys(FOR_RARE_CLASSES, "the classes are about equally frequent")
     reasons = dict(FOR_FAR_VALUES) if numbers.has_outliers else {}
+    needless = {} if numbers.zeros else dict.fromkeys(FOR_ZEROS, "no value is 0")
     if numbers.low == 0 and numbers.zeros >= MANY_ZEROS and numbers.skewness >= SKEWED and dataset.task in REGRESSION:
         reasons |= FOR_ZEROS
     if numbers.dispersion > 1 and dataset.task == "count":
         reasons |= FOR_DISPERSION
-    return reasons, {}
+    return reasons, needless
 
 
 def trials(number: int) -> int:

