@@ -37,6 +37,7 @@ Float32 = NDArray[np.float32]
 MAX_CATEGORIES = 128
 NO_FEATURES = ("empty", "nested", "id")
 EXACT = 2**24
+PART = 4096  # rows that are encoded at a time, since float64 is twice as large
 LIBRARIES = ("lossreg", "sklearn")
 HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
 KEPT = 'preprocess = "none" takes numbers as they are, in float32'
@@ -95,7 +96,8 @@ def _may_be_left_out(column: pd.Series[Any]) -> bool:
     values = column.dropna()
     if values.dtype != object and not isinstance(values.dtype, pd.StringDtype):
         return False
-    if not all(map(is_hashable, values)) or values.nunique() == len(values):
+    is_text = isinstance(values.dtype, pd.StringDtype)
+    if not (is_text or all(map(is_hashable, values))) or values.nunique() == len(values):
         return True
     return not any(str(value).strip() for value in values)
 
@@ -196,7 +198,7 @@ class TablePreprocessor(Transformer):
         if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
             table, lost = self._read(table, lost)
         with np.errstate(over="ignore"), of_rows():
-            array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
+            array = _by_parts(self.transformer_.transform, table)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
 
     def form(self) -> new_rows.Form:
@@ -241,6 +243,16 @@ class TablePreprocessor(Transformer):
         """Return the names of the columns of the array."""
         names: NDArray[Any] = self.transformer_.get_feature_names_out()
         return names
+
+
+def _by_parts(transform: Callable[[pd.DataFrame], NDArray[Any]], table: pd.DataFrame) -> Float32:
+    """Return what a step makes of a table of one row and more, as float32; its own float64 values are of `PART` rows."""
+    first = transform(table.iloc[:PART])
+    array = np.empty((len(table), first.shape[1]), np.float32)
+    array[: len(first)] = first
+    for begin in range(PART, len(table), PART):
+        array[begin : begin + PART] = transform(table.iloc[begin : begin + PART])
+    return array
 
 
 def warned(counted: Counted) -> Any:

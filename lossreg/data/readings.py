@@ -108,7 +108,9 @@ def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
     infinite = np.isinf(values)
     for i in np.flatnonzero(infinite.any(axis=0)):
         lost.add(str(numbers.columns[int(i)]), INFINITE, values[:, i], infinite[:, i])
-    return pd.DataFrame(np.where(infinite, np.nan, values), numbers.index, numbers.columns)
+    if infinite.any():
+        values = np.where(infinite, np.nan, values)
+    return pd.DataFrame(values, numbers.index, numbers.columns, copy=False)
 
 
 def decimal_mark(rows: pd.DataFrame) -> str:
@@ -137,10 +139,18 @@ def _words(column: pd.Series[Any], reading: Reading, lost: Lost) -> pd.Series[An
     """Return the column with the texts that mark gaps as missing, which are counted."""
     if not reading.gaps or not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
         return column
-    known: dict[str, bool] = {}
-    gaps = np.array([isinstance(value, str) and _is_gap(value, reading.gaps, known) for value in column], bool)
+    gaps = _are_gaps(column, reading.gaps)
     lost.add(str(column.name), A_GAP, column, gaps)
     return column.mask(gaps) if gaps.any() else column
+
+
+def _are_gaps(column: pd.Series[Any], gaps: frozenset[str]) -> NDArray[np.bool_]:
+    """Return which values are texts that mark gaps."""
+    if isinstance(column.dtype, pd.StringDtype):
+        written = [text for text in column.dropna().unique() if text.strip().lower() in gaps]
+        return column.isin(written).to_numpy(bool)
+    known: dict[str, bool] = {}
+    return np.array([isinstance(value, str) and _is_gap(value, gaps, known) for value in column], bool)
 
 
 def _is_gap(text: str, gaps: frozenset[str], known: dict[str, bool]) -> bool:
