@@ -112,6 +112,7 @@ class Inspection:
             "times": suspects.times,
             "splits": suspects.splits,
             "betraying": suspects.betraying,
+            "terms": suspects.terms,
             "repeated_rows": rows.layout.repeated,
             "metric": asdict(self.metric),
             "losses": self.losses,

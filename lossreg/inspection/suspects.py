@@ -17,7 +17,7 @@ from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 from lossreg.data.readings import Readings
 from lossreg.errors import DataError
-from lossreg.inspection import betrayal, columns
+from lossreg.inspection import betrayal, columns, sums
 
 Array = NDArray[Any]
 
@@ -80,8 +80,8 @@ class Found:
 class Suspects:
     """Columns of a data set that are no ordinary features; those of several inputs are named `input.column`.
 
-    betraying: how well a column alone predicts the target; identifiers that are not left out; numbering: other columns
-    that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the
+    betraying: how well a column alone predicts the target; terms: columns of which it is a sum; identifiers that are not
+    left out; numbering: other columns that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the
     column that each repeats; groups: the number of values of each column whose rows may belong together; times; splits:
     the rows of each part, of columns that name the part of each row; beside: groups, times and splits that are arrays
     beside the features; refused: groups and splits that the study's keys or the parts of its source exclude; in_parts:
@@ -90,6 +90,7 @@ class Suspects:
     """
 
     betraying: dict[str, float]
+    terms: list[str]
     identifiers: list[str]
     numbering: list[str]
     shuffled: list[str]
@@ -115,6 +116,7 @@ class Suspects:
         refused = [name for use, name in uses if _is_refused(dataset.rows, use, name)]
         return cls(
             betraying=betrayal.betrayers(dataset, [units for one in found for units in one.units]),
+            terms=sums.terms(dataset),
             identifiers=[name for one in found for name in one.identifiers],
             numbering=[name for one in found for name in one.numbering],
             shuffled=[name for one in found for name in one.shuffled],
@@ -138,7 +140,7 @@ class Suspects:
             **dict.fromkeys(self.numbering, "numbers of the rows, in order"),
             **dict.fromkeys(self.shuffled, "whole numbers that differ in every row"),
             **dict.fromkeys(self.copies, "the same as another column"),
-            **dict.fromkeys(self.betraying, "if known only after the target"),
+            **dict.fromkeys([*self.betraying, *self.terms], "if known only after the target"),
         }
         kept = {*self.groups, *self.times, *self.splits} - self.betraying.keys()
         out = {name: reason for name, reason in out.items() if name not in kept}
@@ -153,6 +155,11 @@ class Suspects:
             )
         if len(self.betraying) > SHOWN:
             yield f"{len(self.betraying) - SHOWN} more columns alone predict the target as well"
+        if self.terms:
+            yield (
+                f"{listed(self.terms)}: the target is a sum of these, each times a number, in every row: if they are "
+                f"known only after the target, leave them out{self._drop(self.terms)}"
+            )
         if self.identifiers:
             are = "whole numbers that differ in every row, as identifiers do; new rows have others"
             yield f"{listed(self.identifiers)}: {are}{self._drop(self.identifiers)}"

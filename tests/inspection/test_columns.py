@@ -39,6 +39,7 @@ def test_copies_with_gaps():
 
 def test_groups_are_known_by_name_or_by_what_their_rows_share():
     assert groups(ROWS.assign(customer_id=PERSON)) == {"customer_id": len(np.unique(PERSON))}
+    assert groups(ROWS.assign(individual=PERSON)) == {"individual": len(np.unique(PERSON))}
     assert groups(ROWS.assign(code=[f"p{p}" for p in PERSON])) == {"code": len(np.unique(PERSON))}
     assert groups(ROWS) == {}
     assert groups(ROWS.assign(code=RNG.permutation(PERSON))) == {}  # its rows share nothing
@@ -68,6 +69,14 @@ def test_times_are_dates_and_numbers_in_order_that_are_called_so():
     frame = ROWS.assign(when=pd.date_range("2024-01-01", periods=N).astype(str), week=np.sort(RNG.integers(0, 40, N)))
     frame = frame.assign(year=RNG.integers(2000, 2020, N), sorted=np.arange(N))
     assert set(columns.times(frame, Readings.of(frame))) == {"when", "week"}
+
+
+def test_times_are_texts_such_as_weeks_and_quarters_too():
+    week = RNG.integers(1, 53, N)
+    frame = ROWS.assign(kw=[f"2024-W{w:02}" for w in week], quarter=[f"{1990 + w}Q{1 + w % 4}" for w in week])
+    frame = frame.assign(part=[f"24-W{w:02}" for w in week], few=[f"2024Q{1 + w % 4}" for w in week])
+    frame.loc[::7, "quarter"] = None
+    assert set(columns.times(frame, Readings.of(frame))) == {"kw", "quarter"}
 
 
 def test_likely_targets_are_called_so_or_stand_last():

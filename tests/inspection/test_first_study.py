@@ -370,6 +370,10 @@ def targets():
         "counts": (rng.poisson(30 * rate), "count", None),
         "small counts": (rng.poisson(2 * rate).clip(0, 15), "count", None),
         "claims": (np.where(rng.random(N) < 0.7, 0.0, rng.gamma(2, 100, N)), "positive", "r2"),
+        "whole sums, of which many are 0": (np.where(rng.random(N) < 0.3, 0, rng.gamma(2, 400, N).round()), "positive",
+                                            None),
+        "round sums": (rng.gamma(2, 300, N).round() * 10 + 90, "positive", None),
+        "large sums": (rng.gamma(2, 20_000, N).round() + 9_000, "positive", None),
         "a count that is there once": (np.r_[rng.poisson(1, N - 1), 40], "count", None),
         "codes of classes": (rng.choice([0, 1, 2, 3], N, p=[0.7, 0.1, 0.1, 0.1]), "multiclass", "f1_macro"),
     }  # fmt: skip
@@ -402,6 +406,7 @@ def test_losses_follow_from_the_target():
     assert set(losses("two classes")[1]) == {"class_balanced_ce", "logit_adjusted_ce"}
     assert "tweedie" in losses("claims")[0]
     assert "tweedie" not in losses("normal numbers")[0]
+    assert losses("sizes")[1] == {"tweedie": "no value is 0"}
     assert "variance" in losses("counts")[0]["negative_binomial"]
     assert "far values" in losses("numbers with outliers")[0]["huber"]
 
