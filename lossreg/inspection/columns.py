@@ -149,7 +149,7 @@ def splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def times(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[str]:
-    """Return the columns of dates, of texts such as 2024-W05, and of numbers called as times are that stand in order."""
+    """Return the columns of dates, of texts such as 2024-W05, and of numbers in order that are called as times are."""
     return [str(name) for name in table.columns if _is_time(str(name), table[name], readings.get(str(name)))]
 
 

@@ -80,13 +80,14 @@ class Found:
 class Suspects:
     """Columns of a data set that are no ordinary features; those of several inputs are named `input.column`.
 
-    betraying: how well a column alone predicts the target; terms: columns of which it is a sum; identifiers that are not
-    left out; numbering: other columns that number the rows in order; shuffled: others of whole numbers that all differ and lie close together; copies: the
-    column that each repeats; groups: the number of values of each column whose rows may belong together; times; splits:
-    the rows of each part, of columns that name the part of each row; beside: groups, times and splits that are arrays
-    beside the features; refused: groups and splits that the study's keys or the parts of its source exclude; in_parts:
-    the source gives the parts, in each of which numbers may begin again; measure: of how well; columns: the number of
-    columns, which a study can leave out, 0 of other data than a single table.
+    betraying: how well a column alone predicts the target; terms: columns of which it is a sum; identifiers that are
+    not left out; numbering: other columns that number the rows in order; shuffled: others of whole numbers that all
+    differ and lie close together; copies: the column that each repeats; groups: the number of values of each column
+    whose rows may belong together; times; splits: the rows of each part, of columns that name the part of each row;
+    beside: groups, times and splits that are arrays beside the features; refused: groups and splits that the study's
+    keys or the parts of its source exclude; in_parts: the source gives the parts, in each of which numbers may begin
+    again; measure: of how well; columns: the number of columns, which a study can leave out, 0 of other data than a
+    single table.
     """
 
     betraying: dict[str, float]

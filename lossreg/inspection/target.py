@@ -26,8 +26,8 @@ class Numbers:
     far, far_share: the number of values more than `FAR` robust standard deviations (1.4826 MAD, or the standard
     deviation where that is 0) from the median, and their share of the sum of squared deviations from it; skewness: the
     third standardised moment; kurtosis: the fourth, less the 3 of a normal distribution; dispersion: variance over
-    mean, 1 of a Poisson distribution; NaN where the mean is not above 0; ones: the share of values that are 1; step: the
-    largest number that divides all of them, 0 where some are not whole.
+    mean, 1 of a Poisson distribution; NaN where the mean is not above 0; ones: the share of values that are 1; step:
+    the largest number that divides all of them, 0 where some are not whole.
     """
 
     low: float

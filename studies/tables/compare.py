@@ -3,12 +3,12 @@
     python studies/tables/compare.py [NAME ...] [--trials 8] [--set KEY=VALUE]
 
 For each input of inputs.py: `lossreg init` writes a study file, in which nothing is changed but that keys which only a
-person can decide, and which it proposes as comments, are uncommented; `lossreg tune FILE --set search.trials=8` runs it,
-here without verdict and MLflow, in a process that does one after the other; the model that it keeps predicts the test
-rows, which the study has not looked at. Two models of scikit-learn are fitted on the same rows without the test rows, as
-its manual does it: a linear model after one-hot encoding, scaling and imputation, and gradient boosting. All scores are
-computed outside of lossreg, in the metric that `init` recommends; absolute errors as the share by which they are
-smaller than those of the median.
+person can decide, and which it proposes as comments, are uncommented; `lossreg tune FILE --set search.trials=8` runs
+it, here without verdict and MLflow, in a process that does one after the other; the model that it keeps predicts the
+test rows, which the study has not looked at. Two models of scikit-learn are fitted on the same rows without the test
+rows, as its manual does it: a linear model after one-hot encoding, scaling and imputation, and gradient boosting. All
+scores are computed outside of lossreg, in the metric that `init` recommends; absolute errors as the share by which they
+are smaller than those of the median.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pandas as pd
 from inputs import INPUTS, Input
-
 
 SMALL = ("verdict.enabled=false", "tracking.enabled=false")
 
@@ -128,13 +127,14 @@ def models(given: Input):
 
 def score(metric: str, y, predicted, seen) -> float:
     """Return the score of predictions; seen: the labels of all rows but those tested."""
-    from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score
+    from sklearn import metrics
 
-    if metric == "mean_absolute_error":
-        return 1 - mean_absolute_error(y, predicted) / mean_absolute_error(y, np.full(len(y), np.median(seen)))
+    if metric in ("mean_absolute_error", "median_absolute_error"):
+        error = getattr(metrics, metric)
+        return 1 - error(y, predicted) / error(y, np.full(len(y), np.median(seen)))
     if metric == "f1_macro":
-        return f1_score(y, predicted, average="macro", zero_division=0)
-    return {"accuracy": accuracy_score, "r2": r2_score}[metric](y, predicted)
+        return metrics.f1_score(y, predicted, average="macro", zero_division=0)
+    return {"accuracy": metrics.accuracy_score, "r2": metrics.r2_score}[metric](y, predicted)
 
 
 def outside(given: Input, frame: pd.DataFrame, y: np.ndarray, test: np.ndarray, metric: str) -> list[float]:
@@ -199,7 +199,7 @@ def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = 
     result, data = tuned(path, trials, [*SMALL, *more])
     seconds = time.perf_counter() - begin
     model, preprocessor = lossreg.load_trial(result.spec)
-    raw, test, metric = data.rows.raw.x, data.rows.test, result.metric
+    raw, test, metric = data.rows.raw.x, data.rows.test, given.measure or result.metric
     part = raw.iloc[test] if isinstance(raw, pd.DataFrame) else raw[test]
     predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
     y = frame[given.targets[0] if len(given.targets) == 1 else given.targets].to_numpy()

@@ -1,11 +1,10 @@
-"""Tables as people have them: `init` reads each right, and `tune` on its study comes near scikit-learn, computed outside."""
+"""Tables as people have them: `init` reads each right, and `tune` on its file comes near scikit-learn, run outside."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from compare import compared, first_study
 from inputs import INPUTS, Input
@@ -67,7 +66,9 @@ def test_the_table_of_inputs_has_thirty_and_says_which_are_real() -> None:
     table = [row.split("|") for row in text.splitlines() if row.startswith("| ")]
     of_rows = {cells[1].strip(): cells[2].strip() for cells in table}
     assert len(INPUTS) >= 30
-    assert {given.name: of_rows.get(given.name) for given in INPUTS} == {given.name: given.package or "made up" for given in INPUTS}
+    assert {given.name: of_rows.get(given.name) for given in INPUTS} == {
+        given.name: given.package or "made up" for given in INPUTS
+    }
 
 
 @pytest.mark.long
