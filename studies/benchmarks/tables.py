@@ -49,9 +49,10 @@ class Ours:
 
     def __init__(self, path, target, drop, told):
         from lossreg.data import sources
+        from lossreg.data.origin import Origin
         from lossreg.data.preprocess import Columns
 
-        raw = sources.read(str(path), target=target, drop=drop, weight=None, as_given=False, base=Path(), seed=0)
+        raw = sources.read(Origin("", str(path), target), drop=drop, base=Path(), seed=0)
         self.rows = raw.x
         self.columns = Columns.of(self.rows)
 
@@ -114,8 +115,8 @@ def scored(given, way, folder):
     from sklearn.model_selection import KFold, StratifiedKFold
 
     frame = given.frame()
-    path, y = given.source(frame, folder), frame[given.target].to_numpy()
-    own = encoding(way, path, given.target, given.data.get("drop", []), TOLD.get(given.name, {}))
+    path, y = given.write(frame, folder), frame[given.target].to_numpy()
+    own = encoding(way, path, given.target, given.aside, TOLD.get(given.name, {}))
     cut = (StratifiedKFold if given.of_classes else KFold)(3, shuffle=True, random_state=0)
     scores, columns = [], []
     for train, test in cut.split(frame, y):
@@ -150,7 +151,7 @@ def large(way):
     """Seconds of the processor, peak memory and stored bytes of one way, with 100,000 rows."""
     given = next(one for one in INPUTS if one.name == "large")
     with tempfile.TemporaryDirectory() as folder:
-        path = given.source(given.frame(), Path(folder))
+        path = given.write(given.frame(), Path(folder))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.process_time()
         own = encoding(way, path, given.target, [], {})

@@ -176,7 +176,7 @@ def command(*arguments: str) -> None:
 
 
 def tuned(path: Path, trials: int, more: Sequence[str] = SMALL):
-    """Run the study of a file with few trials; return its result, and what it read."""
+    """Run the study of a file with few trials; return it, its result, and what it read."""
     import lossreg
     from lossreg.config import study as studies
     from lossreg.search import preparation
@@ -186,7 +186,7 @@ def tuned(path: Path, trials: int, more: Sequence[str] = SMALL):
         warnings.simplefilter("ignore")
         command("tune", str(path), *(part for one in overrides for part in ("--set", one)))
         spec = studies.load(path, overrides)
-        return lossreg.results(spec), preparation.load_data(spec)[0]
+        return spec, lossreg.results(spec), preparation.load_data(spec)[0]
 
 
 def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = ()) -> Compared:
@@ -196,9 +196,9 @@ def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = 
     frame = given.frame()
     path = first_study(given, frame, folder)
     begin = time.perf_counter()
-    result, data = tuned(path, trials, [*SMALL, *more])
+    spec, result, data = tuned(path, trials, [*SMALL, *more])
     seconds = time.perf_counter() - begin
-    model, preprocessor = lossreg.load_trial(result.spec)
+    model, preprocessor = lossreg.load_trial(spec)
     raw, test, metric = data.rows.raw.x, data.rows.test, given.measure or result.metric
     part = raw.iloc[test] if isinstance(raw, pd.DataFrame) else raw[test]
     predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
