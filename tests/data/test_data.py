@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lossreg import data
 from lossreg.data import labels
+from lossreg.data.preprocess import TablePreprocessor
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, InputError
 
@@ -607,3 +608,17 @@ def test_a_target_of_dates_is_refused(tmp_path: Path) -> None:
     for task in ("auto", "regression"):
         with pytest.raises(DataError, match="the target holds dates"):
             data.load("t.parquet", target="d", base=tmp_path, task=task)
+
+
+def test_many_rows_are_encoded_as_each_by_itself():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(3, 2, 10_001), "kind": rng.choice(["x", "y", "n/a"], 10_001)})
+    frame.loc[::9, "a"] = np.nan
+    fitted = TablePreprocessor().fit(frame.head(5000))
+    encoded = fitted.transform(frame)
+    seen = frame.a[:5000].fillna(frame.a[:5000].median())
+    filled = frame.a.fillna(frame.a[:5000].median())
+    assert encoded[:, 0] == pytest.approx(((filled - seen.mean()) / seen.std(ddof=0)).to_numpy(), abs=1e-6)
+    assert encoded[:, 1:].sum(axis=0).tolist() == [(frame.kind == kind).sum() for kind in ("n/a", "x", "y")]
+    for row in (0, 4095, 4096, 8192, 10_000):
+        assert fitted.transform(frame.iloc[[row]])[0].tolist() == encoded[row].tolist()
