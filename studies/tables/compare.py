@@ -137,8 +137,10 @@ def score(metric: str, y, predicted, seen) -> float:
     return {"accuracy": metrics.accuracy_score, "r2": metrics.r2_score}[metric](y, predicted)
 
 
-def outside(given: Input, frame: pd.DataFrame, y: np.ndarray, test: np.ndarray, metric: str) -> list[float]:
-    """Return the scores of scikit-learn's models."""
+def outside(
+    given: Input, frame: pd.DataFrame, y: np.ndarray, test: np.ndarray, metric: str, *, boosting: bool
+) -> list[float]:
+    """Return the scores of scikit-learn's models, NaN for boosting where it is left out."""
     from sklearn.pipeline import make_pipeline
 
     table = features(frame.drop(columns=[*given.targets, *given.aside]))
@@ -146,10 +148,10 @@ def outside(given: Input, frame: pd.DataFrame, y: np.ndarray, test: np.ndarray, 
         table[name] = table[name].fillna("")
     train = np.setdiff1d(np.arange(len(frame)), test)
     scores = []
-    for model in models(given):
+    for model in models(given)[: 1 + boosting]:
         fitted = make_pipeline(encoder(table, given.texts), model).fit(table.iloc[train], y[train])
         scores.append(score(metric, y[test], fitted.predict(table.iloc[test]), y[train]))
-    return scores
+    return [*scores, *[float("nan")] * (2 - len(scores))]
 
 
 def labels(given: Input, predicted: np.ndarray, classes: tuple[str, ...], y: np.ndarray):
@@ -189,8 +191,8 @@ def tuned(path: Path, trials: int, more: Sequence[str] = SMALL):
         return spec, lossreg.results(spec), preparation.load_data(spec)[0]
 
 
-def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = ()) -> Compared:
-    """Return what a study of the input and scikit-learn reach."""
+def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = (), *, boosting=True) -> Compared:
+    """Return what a study of the input and scikit-learn reach, with or without boosting, which takes longest."""
     import lossreg
 
     frame = given.frame()
@@ -204,7 +206,7 @@ def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = 
     predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
     y = frame[given.targets[0] if len(given.targets) == 1 else given.targets].to_numpy()
     reached = score(metric, y[test], labels(given, predicted, data.classes, y), np.delete(y, test, axis=0))
-    linear, boosted = outside(given, frame, y, test, metric)
+    linear, boosted = outside(given, frame, y, test, metric, boosting=boosting)
     width, loss = int(np.prod(data.input_shape)), result.recommended.candidate
     notes = list(dict.fromkeys([*result.notes, *data.notes]))
     scores = (reached, linear, boosted)
