@@ -1,11 +1,11 @@
 """Time and peak memory of `lossreg init` and `lossreg tune` on the largest of the tables, 100,000 rows of 50 columns.
 
-    python studies/benchmarks/large.py [--rows 100000] [--set KEY=VALUE]
+    python studies/benchmarks/large.py [--verdict] [--rows 100000] [--set KEY=VALUE]
 
 Each command is a process of its own, as in a shell: `lossreg init large.csv --target bought`, and `lossreg tune
-large.toml --set search.trials=8` on the file that it wrote, without a verdict and with one. Peak memory is the largest
-resident set that the kernel counts (`ru_maxrss`, what `/usr/bin/time -v` prints), less that of a process which only
-imports what the command imports; sizes are told in multiples of the float32 table that is trained on.
+large.toml --set search.trials=8` on the file that it wrote, without a verdict and, if asked, with one. Peak memory is
+the largest resident set that the kernel counts (`ru_maxrss`, what `/usr/bin/time -v` prints), less that of a process
+which only imports what the command imports; sizes are told in multiples of the float32 table that is trained on.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def width(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--verdict", action="store_true", help="with a verdict too, which takes many times as long")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of `lossreg tune`")
     given = parser.parse_args()
     more = [part for one in given.set for part in ("--set", one)]
@@ -56,8 +57,9 @@ def main():
     commands = {
         "init": ["-m", "lossreg", "init", "large.csv", "--target", "bought"],
         "tune, no verdict": [*tune, "--set", "verdict.enabled=false"],
-        "tune": tune,
     }
+    if given.verdict:
+        commands["tune"] = tune
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         large(given.rows).to_csv(folder / "large.csv", index=False)
