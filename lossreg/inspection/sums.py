@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lossreg.data.dataset import Dataset
 from lossreg.data.readings import Readings
+from lossreg.data.scaling import SAFE
 
 ROWS, MOST_COLUMNS, ROWS_PER_COLUMN, MOST_TERMS = 4000, 200, 10, 5
 UNEXPLAINED = 1e-3  # of the target's standard deviation, which rounding may leave
@@ -24,7 +25,8 @@ def terms(dataset: Dataset) -> list[str]:
         return []
     rows = _some(dataset.rows.development)
     table, y = _numbers(dataset, rows), labels.y[rows].astype(np.float64)
-    if not len(table.columns) or len(rows) < ROWS_PER_COLUMN * len(table.columns) or not y.std():
+    is_wide = len(rows) < ROWS_PER_COLUMN * len(table.columns)
+    if is_wide or not len(table.columns) or not y.std():
         return []
     standard, y = ((table - table.mean()) / table.std(ddof=0)).to_numpy(), (y - y.mean()) / y.std()
     weights, *_ = np.linalg.lstsq(standard, y, rcond=1e-9)
@@ -45,4 +47,5 @@ def _numbers(dataset: Dataset, rows: NDArray[np.int64]) -> pd.DataFrame:
     if not isinstance(x, pd.DataFrame) or not 1 < len(kinds) <= MOST_COLUMNS:
         return pd.DataFrame(index=rows)
     table = kinds.apply(x[list(kinds)].iloc[rows])[0].dropna(axis=1)
-    return table.loc[:, table.nunique() > 1]
+    table = table.loc[:, table.abs().max() < SAFE]
+    return table.loc[:, table.std(ddof=0) > 0]

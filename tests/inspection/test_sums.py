@@ -36,6 +36,7 @@ def test_what_is_nearly_a_sum_or_a_sum_of_all_is_none(rows):
     assert found(rows, rows.b + rows.d + noise / 2) == []
     assert found(rows, rows[list("abcdef")].sum(axis=1)) == []  # an index of all, or a made-up table
     assert found(rows, rows.b * rows.d) == []
+    assert found(rows.assign(huge=rows.a * 1e300, tiny=rows.a * 1e-300), rows.b + noise) == []
     assert found(rows.head(30), rows.b.head(30) + noise[:30]) == []  # as few rows as columns fit anything
     assert terms(load(from_object(rows.assign(y=rows.kind), Origin("rows", "rows", "y")))) == []
 
