@@ -203,7 +203,9 @@ def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = 
     model, preprocessor = lossreg.load_trial(spec)
     raw, test, metric = data.rows.raw.x, data.rows.test, given.measure or result.metric
     part = raw.iloc[test] if isinstance(raw, pd.DataFrame) else raw[test]
-    predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values taken as missing, and of categories that no training row has
+        predicted = np.asarray(model.predict(preprocessor.transform(part), verbose=0))
     y = frame[given.targets[0] if len(given.targets) == 1 else given.targets].to_numpy()
     reached = score(metric, y[test], labels(given, predicted, data.classes, y), np.delete(y, test, axis=0))
     linear, boosted = outside(given, frame, y, test, metric, boosting=boosting)
