@@ -3,7 +3,8 @@
 For the author of a loss: a decorator for its kind (`softmax_loss`, `sigmoid_loss`, `margin_loss`, `multilabel_loss`,
 `regression_loss`, `loss`) or `LossSpec`; `Float`, `Int`, `Choice`, `PerClass`, `Claims`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `init` (a study file for your data),
-`tune` (a study), `load_trial` (the model that a trial trained), `load_preprocessor` (of the file beside a saved model),
+`tune` (a study), `load_predictor` (from raw rows to predictions), `load_trial` (the model that a trial trained),
+`load_preprocessor` (of the file beside a saved model),
 `repair` (of a damaged study), `dense_gradients` (an optimizer for embeddings as a study has it), `safe_mode` (for
 studies of strangers).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lossreg.registry.registry import losses
     from lossreg.runtime.safety import safe_mode
     from lossreg.search.history import results
+    from lossreg.search.predictors import load_predictor
     from lossreg.search.repairs import repair
     from lossreg.search.restore import load_trial
     from lossreg.search.run import tune
@@ -60,6 +62,7 @@ __all__ = [
     "hookimpl",
     "init",
     "load_model",
+    "load_predictor",
     "load_preprocessor",
     "load_trial",
     "loss",
@@ -95,6 +98,7 @@ _NAMES = {
     "registry.registry": ("losses",),
     "runtime.safety": ("safe_mode",),
     "search.history": ("results",),
+    "search.predictors": ("load_predictor",),
     "search.repairs": ("repair",),
     "search.restore": ("load_trial",),
     "search.run": ("tune",),

@@ -18,7 +18,8 @@ class Labels:
 
     y: class indices `(n,)` (int64); values `(n,)` (float64); several labels per row, `(n, k)` of 0 and 1
     (int64); masks `(n, *spatial_shape)` of 0 and 1 (int8). marks tell a reading
-    from the usual one of such labels.
+    from the usual one of such labels; values: the classes as the data have them, such as whole numbers, where these
+    are not their names.
     """
 
     task: str
@@ -27,6 +28,7 @@ class Labels:
     slugs: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     marks: list[bytes] = field(default_factory=list)
+    values: tuple[Any, ...] = ()
 
     @property
     def strata(self) -> NDArray[Any] | None:

@@ -272,8 +272,9 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str, opt
         chosen = positive.choose(pair, options.positive, options.former)
         notes = [chosen.note]
         if chosen.place == 0:
-            index, classes = 1 - index, classes[::-1]
-    return Labels(task, index, classes, slugs(classes), [*notes, *_alike(classes)], marks)
+            index, classes, values = 1 - index, classes[::-1], values[::-1]
+    held = () if set(classes) <= set(names) else tuple(values)
+    return Labels(task, index, classes, slugs(classes), [*notes, *_alike(classes)], marks, held)
 
 
 def _check_counts(classes: Sequence[str], counts: NDArray[np.int64], where: str) -> None:

@@ -41,6 +41,14 @@ class KeptTrial(NamedTuple):
     weights: Weights | None
 
 
+class Restored(NamedTuple):
+    """A trial with its weights, in the study that it was trained in."""
+
+    prepared: Prepared
+    record: TrialRecord
+    weights: Weights
+
+
 def load_trial(
     study: StudyLike, number: int | None = None, loss: str | None = None, *, train: bool = False, data: Any = None
 ) -> Trained:
@@ -53,11 +61,16 @@ def load_trial(
     where there is no such trial, or its weights were not kept; with `train` it is then trained again.
     """
     spec = studies.of(study, (), data)
+    check(number, loss)
+    return restore(spec, look_up(spec, number, loss, train=train))
+
+
+def check(number: Any, loss: Any) -> None:
+    """Raise `InputError` for arguments that are no number of a trial and no name of a candidate."""
     if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
         raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
     if loss is not None and not isinstance(loss, str):
         raise InputError(f"must be the name of a candidate, not {shown(loss)}", where="loss")
-    return restore(spec, look_up(spec, number, loss, train=train))
 
 
 def look_up(
@@ -79,6 +92,12 @@ def restore(spec: studies.StudySpec, kept: KeptTrial, progress: Observer | None 
 
     Raises `LossregError` where it was to be trained again and that failed.
     """
+    restored = with_weights(spec, kept, progress)
+    return Trained(build(*restored), data_of(restored.prepared, restored.record).preprocessor)
+
+
+def with_weights(spec: studies.StudySpec, kept: KeptTrial, progress: Observer | None = None) -> Restored:
+    """Return a trial that was looked up with the weights that it has or is given by training it again, as `restore`."""
     from lossreg.runtime import backend
     from lossreg.search import preparation, top_model
 
@@ -93,7 +112,7 @@ def restore(spec: studies.StudySpec, kept: KeptTrial, progress: Observer | None 
         record, weights = top_model.trained_again(prepared, record, folder, progress or Observer())
     if weights is None:
         raise LossregError(f"trial {record.number} was trained again, and did not come to its end")
-    return Trained(build(prepared, record, weights), data_of(prepared, record).preprocessor)
+    return Restored(prepared, record, weights)
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import LossregError
-from lossreg.search import restore, retraining, sizing
+from lossreg.search import predictors, restore, retraining, sizing
 from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
@@ -57,10 +57,11 @@ def _saved(
     from lossreg.data import preprocessor_file
 
     progress.phase(f"study {prepared.spec.name}: writing the model of trial {best.number}")
-    model = restore.build(prepared, best, weights)
-    path = folder.save_model(model, best.number)
-    folder.save_preprocessor(preprocessor_file.dumps(restore.data_of(prepared, best).preprocessor))
-    description = tracking.describe(model, path)
+    predictor = predictors.build(prepared, best, weights)
+    path = folder.save_model(predictor.model, best.number)
+    folder.save_preprocessor(preprocessor_file.dumps(predictor.preprocessor))
+    folder.save_description(predictor.about.json_text())
+    description = tracking.describe(predictor.model, path)
     tracking.note(description)
     return description
 

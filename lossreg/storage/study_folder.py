@@ -375,6 +375,21 @@ class StudyFolder:
             part.write(text.encode())
         pickled.unlink(missing_ok=True)
 
+    def save_description(self, text: str) -> None:
+        """Write what the best trial's model predicts, all or nothing."""
+        with _replaced(self._part("predictor"), self._description) as part:
+            part.write(text.encode())
+
+    def predictor_of(self, number: int) -> tuple[Path, Path, Path] | None:
+        """Return the files of the best trial's model, preprocessing and description, None unless all are there."""
+        model, (preprocessor, _) = self.model_of(number), self._preprocessors
+        whole = model is not None and is_archive(model) and preprocessor.exists() and self._description.exists()
+        return (model, preprocessor, self._description) if model is not None and whole else None
+
+    @property
+    def _description(self) -> Path:
+        return self.path / "predictor.json"
+
     @property
     def _preprocessors(self) -> tuple[Path, Path]:
         """The file of the best trial's preprocessing, and that of versions up to 0.2.0, which is never loaded."""

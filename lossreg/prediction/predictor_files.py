@@ -1,0 +1,55 @@
+"""A predictor as a folder of three files: `model.keras`, `preprocessor.json` and `predictor.json`; none holds code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lossreg.data import preprocessor_file
+from lossreg.errors import InputError, on_disk
+from lossreg.prediction.description import Description
+from lossreg.prediction.predictor import Predictor
+from lossreg.runtime import keras_file
+
+MODEL, PREPROCESSOR, DESCRIPTION = "model.keras", "preprocessor.json", "predictor.json"
+MODELS = MODEL, "best.keras"  # the second in the folder of a study
+
+
+def save(predictor: Predictor, folder: Path) -> None:
+    """Write the three files into a folder, which is made; raises `InputError` where it cannot be written."""
+    with on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        predictor.model.save(folder / MODEL)
+        preprocessor_file.save_preprocessor(predictor.preprocessor, folder / PREPROCESSOR)
+        (folder / DESCRIPTION).write_text(predictor.about.json_text())
+
+
+def load(model: Path, preprocessor: Path, description: Path) -> Predictor:
+    """Return the predictor of three files; imports Keras. Raises `InputError` where one is missing or damaged."""
+    about = described(description)
+    read = preprocessor_file.load_preprocessor(preprocessor)
+    with on_disk(model):
+        model.open("rb").close()
+    return Predictor(keras_file.load(model, compile=False), read, about)
+
+
+def load_folder(folder: Path) -> Predictor:
+    """Return the predictor of a folder that `save` has written, or of the folder of a study."""
+    model = next((folder / name for name in MODELS if (folder / name).exists()), None)
+    if model is None or not (folder / DESCRIPTION).exists():
+        hint = "The folder of a study has one when its last trial has ended; `lossreg export` writes one."
+        raise InputError(f"has no predictor ({MODELS[0]}, {PREPROCESSOR}, {DESCRIPTION})", where=str(folder), hint=hint)
+    return load(model, folder / PREPROCESSOR, folder / DESCRIPTION)
+
+
+def described(file: Path) -> Description:
+    """Return what a file says of its predictor; raises `InputError`."""
+    with on_disk(file):
+        text = file.read_bytes()
+    try:
+        return Description.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        raise InputError(f"is no description of a predictor, or damaged ({reason})", where=str(file)) from None

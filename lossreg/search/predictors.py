@@ -1,0 +1,68 @@
+"""Predictors of trials that have ended: from raw rows to class names or values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossreg.config import study as studies
+from lossreg.errors import InputError
+from lossreg.prediction import description, predictor_files
+from lossreg.prediction.description import Description
+from lossreg.prediction.predictor import Predictor
+from lossreg.search import history, restore
+from lossreg.search.history import StudyLike
+from lossreg.storage import shared_study
+from lossreg.storage.observer import Observer
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
+    from lossreg.search.preparation import Prepared
+    from lossreg.storage.records import TrialRecord, Weights
+
+
+def load_predictor(
+    study: StudyLike, number: int | None = None, loss: str | None = None, *, train: bool = False, data: Any = None
+) -> Predictor:
+    """Return what predicts from raw rows as a trial of a study learned it: the recommended one by default.
+
+    study: as in `load_trial`, which says what number, loss, train and data mean, or a folder that has the files of a
+    predictor, as the folder of a study has and `lossreg export` writes. The study's data are read only for another
+    trial than the recommended one. Imports Keras. Raises `InputError` where there is no such trial or folder.
+    """
+    if isinstance(study, (str, Path)) and Path(study).is_dir():
+        if number is not None or loss is not None:
+            raise InputError("a folder has one predictor", where=str(study), hint="Give the study for other trials.")
+        return predictor_files.load_folder(Path(study))
+    spec = studies.of(study, (), data)
+    restore.check(number, loss)
+    return of_trial(spec, number, loss, train=train)
+
+
+def of_trial(
+    spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False,
+    progress: Observer | None = None,
+) -> Predictor:  # fmt: skip
+    """Return the predictor of a trial, from the files of the study where it is the recommended one."""
+    folder = shared_study.of(spec)
+    record = restore.find(history.result(folder.read(), folder.path), number, loss)
+    if files := folder.predictor_of(record.number):
+        return predictor_files.load(*files)
+    kept = restore.look_up(spec, number, loss, train=train)
+    return build(*restore.with_weights(spec, kept, progress))
+
+
+def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Predictor:
+    """Return the predictor of a trial with these weights."""
+    model = restore.build(prepared, record, weights)
+    return Predictor(model, restore.data_of(prepared, record).preprocessor, _described(prepared, record, model))
+
+
+def _described(prepared: Prepared, record: TrialRecord, model: Any) -> Description:
+    dataset = prepared.problem.folds[0]
+    classes = dataset.rows.labels.values or dataset.classes
+    return Description(
+        study=prepared.spec.name, trial=record.number, loss=record.recipe, task=dataset.task,
+        target=prepared.spec.data.targets or ("target",), classes=description.plain(classes),
+        output=model.output_names[0], decision=record.decision,
+    )  # fmt: skip
