@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from lossreg.contract.data_options import Options
@@ -22,6 +23,17 @@ SEPARATORS = {
 }
 
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+|[+-]?\d{1,3}")
+
+
+class Piece(NamedTuple):
+    """Some rows of a file, the same as they are written in it, and notes on lines that are not read in full.
+
+    All pieces of a file have the same list of notes, which grows.
+    """
+
+    rows: pd.DataFrame
+    written: pd.DataFrame
+    on_lines: list[str]
 
 
 class Table(NamedTuple):
@@ -48,19 +60,80 @@ def read(
     postcodes, None for all; known: columns that are data even if they look like names or numbers of rows; options:
     what the study says about the file.
     """
+    file, names, first = _opened(path, where, as_text, options)
+    table = _rows(file, names, first, coded, known)
+    file.notes.extend(_long(table))
+    return Table(table, file.notes + file.on_lines, file.on_lines, Place(where, "line", "the file", file.lines))
+
+
+def in_pieces(
+    path: Path, where: str, as_text: Collection[str], size: int, *, known: Collection[str], options: Options | None
+) -> Iterator[Piece]:
+    """Yield the rows of a file, `size` at a time, which memory needs to hold; raises `DataError`.
+
+    The first of them decide how lines are read, which is noted with them. Parameters are those of `read`.
+    """
+    file, names, first = _opened(path, where, as_text, options)
+    file.rows = size
+    columns = list(_rows(file, names, first, (), known).columns)
+    held = None
+    for piece in parsing.in_pieces(file, size):
+        table, written = _after(held, piece[0], _as_written(piece[1], names))
+        rows = _with_thousands(file, _tidied(table, [])[columns], _tidied(written, []))
+        end = len(rows) - _blank_end(table)
+        held = (table[end:], written[end:]) if end < len(rows) else None
+        yield Piece(rows[:end], written[:end], file.on_lines)
+    if held is not None and file.rows == size:
+        parsing.note_blank_end(file, len(held[0]))
+
+
+def _after(
+    held: tuple[pd.DataFrame, pd.DataFrame] | None, table: pd.DataFrame, written: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return rows behind those that were held back, since they might have been the last lines of a file."""
+    if held is None:
+        return table, written
+    return pd.concat([held[0], table], ignore_index=True), pd.concat([held[1], written], ignore_index=True)
+
+
+def _as_written(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the fields of lines under the names of the header; that of names of rows, as in R, is empty."""
+    table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index(names="")
+    return table.set_axis(pd.Index(names), axis=1) if table.shape[1] == len(names) else table
+
+
+def _blank_end(table: pd.DataFrame) -> int:
+    """Return the number of last rows without any value, of a table of several columns."""
+    if table.shape[1] < 2:
+        return 0
+    filled = np.flatnonzero(table.notna().any(axis=1))
+    return len(table) - (int(filled[-1]) + 1 if len(filled) else 0)
+
+
+def _opened(
+    path: Path, where: str, as_text: Collection[str], options: Options | None
+) -> tuple[Delimited, list[str], Record | None]:
+    """Return a file, the names in its header, and the first line after it."""
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     file = Delimited(path, where, separator, options=options or Options())
     file.encoding = encoding_of(file)
     names, first = header.read(file)
     header.check_names(file, names)
     file.as_text = [name for name in names if name.strip() in as_text]
-    table = parsing.without_blank_end(file, parsing.table(file, names, first))
+    return file, names, first
+
+
+def _rows(
+    file: Delimited, names: list[str], first: Record | None, coded: Collection[str] | None, known: Collection[str]
+) -> pd.DataFrame:
+    """Return the rows under the header, as far as `file.rows` goes, without lines and columns that hold no data."""
+    table = parsing.table(file, names, first)
+    if file.rows is None or len(table) < file.rows:
+        table = parsing.without_blank_end(file, table)
     table = _without_units(file, table, names, first)
     table = _with_codes(file, _with_thousands(file, table), coded)
     header.check_repeated(file, names, table)
-    table = _without_index(_tidied(table, file.notes), file.notes, known)
-    file.notes.extend(_long(table))
-    return Table(table, file.notes + file.on_lines, file.on_lines, Place(where, "line", "the file", file.lines))
+    return _without_index(_tidied(table, file.notes), file.notes, known)
 
 
 def _long(table: pd.DataFrame) -> list[str]:
@@ -83,16 +156,16 @@ def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return table.rename(columns=lambda name: str(name).strip())
 
 
-def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
+def _with_thousands(file: Delimited, table: pd.DataFrame, written: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the table with `1.234` as text where other columns have decimal commas: it may mean 1234."""
     reals = [name for name in table if table[name].dtype.kind == "f"]
     if not reals or file.options.marks or readings.decimal_mark(table) != ",":
         return table
-    written = parsing.parsed(file, dtype=dict.fromkeys(reals, str))
+    written = parsing.parsed(file, dtype=dict.fromkeys(reals, str)) if written is None else written
     for name in reals:
-        texts_of = written[name].dropna()
+        texts_of = written[name][table[name].notna()]
         if texts_of.str.contains(".", regex=False).any() and texts_of.str.fullmatch(THOUSANDS).all():
-            table[name] = written[name].array
+            table[name] = written[name].where(table[name].notna()).array
     return table
 
 

@@ -201,7 +201,7 @@ def is_visible(name: str) -> bool:
 def _paths(given: Any) -> list[Path] | None:
     """Return the files that a path or a list of paths names; None for what is neither."""
     if isinstance(given, (str, os.PathLike)):
-        return _paths_of(Path(given).expanduser())
+        return paths_of(Path(given).expanduser())
     if isinstance(given, np.ndarray) and given.dtype.kind not in "OU":
         return None
     if isinstance(given, Iterable) and not hasattr(given, "columns"):
@@ -211,7 +211,8 @@ def _paths(given: Any) -> list[Path] | None:
     return None
 
 
-def _paths_of(path: Path) -> list[Path]:
+def paths_of(path: Path) -> list[Path]:
+    """Return the image of a path, or those of a folder in the order of their paths; raises `DataError` for none."""
     if not path.is_dir():
         if path.exists():
             return [path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -59,13 +60,15 @@ class Count:
 class Lost:
     """Lost values, counted by input, column and reason; "" names a single input.
 
-    values: the number of values per input; notes: notes on the rows as a whole.
+    values: the number of values per input; notes: notes on the rows as a whole; filled: the number of gaps, lost
+    values included, that scaling filled in a column, named with its input.
     """
 
     def __init__(self, values: int = 0) -> None:
         self.values = {"": values}
         self.counts: dict[tuple[str, str, Reason], Count] = {}
         self.notes: list[str] = []
+        self.filled: Counter[str] = Counter()
 
     def add(self, column: str, reason: Reason, values: Any, where: NDArray[np.bool_]) -> None:
         """Count the values of a column where the mask `where` is set; "" is the column of an array."""
@@ -81,13 +84,14 @@ class Lost:
         """Return the same counts as those of one of several inputs."""
         moved = Lost()
         moved.values, moved.notes = {name: self.values[""]}, [f"{name}: {note}" for note in self.notes]
+        moved.filled = Counter({_name(name, column): count for column, count in self.filled.items()})
         moved.counts = {(name, column, reason): count for (_, column, reason), count in self.counts.items()}
         return moved
 
     def plus(self, other: Lost) -> Lost:
         """Return the counts of these rows plus those of further rows or further inputs."""
         total = Lost()
-        total.notes = list(dict.fromkeys([*self.notes, *other.notes]))
+        total.notes, total.filled = list(dict.fromkeys([*self.notes, *other.notes])), self.filled + other.filled
         names = {**self.values, **other.values}
         total.values = {name: self.values.get(name, 0) + other.values.get(name, 0) for name in names}
         for counts in (self.counts, other.counts):

@@ -89,11 +89,16 @@ def _file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
     if path.name.lower().endswith(table_files.ENDINGS):
         return table_files.read(path, source, options).rows
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
-        known = f"{compressed.shown(PLAIN)}, .parquet, .feather, .xlsx"
-        raise DataError("is no known kind of table", where=source, hint=f"Known: {known}.")
+        raise unknown(source)
     table = delimited.read(path, source, form.as_text, coded=(), known=form.columns, options=options)
     lost.notes.extend(table.on_lines)
     return table.rows
+
+
+def unknown(source: str) -> DataError:
+    """Return the error of a file whose name says of no known kind what it is."""
+    known = f"{compressed.shown(PLAIN)}, .parquet, .feather, .xlsx"
+    return DataError("is no known kind of table", where=source, hint=f"Known: {known}.")
 
 
 def _by_name(rows: pd.DataFrame, form: Form) -> pd.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -57,10 +58,15 @@ def without_blank_end(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
         blank = 0 if any(text.strip() for text in record.fields) else blank + 1
     if not blank:
         return table
-    lines = "line holds" if blank == 1 else f"{blank} lines hold"
-    file.on_lines.append(f"The last {lines} separators alone: left out.")
+    note_blank_end(file, blank)
     file.rows = len(table) - blank
     return parsed(file)[list(table.columns)]
+
+
+def note_blank_end(file: Delimited, blank: int) -> None:
+    """Note that the last lines hold separators alone."""
+    lines = "line holds" if blank == 1 else f"{blank} lines hold"
+    file.on_lines.append(f"The last {lines} separators alone: left out.")
 
 
 def _fields_hint(file: Delimited, width: int) -> str:
@@ -94,18 +100,32 @@ def _check_row_names(file: Delimited, width: int) -> None:
 
 def parsed(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -> pd.DataFrame:
     """Return the rows as pandas parses them; dtype: the types of some columns. Raises `DataError`."""
+    with _parser(file, dtype, nrows=file.rows) as table:
+        return _with_marks(file, table, {*file.as_text, *dtype})
+
+
+def in_pieces(file: Delimited, size: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield `size` rows at a time, as pandas parses them and as they are written in the file; raises `DataError`."""
+    with _parser(file, chunksize=size) as tables, _parser(file, chunksize=size, dtype=str, na_filter=False) as texts:
+        for table, written in zip(tables, texts, strict=True):
+            yield _with_marks(file, table, file.as_text), written
+
+
+@contextmanager
+def _parser(file: Delimited, dtype: Any = MappingProxyType({}), **options: Any) -> Iterator[Any]:
+    """Have what `pandas.read_csv` returns; raises `DataError` for what it cannot parse."""
+    types = dtype if dtype is str else {**dict.fromkeys(file.as_text, str), **dtype}
     with files.reading(file.path, file.where), file.open() as text:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)
-                table: pd.DataFrame = pd.read_csv(
+                yield pd.read_csv(
                     text, sep=file.separator, low_memory=False, index_col=file.index_col,
-                    skipinitialspace=file.skips_spaces, skiprows=file.left_out, nrows=file.rows,
-                    dtype=str if file.options.marks else {**dict.fromkeys(file.as_text, str), **dtype},
+                    skipinitialspace=file.skips_spaces, skiprows=file.left_out,
+                    dtype=str if file.options.marks else types, **options,
                 )  # fmt: skip
         except pd.errors.ParserError as error:
             raise _parser_error(file, str(error)) from None
-    return _with_marks(file, table, {*file.as_text, *dtype})
 
 
 def _with_marks(file: Delimited, table: pd.DataFrame, as_text: Collection[str]) -> pd.DataFrame:

@@ -237,6 +237,8 @@ class TablePreprocessor(Transformer):
             name = list(self.limits_)[i]
             lost.add(name, FAR, table[name], far[:, i])
             table[name] = table[name].mask(far[:, i])
+        gaps = table[list(self.limits_)].isna().sum()
+        lost.filled.update({str(name): int(count) for name, count in gaps.items() if count})
         return table
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
     from lossreg.storage.records import TrialRecord, Weights
+    from lossreg.storage.study_folder import StudyFolder
 
 
 def load_predictor(
@@ -39,17 +40,27 @@ def load_predictor(
     return of_trial(spec, number, loss, train=train)
 
 
+def require(spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False) -> None:
+    """Raise `InputError` where `of_trial` would, before Keras is imported."""
+    folder = shared_study.of(spec)
+    if not folder.predictor_of(_record(spec, folder, number, loss).number):
+        restore.look_up(spec, number, loss, train=train)
+
+
 def of_trial(
     spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False,
     progress: Observer | None = None,
 ) -> Predictor:  # fmt: skip
     """Return the predictor of a trial, from the files of the study where it is the recommended one."""
     folder = shared_study.of(spec)
-    record = restore.find(history.result(folder.read(), folder.path), number, loss)
-    if files := folder.predictor_of(record.number):
+    if files := folder.predictor_of(_record(spec, folder, number, loss).number):
         return predictor_files.load(*files)
     kept = restore.look_up(spec, number, loss, train=train)
     return build(*restore.with_weights(spec, kept, progress))
+
+
+def _record(spec: StudySpec, folder: StudyFolder, number: int | None, loss: str | None) -> TrialRecord:
+    return restore.find(history.result(folder.read(), folder.path), number, loss)
 
 
 def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Predictor:

@@ -1,0 +1,117 @@
+"""The rows of a file, some thousand at a time: what memory holds does not grow with the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lossreg.contract.data_options import Options
+from lossreg.data import delimited, files, image_files, new_rows, option_checks, table_files
+from lossreg.data.image_files import ImageReader
+from lossreg.data.inputs import InputsPreprocessor, Preprocessor
+from lossreg.data.new_rows import Form
+from lossreg.data.preprocess import AsGiven, TablePreprocessor
+from lossreg.errors import DataError
+
+SIZE = 50_000
+
+
+class Piece(NamedTuple):
+    """Some rows as a preprocessor takes them.
+
+    beside: the columns of the file, as they are written in it, or the paths of images; None for arrays; notes: on
+    lines that are not read in full.
+    """
+
+    rows: Any
+    beside: pd.DataFrame | None
+    notes: list[str]
+
+
+def of(source: str | os.PathLike[str], preprocessor: Preprocessor, size: int = SIZE) -> Iterator[Piece]:
+    """Yield the rows of a file or of a folder of images, `size` at a time; raises `DataError`.
+
+    Text files and Parquet are read piece by piece; .npz, Feather, JSON lines and Excel as a whole.
+    """
+    where = os.fspath(source)
+    try:
+        if isinstance(preprocessor, InputsPreprocessor) or where.lower().endswith(".npz"):
+            yield from _arrays(where, preprocessor, size)
+        elif reader := getattr(preprocessor, "images_", None):
+            yield from _images(where, reader)
+        else:
+            yield from _table(where, _form(preprocessor), size)
+    except DataError as error:
+        raise error.at(where) from None
+
+
+def _form(preprocessor: Preprocessor) -> Form:
+    if isinstance(preprocessor, TablePreprocessor) or (isinstance(preprocessor, AsGiven) and preprocessor.features_):
+        return preprocessor.form()
+    raise DataError("is no file of arrays, and this model takes arrays", hint="Give an .npz file with an array x.")
+
+
+def _table(where: str, form: Form, size: int) -> Iterator[Piece]:
+    files.check_name(where)
+    path = files.existing(where, Path(), new_rows.HERE)
+    options, name = option_checks.fitting(form.options or Options(), where), path.name.lower()
+    if name.endswith(files.PARQUET):
+        yield from _parquet(path, where, size)
+    elif name.endswith(table_files.ENDINGS):
+        yield from _slices(table_files.read(path, where, options).rows, size)
+    elif name.endswith(tuple(delimited.SEPARATORS)):
+        pieces = delimited.in_pieces(path, where, form.as_text, size, known=form.columns, options=options)
+        yield from (Piece(*piece) for piece in pieces)
+    else:
+        raise new_rows.unknown(where)
+
+
+def _slices(table: pd.DataFrame, size: int) -> Iterator[Piece]:
+    for start in range(0, max(len(table), 1), size):
+        rows = table.iloc[start : start + size]
+        yield Piece(rows, rows, [])
+
+
+def _parquet(path: Path, where: str, size: int) -> Iterator[Piece]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with files.reading(path, where), pq.ParquetFile(path) as file:
+        empty = True
+        for batch in file.iter_batches(batch_size=size):
+            rows, empty = batch.to_pandas(), False
+            yield Piece(rows, rows, [])
+        if empty:
+            rows = pa.Table.from_batches([], file.schema_arrow).to_pandas()
+            yield Piece(rows, rows, [])
+
+
+def _arrays(where: str, preprocessor: Preprocessor, size: int) -> Iterator[Piece]:
+    """Yield the arrays of an .npz file: `x`, or the only one, or one for each of several inputs."""
+    path = files.existing(where, Path(), new_rows.HERE)
+    with files.reading(path, where), np.load(path, allow_pickle=False) as stored:
+        names = list(preprocessor.parts) if isinstance(preprocessor, InputsPreprocessor) else ["x"]
+        if names == ["x"] and len(stored.files) == 1:
+            names = stored.files
+        if missing := [name for name in names if name not in stored.files]:
+            raise DataError(f"arrays are missing: {', '.join(missing)}", hint=f"It has {', '.join(stored.files)}.")
+        arrays = {name: stored[name] for name in names}
+    if len(set(map(len, arrays.values()))) > 1:
+        raise DataError("the arrays have different numbers of rows")
+    for start in range(0, max(len(next(iter(arrays.values()))), 1), size):
+        parts = {name: array[start : start + size] for name, array in arrays.items()}
+        yield Piece(parts if isinstance(preprocessor, InputsPreprocessor) else parts[names[0]], None, [])
+
+
+def _images(where: str, reader: ImageReader) -> Iterator[Piece]:
+    """Yield the images of a folder, or one image, with their paths."""
+    paths = image_files.paths_of(Path(where).expanduser())
+    size = max(1, min(SIZE, 2**26 // int(np.prod(reader.shape))))
+    for start in range(0, len(paths), size):
+        some = paths[start : start + size]
+        yield Piece(some, pd.DataFrame({"file": [str(path) for path in some]}), [])

@@ -1,0 +1,117 @@
+"""Files of rows with predictions beside them, written piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import pandas as pd
+
+from lossreg.errors import InputError, brief, did_you_mean, on_disk
+
+TEXT = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+KNOWN = (*TEXT, ".parquet")
+STREAM = "-"
+
+
+class Writer(Protocol):
+    """Writes tables of the same columns one below the other."""
+
+    def write(self, table: pd.DataFrame) -> None:
+        """Write some rows."""
+
+
+class TextWriter:
+    """Writes fields that are separated; the first rows come with a header."""
+
+    def __init__(self, stream: IO[str], separator: str) -> None:
+        self.stream, self.separator, self.is_first = stream, separator, True
+
+    def write(self, table: pd.DataFrame) -> None:
+        """Write some rows."""
+        table.to_csv(self.stream, sep=self.separator, index=False, header=self.is_first, lineterminator="\n")
+        self.is_first = False
+
+
+class ParquetWriter:
+    """Writes a Parquet file; the first rows decide the types of its columns."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.writer: Any = None
+
+    def write(self, table: pd.DataFrame) -> None:
+        """Write some rows; raises `InputError` where they are of other types than the first ones."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = self.writer.schema if self.writer else None
+        try:
+            rows = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            what = f"the rows do not fit the types of the first ones: {str(error).splitlines()[0]}"
+            raise InputError(what, where=brief(self.file), hint="Write a .csv file.") from error
+        self.writer = self.writer or pq.ParquetWriter(self.file, rows.schema)
+        self.writer.write_table(rows)
+
+    def close(self) -> None:
+        """End the file."""
+        if self.writer:
+            self.writer.close()
+
+
+def check(output: Path, source: Path) -> None:
+    """Raise `InputError` unless predictions can be written into a file: by its name, and not over the rows."""
+    where = f"--output {brief(output)}"
+    if not output.name.lower().endswith(KNOWN):
+        hint = did_you_mean(output.suffix, KNOWN) or f"Known: {', '.join(KNOWN)}."
+        raise InputError("is no known kind of table", where=where, hint=hint)
+    if output.is_dir():
+        raise InputError("is a folder", where=where, hint="Give a file, such as predictions.csv.")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError("is the file of the rows", where=where, hint="Give another one.")
+
+
+@contextlib.contextmanager
+def writer(output: Path | None) -> Iterator[Writer]:
+    """Have a writer of a file, which is there when the block ends well, or of standard output."""
+    if output is None:
+        yield TextWriter(sys.stdout, ",")
+        return
+    with on_disk(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with _opened(part, output.name.lower()) as opened:
+            yield opened
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(part: Path, name: str) -> Iterator[Writer]:
+    if name.endswith(".parquet"):
+        with contextlib.closing(ParquetWriter(part)) as parquet:
+            yield parquet
+        return
+    import gzip
+
+    opener: Callable[..., Any] = gzip.open if name.endswith(".gz") else open
+    with opener(part, "wt", encoding="utf-8", newline="") as stream:
+        yield TextWriter(stream, next(sep for ending, sep in TEXT.items() if name.endswith(ending)))
+
+
+def beside(rows: pd.DataFrame | None, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with their predictions beside them; raises `InputError` for a column that both have."""
+    if rows is None:
+        return predictions
+    if twice := [name for name in predictions if name in rows.columns]:
+        hint = "Rename it, or leave it out."
+        raise InputError(f"the rows have a column {twice[0]!r} already", hint=hint)
+    predictions.index = rows.index
+    return pd.concat([rows, predictions], axis=1)

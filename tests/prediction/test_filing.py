@@ -1,0 +1,230 @@
+"""Files of new rows with predictions beside them: piece by piece the same as at once."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from lossreg import cli
+from lossreg.data import inputs
+from lossreg.data.image_files import ImageReader
+from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
+from lossreg.errors import InputError
+from lossreg.prediction import filing, predictor_files
+from lossreg.prediction.description import Description
+from lossreg.prediction.predictor import Predictor
+
+RNG = np.random.default_rng(1)
+ROWS = pd.DataFrame({
+    "age": RNG.normal(40, 9, 23).round(2), "city": RNG.choice(["Bonn", "Köln"], 23), "size": RNG.integers(1, 9, 23),
+})  # fmt: skip
+TEXT = ROWS.to_csv(index=False)
+
+
+def network(shape, outputs=1):
+    """A network of fixed weights, whose output of a row does not depend on the other rows."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs, "sigmoid", name="probability")]
+    return keras.Sequential(layers)
+
+
+def predictor_of(preprocessor, shape):
+    about = Description(study="s", trial=0, loss="l", task="binary", target=("left",), classes=("no", "yes"),
+                        output="probability")  # fmt: skip
+    return Predictor(network(shape), preprocessor, about)
+
+
+@pytest.fixture(scope="module")
+def of_table():
+    fitted = TablePreprocessor().fit(ROWS)
+    return predictor_of(fitted, (len(fitted.get_feature_names_out()),))
+
+
+def predicted(predictor, source, tmp_path, name="out.csv", **options):
+    filing.predict(predictor, source, tmp_path / name, **options)
+    return pd.read_csv(tmp_path / name, dtype=str, keep_default_na=False)
+
+
+FORMS = {
+    "plain": TEXT, "semicolons": TEXT.replace(",", ";"), "quotes": TEXT.replace("Bonn", '"Bonn"'),
+    "separator": "sep=;\n" + TEXT.replace(",", ";"), "blank end": TEXT + ",,\n,,\n",
+    "trailing": TEXT.replace("\n", ",\n"), "row names": ROWS.to_csv().replace(",age", "age", 1),
+    "row numbers": ROWS.to_csv(), "spaces": TEXT.replace("age,city", " age , city "),
+    "gaps": TEXT.replace("Bonn", "").replace("\n4", "\n?4"), "units": TEXT.replace("size\n", "size\nyears,,cm\n"),
+    "more": ROWS.assign(note='a\n"b"', id=range(23)).to_csv(index=False), "no rows": "age,city,size\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_text_is_predicted_in_pieces_as_at_once_with_its_fields_as_they_are_written(of_table, form, tmp_path):
+    source = tmp_path / "new.csv"
+    source.write_text(FORMS[form], encoding="utf-8")
+    whole = predicted(of_table, source, tmp_path)
+    *fields, last = list(whole.columns)
+    for size in (5, 22, 23, 24):
+        piecewise = predicted(of_table, source, tmp_path, size=size)
+        pd.testing.assert_frame_equal(piecewise[fields[:-1]], whole[fields[:-1]])
+        np.testing.assert_allclose(piecewise[last].astype(float), whole[last].astype(float), rtol=1e-6)
+    with np.testing.suppress_warnings() as quiet:
+        quiet.filter(UserWarning)
+        expected = of_table.predict_proba(source)[:, 1]
+    np.testing.assert_allclose(whole["probability_of_yes"].astype(float), expected, rtol=1e-6)
+    written = [name.strip() for name in whole.columns]
+    assert written[-3:] == ["prediction", "probability_of_no", "probability_of_yes"]
+    assert {"age", "city", "size"} <= set(written)
+    if form == "plain":
+        assert whole[["age", "city", "size"]].to_csv(index=False) == TEXT
+
+
+def test_lines_of_separators_at_the_end_are_told_however_they_fall_into_pieces(of_table, tmp_path):
+    source = tmp_path / "new.csv"
+    source.write_text(FORMS["blank end"], encoding="utf-8")
+    for size in (5, 23, 24, 25, 100):
+        summary = filing.predict(of_table, source, tmp_path / "out.csv", size=size)
+        assert summary.rows == 23
+        assert summary.lines()[0] == "The last 2 lines hold separators alone: left out."
+
+
+def test_the_encoding_and_the_packing_of_a_file_are_read(of_table, tmp_path):
+    plain, packed = tmp_path / "latin.csv", tmp_path / "new.csv.gz"
+    plain.write_bytes(TEXT.encode("latin-1"))
+    packed.write_bytes(gzip.compress(TEXT.encode()))
+    expected = of_table.predict_proba(ROWS)[:, 1]
+    for source in (plain, packed):
+        for name in ("out.csv", "out.csv.gz"):
+            table = predicted(of_table, source, tmp_path, name, size=10)
+            np.testing.assert_allclose(table["probability_of_yes"].astype(float), expected, rtol=1e-6)
+            assert table["city"].tolist() == ROWS["city"].tolist()
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".jsonl"])
+def test_other_tables_keep_their_columns(of_table, ending, tmp_path):
+    source, rows = tmp_path / f"new{ending}", ROWS.assign(id=range(23))
+    writers = {".parquet": rows.to_parquet, ".feather": rows.to_feather}
+    if ending in writers:
+        writers[ending](source)
+    else:
+        rows.to_json(source, orient="records", lines=True)
+    filing.predict(of_table, source, tmp_path / "out.parquet", size=4)
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(table[list(rows)], rows, check_dtype=False)
+    np.testing.assert_allclose(table["probability_of_yes"], of_table.predict_proba(ROWS)[:, 1], rtol=1e-6)
+
+
+def test_a_parquet_file_of_text_holds_numbers_where_training_had_numbers(of_table, tmp_path):
+    source = tmp_path / "new.csv"
+    source.write_text(ROWS.assign(code="007").to_csv(index=False))
+    filing.predict(of_table, source, tmp_path / "out.parquet", size=4)
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert table["age"].tolist() == ROWS["age"].tolist()
+    assert set(table["code"]) == {"007"}
+
+
+def test_arrays_and_several_inputs_come_from_an_archive(tmp_path):
+    x, one = RNG.normal(size=(11, 3)), TablePreprocessor().fit(ROWS[["age"]].head(11))
+    alone = predictor_of(ImagePreprocessor().fit(x), (3,))
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(11))
+    table = predicted(alone, tmp_path / "x.npz", tmp_path, size=4)
+    np.testing.assert_allclose(table["probability_of_yes"].astype(float), alone.predict_proba(x)[:, 1], rtol=1e-6)
+    a, b = keras.Input((1,), name="a"), keras.Input((3,), name="b")
+    output = keras.layers.Dense(1, "sigmoid", name="probability")(keras.layers.Concatenate()([a, b]))
+    parts = inputs.InputsPreprocessor({"a": one, "b": AsGiven().fit(x)})
+    both = Predictor(keras.Model({"a": a, "b": b}, output), parts, alone.about)
+    np.savez(tmp_path / "both.npz", a=ROWS[["age"]].head(11).to_numpy(), b=x)
+    table = predicted(both, tmp_path / "both.npz", tmp_path, size=4)
+    expected = both.predict_proba({"a": ROWS[["age"]].head(11), "b": x})[:, 1]
+    np.testing.assert_allclose(table["probability_of_yes"].astype(float), expected, rtol=1e-6)
+    with pytest.raises(InputError, match="arrays are missing: a, b"):
+        filing.predict(both, tmp_path / "x.npz", None)
+
+
+def test_images_are_named(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        array = RNG.integers(0, 255, (4, 5, 3), np.uint8)
+        Image.fromarray(array).save(tmp_path / "photos" / f"{name}.png")
+    preprocessor = ImagePreprocessor().fit(RNG.integers(0, 255, (9, 4, 5, 3), np.uint8))
+    preprocessor.images_ = ImageReader(4, 5, 3)
+    of_images = predictor_of(preprocessor, (4, 5, 3))
+    table = predicted(of_images, tmp_path / "photos", tmp_path)
+    assert [Path(file).name for file in table["file"]] == ["a.png", "b.png"]
+    expected = of_images.predict_proba(tmp_path / "photos")[:, 1]
+    np.testing.assert_allclose(table["probability_of_yes"].astype(float), expected, rtol=1e-6)
+
+
+def test_what_was_filled_lost_or_unknown_is_counted_over_all_pieces(of_table, tmp_path):
+    rows = ROWS.astype(object)
+    rows.loc[[0, 9, 20], "age"], rows.loc[[3, 21], "size"], rows.loc[[5, 22], "city"] = np.nan, "old", "Rom"
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    summary = filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=4)
+    lines = "\n".join(summary.lines())
+    assert summary.rows == 23
+    for words in (
+        "city: 2 of 23 values are categories that no training row has ('Rom')",
+        "size: 2 of 23 values are not numbers ('old')",
+        "Gaps filled with the median of the training rows: age: 3 of 23; size: 2 of 23.",
+    ):
+        assert words in lines
+
+
+@pytest.fixture
+def folder(of_table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    predictor_files.save(of_table, tmp_path / "churn")
+    (tmp_path / "new.csv").write_text(TEXT)
+    return tmp_path
+
+
+def asked(*arguments):
+    return CliRunner().invoke(cli.app, ["predict", *arguments])
+
+
+def test_the_command_prints_csv_and_says_the_rest_on_standard_error(folder, of_table):
+    printed, written = asked("churn", "new.csv"), asked("churn", "new.csv", "-o", "a/b.csv")
+    assert (printed.exit_code, written.exit_code) == (0, 0)
+    assert printed.stdout == (folder / "a/b.csv").read_text()
+    assert "23 rows" in printed.stderr
+    assert written.stdout == ""
+
+
+WRONG = {
+    ("churn", "nowhere.csv"): "nowhere.csv: no such file",
+    ("churn", "new.cvs"): "no such file",
+    ("churn", "churn"): "is a folder",
+    ("churn", "churn/predictor.json"): "is no known kind of table",
+    ("churn", "short.csv"): "columns are missing: size",
+    ("churn", "empty.csv"): "no rows",
+    ("churn", "twice.csv"): "the rows have a column 'prediction' already",
+    ("churn", "wide.csv"): "line 2 has 5 fields, and the header has 3",
+    ("churn", "new.csv", "-o", "new.csv"): "is the file of the rows",
+    ("churn", "new.csv", "-o", "out.xls"): "is no known kind of table",
+    ("churn", "new.csv", "-o", "out"): "is no known kind of table",
+    ("churn", "new.csv", "-o", "churn/x.csv/y.csv"): "churn/x.csv",
+    ("churn", "new.csv", "--trial", "3"): "a folder has one predictor",
+    ("a", "new.csv"): "a:",
+    ("nothing", "new.csv"): "has no predictor",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_wrong_input_is_one_message_and_leaves_nothing(folder, arguments):
+    (folder / "nothing").mkdir()
+    (folder / "churn" / "x.csv").write_text("")
+    (folder / "short.csv").write_text("age,city\n3,Bonn\n")
+    (folder / "empty.csv").write_text("")
+    (folder / "twice.csv").write_text(TEXT.replace("\n", ",x\n").replace("size,x", "size,prediction", 1))
+    (folder / "wide.csv").write_text("age,city,size\n1,Bonn,2,3,4\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    result = asked(*arguments)
+    assert result.exit_code == 2
+    assert WRONG[arguments] in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "unexpected" not in result.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
