@@ -38,7 +38,7 @@ MAX_CATEGORIES = 128
 NO_FEATURES = ("empty", "nested", "id")
 EXACT = 2**24
 PART = 4096  # rows that are encoded at a time, since float64 is twice as large
-LIBRARIES = ("lossreg", "sklearn")
+LIBRARIES = (__name__.partition(".")[0], "sklearn", "mlflow")
 HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
 KEPT = 'preprocess = "none" takes numbers as they are, in float32'
 REMEDY = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'

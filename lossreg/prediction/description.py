@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+)
 
 Label = StrictBool | StrictInt | StrictFloat | StrictStr
 Output = Literal["probability", "score", "prediction"]
+Requirement = Annotated[str, StringConstraints(pattern=r"^[a-z-]+==[\w.+-]+$")]
+Kind = Literal["boolean", "string", "any"]
 
 
-class Description(BaseModel):
+class Part(BaseModel):
+    """A part of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Part):
+    """A column of raw rows; required: training had a value in every row."""
+
+    name: str
+    kind: Kind
+    required: bool
+
+
+class Array(Part):
+    """An input of raw arrays: its NumPy type and the shape of a sample."""
+
+    dtype: str = Field(pattern=r"^[a-z]+\d*$")
+    shape: tuple[int, ...]
+
+
+class Description(Part):
     """A predictor in words and numbers.
 
     study, trial, loss: where it comes from, loss being a recipe such as `lossreg.get("focal", gamma=2.0)`; task: as in
     `lossreg.contract.targets.TASKS`; target: the names of the target, one or several; classes: in the order of the
     outputs, with index 1 the positive class of two; the names of several labels; empty for numbers; output: the kind
-    of number that the network gives; decision: as in `TrialRecord.decision`, which is part of the network.
+    of number that the network gives; decision: as in `TrialRecord.decision`, which is part of the network; columns,
+    arrays: the form of raw rows; example: some rows of a table; backend: of Keras, which trained it; requirements: the
+    packages that it needs, `name==version`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["lossreg predictor 1"] = "lossreg predictor 1"
     study: str
@@ -31,6 +63,11 @@ class Description(BaseModel):
     classes: tuple[Label, ...] = ()
     output: Output
     decision: Mapping[str, float | tuple[float, ...]] = Field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    arrays: Mapping[str, Array] = Field(default_factory=dict)
+    example: list[dict[str, Any]] = Field(default_factory=list)
+    backend: str = "tensorflow"
+    requirements: tuple[Requirement, ...] = ()
 
     @property
     def names(self) -> list[str]:

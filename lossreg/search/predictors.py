@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossreg.config import study as studies
+from lossreg.data import features
 from lossreg.errors import InputError
-from lossreg.prediction import description, predictor_files
+from lossreg.prediction import bundle, description, predictor_files, raw_form
 from lossreg.prediction.description import Description
 from lossreg.prediction.predictor import Predictor
 from lossreg.search import history, restore
 from lossreg.search.history import StudyLike
+from lossreg.search.restore import Trained
 from lossreg.storage import shared_study
 from lossreg.storage.observer import Observer
 
@@ -66,14 +68,21 @@ def _record(spec: StudySpec, folder: StudyFolder, number: int | None, loss: str 
 def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Predictor:
     """Return the predictor of a trial with these weights."""
     model = restore.build(prepared, record, weights)
-    return Predictor(model, restore.data_of(prepared, record).preprocessor, _described(prepared, record, model))
+    preprocessor = restore.data_of(prepared, record).preprocessor
+    return Predictor(model, preprocessor, _described(prepared, record, Trained(model, preprocessor)))
 
 
-def _described(prepared: Prepared, record: TrialRecord, model: Any) -> Description:
-    dataset = prepared.problem.folds[0]
-    classes = dataset.rows.labels.values or dataset.classes
+def _described(prepared: Prepared, record: TrialRecord, predictor: Trained) -> Description:
+    import keras
+
+    dataset, raw = prepared.problem.folds[0], prepared.problem.folds[0].rows
+    classes = raw.labels.values or dataset.classes
+    rows = features.take(raw.raw.x, raw.development)
+    columns = raw_form.columns(rows, predictor.preprocessor)
     return Description(
         study=prepared.spec.name, trial=record.number, loss=record.recipe, task=dataset.task,
         target=prepared.spec.data.targets or ("target",), classes=description.plain(classes),
-        output=model.output_names[0], decision=record.decision,
+        output=predictor.model.output_names[0], decision=record.decision, columns=columns,
+        arrays=raw_form.arrays(rows), example=raw_form.example(rows, columns), backend=keras.backend.backend(),
+        requirements=tuple(bundle.requirements(predictor.model, has_images=raw.raw.images is not None)),
     )  # fmt: skip

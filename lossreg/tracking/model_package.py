@@ -12,10 +12,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from lossreg.errors import InputError
+from lossreg.prediction import bundle, predictor_files
+from lossreg.prediction.description import Description
 from lossreg.runtime import keras_file
+from lossreg.tracking import raw_signature
 
 FLAVOR = "keras"
-DATA = "data"
+DATA, PREDICTOR = "data", "predictor"
 Version = Annotated[str, StringConstraints(pattern=r"^[\w.+-]+$")]
 Dtype = Annotated[str, StringConstraints(pattern=r"^[a-z]\w*$")]
 Tensor = tuple[str | None, Dtype, list[int]]
@@ -108,29 +112,65 @@ def _loaded(path: str) -> dict[str, Any]:
 
 
 def pack(description: Mapping[str, Any], folder: Path, logged: Any, run_id: str) -> None:
-    """Write the MLflow model of a description into `folder`, as `mlflow.keras.save_model` would.
+    """Write the MLflow model of a description into `folder`; logged is MLflow's entity of the model.
 
-    logged is MLflow's entity of the model. The layout is what `mlflow.keras.load_model` and pyfunc read.
+    Where the files of a predictor lie beside the Keras model, it takes raw rows, and brings the code that reads them;
+    otherwise it is what `mlflow.keras.save_model` would write. `mlflow.keras.load_model` reads the network of either.
     """
-    from mlflow import pyfunc
     from mlflow.models import Model
 
     about = description if "inputs" in description else _loaded(description["path"])
+    path = Path(about["path"])
     model = Model(
         artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
     )
     options = {"keras_version": about["version"], "keras_backend": about["backend"], "save_exported_model": False}
-    model.add_flavor(FLAVOR, data=DATA, **options)
-    model.model_size_bytes = Path(about["path"]).stat().st_size
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there is no input example
-        pyfunc.save_model(
-            str(folder), loader_module=f"mlflow.{FLAVOR}", mlflow_model=model, signature=_signature(about),
-            pip_requirements=list(about["requirements"]),
-        )  # fmt: skip
-    (folder / DATA).mkdir()
-    (folder / DATA / "keras_module.txt").write_text("keras")
-    shutil.copy(about["path"], folder / DATA / "model.keras")
+    beside = _beside(path)
+    place_of_data = DATA if beside is None else f"{DATA}/{PREDICTOR}"
+    model.add_flavor(FLAVOR, data=place_of_data, **options)
+    model.model_size_bytes = path.stat().st_size
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as place:
+        warnings.simplefilter("ignore")  # on an input example that is not there
+        _save(folder, model, **(_network(about) if beside is None else _raw_rows(beside, path, Path(place))))
+    (folder / place_of_data).mkdir(exist_ok=True)
+    (folder / place_of_data / "keras_module.txt").write_text("keras")
+    shutil.copy(path, folder / place_of_data / predictor_files.MODEL)
+
+
+def _save(folder: Path, model: Any, **options: Any) -> None:
+    from mlflow import pyfunc
+
+    pyfunc.save_model(str(folder), mlflow_model=model, **options)
+
+
+def _beside(path: Path) -> Description | None:
+    """Return the description of the predictor that a model file belongs to, None where its files are not whole."""
+    if not path.with_name(predictor_files.PREPROCESSOR).exists():
+        return None
+    try:
+        return predictor_files.described(path.with_name(predictor_files.DESCRIPTION))
+    except InputError:
+        return None
+
+
+def _network(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what MLflow keeps of a network of preprocessed rows."""
+    return {
+        "loader_module": f"mlflow.{FLAVOR}", "signature": _signature(about),
+        "pip_requirements": list(about["requirements"]),
+    }  # fmt: skip
+
+
+def _raw_rows(about: Description, path: Path, folder: Path) -> dict[str, Any]:
+    """Return what MLflow keeps of a predictor of raw rows, whose code and data are written into a folder."""
+    (folder / PREDICTOR).mkdir()
+    for file in (predictor_files.PREPROCESSOR, predictor_files.DESCRIPTION):
+        shutil.copy(path.with_name(file), folder / PREDICTOR / file)
+    return {
+        "loader_module": f"{bundle.PACKAGE}.prediction.pyfunc", "code_paths": [str(bundle.write(folder))],
+        "data_path": str(folder / PREDICTOR), "signature": raw_signature.of(about),
+        "input_example": raw_signature.example(about), "pip_requirements": list(about.requirements),
+    }  # fmt: skip
 
 
 def rehearse() -> None:

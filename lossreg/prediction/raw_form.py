@@ -1,0 +1,55 @@
+"""The form of raw rows, for those who give them: names, types and an example."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossreg.data.inputs import InputsPreprocessor, Preprocessor
+from lossreg.data.preprocess import TablePreprocessor
+from lossreg.prediction.description import Array, Column, Kind
+
+EXAMPLES = 3
+
+
+def columns(rows: Any, preprocessor: Preprocessor) -> tuple[Column, ...]:
+    """Return the columns of a table that a model needs; none of arrays and of several inputs."""
+    if not isinstance(rows, pd.DataFrame) or isinstance(preprocessor, InputsPreprocessor):
+        return ()
+    used = preprocessor.form().used if isinstance(preprocessor, TablePreprocessor) else list(map(str, rows.columns))
+    table = rows.set_axis(list(map(str, rows.columns)), axis=1)
+    return tuple(Column(name=name, kind=_kind(table[name]), required=not table[name].isna().any()) for name in used)
+
+
+def _kind(column: pd.Series[Any]) -> Kind:
+    """Return the type of a column for MLflow: "any" for numbers, which it would refuse where they are whole."""
+    values = column.dropna()
+    if pd.api.types.is_bool_dtype(values):
+        return "boolean"
+    return "string" if len(values) and all(isinstance(value, str) for value in values) else "any"
+
+
+def arrays(rows: Any) -> dict[str, Array]:
+    """Return type and shape of each input, "" for a single one; none where one of them is a table."""
+    parts = rows if isinstance(rows, dict) else {"": rows}
+    if any(isinstance(part, pd.DataFrame) for part in parts.values()):
+        return {}
+    return {name: Array(dtype=str(part.dtype), shape=tuple(part.shape[1:])) for name, part in parts.items()}
+
+
+def example(rows: Any, of: tuple[Column, ...]) -> list[dict[str, Any]]:
+    """Return the first rows of a table as JSON values; none of arrays."""
+    if not of:
+        return []
+    table = rows.set_axis(list(map(str, rows.columns)), axis=1)[[column.name for column in of]].head(EXAMPLES)
+    text = table.to_json(orient="records", date_format="iso", double_precision=15)
+    records: list[dict[str, Any]] = json.loads(text)
+    return records
+
+
+def table_of(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the example as a table."""
+    return pd.DataFrame.from_records(records).replace({None: np.nan})
