@@ -8,19 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lossreg.cli import waiting
-from lossreg.cli.shell import app, guarded, import_keras, load, tell
+from lossreg.cli.shell import app, guarded, import_keras, load, say, tell
 from lossreg.errors import on_disk
 
 if TYPE_CHECKING:
     from lossreg.prediction.predictor import Predictor
 
 
+Source = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="The study file, or the folder of a predictor.", show_default=False)
+]
+Trial = Annotated[
+    int | None, typer.Option("--trial", metavar="N", min=0, help="The trial; by default the recommended one.")
+]
+Loss = Annotated[
+    str | None,
+    typer.Option("--loss", metavar="CANDIDATE", help="Its recommended trial, else that with the top score."),
+]
+Train = Annotated[bool, typer.Option("--train", help="Train the trial again if its weights are not here.")]
+
+
 @app.command()
 @guarded
 def predict(
-    study: Annotated[
-        Path, typer.Argument(metavar="STUDY", help="The study file, or the folder of a predictor.", show_default=False)
-    ],
+    study: Source,
     data: Annotated[
         Path,
         typer.Argument(metavar="DATA", help="New rows: a table, an .npz, images in a folder.", show_default=False),
@@ -30,15 +41,9 @@ def predict(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help=".csv, .tsv or .parquet; without it, CSV is printed."),
     ] = None,
-    trial: Annotated[
-        int | None,
-        typer.Option("--trial", metavar="N", min=0, help="The trial; by default the recommended one."),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option("--loss", metavar="CANDIDATE", help="Its recommended trial, else that with the top score."),
-    ] = None,
-    train: Annotated[bool, typer.Option("--train", help="Train the trial again if its weights are not here.")] = False,
+    trial: Trial = None,
+    loss: Loss = None,
+    train: Train = False,
 ) -> None:
     """Predict new rows with what a study trained.
 
@@ -56,6 +61,31 @@ def predict(
     for line in summary.lines():
         tell(line)
     tell(f"{summary.rows:,} rows{f': {output}' if output else ''}, by trial {predictor.about.trial}")
+
+
+@app.command()
+@guarded
+def export(
+    study: Source,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
+    *,
+    trial: Trial = None,
+    loss: Loss = None,
+    train: Train = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write the network as model.onnx too.")] = False,
+) -> None:
+    """Write what a study trained as a folder that predicts raw rows without lossreg.
+
+    It has the network, the preprocessing, predict.py, README.md and requirements.txt.
+    """
+    from lossreg.prediction import export as exporting
+
+    exporting.require_room(folder)
+    predictor = _loaded(study, trial, loss, train=train)
+    exporting.write(predictor, folder)
+    if onnx:
+        exporting.write_onnx(predictor, folder)
+    say(f"{folder}: trial {predictor.about.trial}; pip install -r requirements.txt; python predict.py new.csv")
 
 
 def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool) -> Predictor:

@@ -12,14 +12,17 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
 
 from lossreg.reporting import leaderboard, report
 from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.verdict import Answer
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package
 
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
+CANDIDATE, CHAMPION = "candidate", "champion"
 PLOTS = "plots"
 VERDICT_PLOT = f"{PLOTS}/verdict.png"
 
@@ -86,14 +89,44 @@ class Artifacts:
             self._create_model(trial, f"{result.study}-best", description)
         self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))
 
-    def _modelled(self) -> set[int]:
+    def register(self, result: StudyResult) -> None:
+        """Register the recommended trial's model under the study's name, once.
+
+        Its version has the alias `candidate`, and `champion` after a verdict that the winner is better.
+        """
+        trial = result.recommended
+        model_id = None if trial is None else self._modelled().get(trial.number)
+        if model_id is None:
+            return
+        name = result.study
+        aliases = [CANDIDATE, *([CHAMPION] if result.verdict and result.verdict.answer == Answer.BETTER else [])]
+        version = self._version(name, model_id)
+        for alias in aliases:
+            self.client.set_registered_model_alias(name, alias, version)
+
+    def _version(self, name: str, model_id: str) -> str:
+        """Return the version of a registered model that is this model, which is made where there is none."""
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        for version in self.client.search_model_versions(f"name = '{name}'"):
+            if version.model_id == model_id:
+                return str(version.version)
+        created = self.client.create_model_version(
+            name, f"models:/{model_id}", run_id=self.run_id, model_id=model_id, await_creation_for=0
+        )
+        return str(created.version)
+
+    def _modelled(self) -> dict[int, str]:
         """Return the trials of which the parent has a model; models that a kill or a lost answer left are deleted."""
         own = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
         models = self.client.search_logged_models([self.experiment_id], f"source_run_id = '{self.run_id}'")
         for model in models:
             if model.model_id not in own:
                 self.client.delete_logged_model(model.model_id)
-        return {int(model.tags[entities.TRIAL]) for model in models if model.model_id in own}
+        return {int(model.tags[entities.TRIAL]): model.model_id for model in models if model.model_id in own}
 
     def _create_model(self, trial: TrialRecord, name: str, description: Mapping[str, Any]) -> None:
         logged = self.client.create_logged_model(

@@ -226,7 +226,16 @@ class Session:
         self._with_files(writer.artifacts.draw_verdict, self.result)
         if model is not None:
             self._with_files(writer.artifacts.log_model, self.result, model)
+            if not self._refused:
+                self._register(writer)
         writer.close(self.result, status)
+
+    def _register(self, writer: Writer) -> None:
+        """Register the model, unless the store has no registry that takes it, which is told."""
+        try:
+            writer.artifacts.register(self.result)
+        except Exception as error:
+            self.answer(unregistered=failures.reason(error, self.uri))
 
     def _with_files(self, work: Callable[..., None], *args: object) -> None:
         """Do work that needs an artifact store, unless that has refused some, and answer as a sign of life."""

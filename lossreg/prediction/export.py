@@ -1,0 +1,124 @@
+"""An exported predictor: a folder that predicts raw rows on any machine, without lossreg."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossreg.errors import InputError, brief, on_disk, one_line
+from lossreg.prediction import bundle, predictor_files
+from lossreg.prediction.predictor import Predictor
+from lossreg.version import __version__
+
+SCRIPT = '''"""Predict new rows: python predict.py new.csv -o predicted.csv"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from {package}.prediction import filing, predictor_files
+
+arguments = argparse.ArgumentParser(description=__doc__)
+arguments.add_argument("rows", type=Path, help="a table, an .npz or a folder of images")
+arguments.add_argument("-o", "--output", type=Path, help=".csv, .tsv or .parquet; without it, CSV is printed")
+given = arguments.parse_args()
+predictor = predictor_files.load_folder(Path(__file__).parent)
+for line in filing.predict(predictor, given.rows, given.output).lines():
+    print(line)
+'''
+README = """# {target}
+
+Predicts {target} from raw rows: {what}. Trained as trial {trial} of the study {study} with
+`{loss}`.
+
+```sh
+pip install -r requirements.txt
+python predict.py new.csv -o predicted.csv
+```
+
+In Python, from this folder:
+
+```python
+from {package}.prediction import predictor_files
+
+predictor = predictor_files.load_folder(".")
+predictor.predict(rows)  # a DataFrame, an array, or the path of a file
+```
+
+{columns}
+
+`model.keras` takes preprocessed rows; `preprocessor.json` says how these are made; `predictor.json` says what is
+predicted. None of them holds code. `{package}` is the code of lossreg {version} that reads rows.
+"""
+
+
+def write(predictor: Predictor, folder: Path) -> None:
+    """Write a predictor, its code, a script and a page on them into a new folder.
+
+    Raises `InputError` where the folder has files, unless an earlier export made them, or cannot be written.
+    """
+    require_room(folder)
+    with on_disk(brief(folder)):
+        predictor_files.save(predictor, folder)
+        shutil.rmtree(folder / bundle.PACKAGE, ignore_errors=True)
+        bundle.write(folder)
+        (folder / "predict.py").write_text(SCRIPT.format(package=bundle.PACKAGE))
+        (folder / "README.md").write_text(_page(predictor))
+        (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in predictor.about.requirements))
+
+
+def write_onnx(predictor: Predictor, folder: Path) -> Path:
+    """Write the network as `model.onnx`, as Keras exports it, and return its file.
+
+    Raises `InputError` where a package for that is missing, or Keras cannot export this network.
+    """
+    file = folder / "model.onnx"
+    try:
+        _call(predictor.model)
+        predictor.model.export(file, format="onnx", verbose=False)
+    except ImportError as error:
+        raise InputError(
+            f"needs a package: {one_line(error)}", where="--onnx", hint="pip install onnx tf2onnx"
+        ) from None
+    except Exception as error:
+        raise InputError(f"Keras cannot export this network: {one_line(error, 300)}", where="--onnx") from error
+    return file
+
+
+def _call(model: Any) -> None:
+    """Call a model once: Keras exports none that was never called."""
+    import keras
+
+    model(keras.tree.map_structure(lambda each: np.zeros([size or 1 for size in each.shape], each.dtype), model.input))
+
+
+def require_room(folder: Path) -> None:
+    """Raise `InputError` where a folder holds anything but an earlier export."""
+    with on_disk(brief(folder)):
+        if folder.exists() and not folder.is_dir():
+            raise InputError("is a file", where=brief(folder), hint="Give a folder.")
+        has_files = folder.exists() and any(folder.iterdir())
+        if has_files and not (folder / predictor_files.DESCRIPTION).exists():
+            raise InputError("has files that are no export", where=brief(folder), hint="Give a new folder.")
+
+
+def _page(predictor: Predictor) -> str:
+    about = predictor.about
+    columns = [f"{column.name}{'' if column.required else ' (may be missing)'}" for column in about.columns]
+    return README.format(
+        target=", ".join(about.target), what=_what(predictor), trial=about.trial, study=about.study, loss=about.loss,
+        columns=f"Columns: {', '.join(columns)}." if columns else "Rows are arrays, as in training.",
+        package=bundle.PACKAGE, version=__version__,
+    )  # fmt: skip
+
+
+def _what(predictor: Predictor) -> str:
+    about = predictor.about
+    if about.output == "prediction":
+        return "a number in its own unit"
+    return f"{'a probability' if about.output == 'probability' else 'a score'} of each of {', '.join(about.names)}"

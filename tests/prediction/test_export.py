@@ -1,0 +1,205 @@
+"""A study's model elsewhere: exported and in MLflow, in processes without lossreg, with the same predictions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from typer.testing import CliRunner
+
+import lossreg
+from lossreg import cli
+from lossreg.errors import InputError
+from lossreg.prediction import bundle, export
+from lossreg.tracking import free_port
+
+RNG = np.random.default_rng(2)
+ROWS = pd.DataFrame({
+    "age": RNG.normal(40, 9, 120).round(2), "city": RNG.choice(["Bonn", "Köln", "Ulm"], 120),
+    "since": pd.date_range("2021-03-01", periods=120).astype(str), "member": RNG.random(120) < 0.5,
+    "rooms": RNG.integers(1, 6, 120),
+})  # fmt: skip
+ROWS.loc[::7, "age"] = np.nan
+LEFT = np.where((ROWS["age"].fillna(40) > 42) | (ROWS["city"] == "Ulm"), "yes", "no")
+STUDY = {
+    "name": "who-left", "data": {"source": "rows.csv", "target": "left"}, "model": {"hidden": [4]},
+    "train": {"epochs": 4, "learning_rate": 0.03}, "search": {"trials": 1}, "losses": {"cross_entropy": {}},
+    "verdict": {"enabled": False}, "tracking": {"uri": "sqlite:///mlflow.db"},
+}  # fmt: skip
+NEW = ROWS.sample(40, random_state=1).assign(note="x")[["rooms", "note", "since", "city", "age", "member"]]
+NEW.iloc[3, 3] = "Rom"
+WITHOUT = "import sys; sys.modules['lossreg'] = None; "
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A folder with a study that has run, its export, and rows in another order with a gap and an unknown city."""
+    folder = tmp_path_factory.mktemp("export")
+    ROWS.assign(left=LEFT).to_csv(folder / "rows.csv", index=False)
+    NEW.to_csv(folder / "new.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        result = lossreg.tune(STUDY)
+        predictor = lossreg.load_predictor(STUDY)
+        export.write(predictor, folder / "out")
+        [output] = MlflowClient("sqlite:///mlflow.db").get_run(result.tracking["run_id"]).outputs.model_outputs
+        logged = MlflowClient("sqlite:///mlflow.db").get_logged_model(output.model_id)
+        yield folder, predictor, logged.artifact_location.removeprefix("file://")
+
+
+@pytest.fixture
+def expected(study):
+    with pytest.warns(UserWarning, match="Rom"):
+        return study[1].predict_frame(NEW).reset_index(drop=True)
+
+
+def run(code, folder, *arguments):
+    """Run code in a process that cannot import lossreg."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": ""}
+    command = [sys.executable, "-c", WITHOUT + code, *arguments]
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_an_export_and_the_logged_model_predict_without_lossreg(study, expected):
+    folder, _, location = study
+    code = (
+        "import runpy, mlflow, pandas; sys.argv = ['predict.py', '../new.csv', '-o', '../predicted.csv']; "
+        "runpy.run_path('predict.py', run_name='__main__'); "
+        f"model = mlflow.pyfunc.load_model({location!r}); rows = pandas.read_csv('../new.csv'); "
+        "model.predict(rows).to_csv('../served.csv', index=False); "
+        "model.predict(rows.drop(columns='age').head(1)).to_csv('../gap.csv', index=False)"
+    )
+    said = run(code, folder / "out").stdout
+    assert "city: 1 of 40 values is a category that no training row has ('Rom')" in said
+    assert "Gaps filled with the median of the training rows: age:" in said
+    written, served = (pd.read_csv(folder / name) for name in ("predicted.csv", "served.csv"))
+    for table in (written[list(expected)], served):
+        pd.testing.assert_frame_equal(table, expected, check_dtype=False, rtol=1e-6)
+    assert written["note"].tolist() == ["x"] * 40
+    of_gap = study[1].predict_frame(NEW.assign(age=np.nan).head(1))
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "gap.csv"), of_gap.reset_index(drop=True), check_dtype=False)
+
+
+def test_an_export_has_a_page_requirements_and_no_lossreg(study):
+    folder = study[0] / "out"
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md", "model.keras", "predict.py", "predictor.json", "preprocessor.json", "requirements.txt",
+        bundle.PACKAGE,
+    }  # fmt: skip
+    needed = (folder / "requirements.txt").read_text()
+    assert all("==" in line for line in needed.splitlines())
+    assert "lossreg" not in needed
+    assert "Columns: age (may be missing), city, since, member, rooms." in (folder / "README.md").read_text()
+    for file in (folder / bundle.PACKAGE).rglob("*.py"):
+        assert not bundle.IMPORT.search(file.read_text())
+
+
+def test_the_logged_model_says_what_it_takes_and_gives(study):
+    info = mlflow.models.get_model_info(study[2])
+    inputs, outputs = info.signature.inputs, info.signature.outputs
+    assert inputs.input_names() == ["age", "city", "since", "member", "rooms"]
+    assert inputs.optional_input_names() == ["age"]
+    assert [str(kind) for kind in inputs.input_types()] == [
+        "Any", "DataType.string", "DataType.string", "DataType.boolean", "Any",
+    ]  # fmt: skip
+    assert outputs.input_names() == ["prediction", "probability_of_no", "probability_of_yes"]
+    network = mlflow.keras.load_model(study[2])
+    x = study[1].preprocessor.transform(ROWS)
+    np.testing.assert_allclose(network.predict(x, verbose=0), study[1].model.predict(x, verbose=0), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
+def test_the_model_is_registered_once_under_the_name_of_its_study(study, monkeypatch):
+    folder, predictor, _ = study
+    monkeypatch.chdir(folder)
+    client = MlflowClient("sqlite:///mlflow.db")
+    lossreg.tune(STUDY)
+    [version] = client.search_model_versions("name = 'who-left'")
+    assert client.get_model_version_by_alias("who-left", "candidate").version == version.version
+    assert client.get_registered_model("who-left").aliases == {"candidate": version.version}
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "sqlite:///mlflow.db")
+    mlflow.set_registry_uri("sqlite:///mlflow.db")
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    rows = ROWS.head(5)
+    loaded = mlflow.pyfunc.load_model("models:/who-left@candidate").predict(rows)
+    pd.testing.assert_frame_equal(loaded, predictor.predict_frame(rows))
+
+
+def test_a_server_of_mlflow_answers_its_example_and_new_rows(study, expected):
+    port, location = free_port(), study[2]
+    code = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        location,
+        "--env-manager",
+        "local",
+        "-p",
+        str(port),
+    ]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": path}
+    with subprocess.Popen(
+        code, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            for line in server.stderr:
+                if "Uvicorn running" in line:
+                    break
+            example = json.loads(Path(location, "serving_input_example.json").read_text())
+            records = json.loads(NEW.drop(columns="note").to_json(orient="records"))
+            for body, rows in ((example, 3), ({"dataframe_records": records}, 40)):
+                answer = asked(port, body)
+                assert len(answer) == rows
+            table = pd.DataFrame(answer)
+            pd.testing.assert_frame_equal(table, expected, check_dtype=False, rtol=1e-6)
+        finally:
+            server.terminate()
+            server.communicate()
+
+
+def asked(port, body):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["predictions"]
+
+
+def test_a_folder_with_other_files_is_left_alone_and_an_export_is_replaced(study, tmp_path, monkeypatch):
+    folder, predictor, _ = study
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    (tmp_path / "file").write_text("x")
+    for name, words in (("mine", "has files that are no export"), ("file", "is a file")):
+        with pytest.raises(InputError, match=words):
+            export.write(predictor, tmp_path / name)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(cli.app, ["export", "out", "again"])
+    assert done.exit_code == 0
+    assert (folder / "again" / "predictor.json").read_text() == (folder / "out" / "predictor.json").read_text()
+    assert CliRunner().invoke(cli.app, ["export", "out", "again"]).exit_code == 0
+
+
+def test_what_onnx_needs_is_said(study, monkeypatch, tmp_path):
+    def missing(*args, **options):
+        raise ImportError("No module named 'tf2onnx'")
+
+    monkeypatch.setattr(study[1].model, "export", missing)
+    with pytest.raises(InputError, match="pip install onnx tf2onnx"):
+        export.write_onnx(study[1], tmp_path)
