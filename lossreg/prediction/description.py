@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,8 +15,12 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    ValidationError,
 )
 
+from lossreg.errors import InputError, on_disk
+
+MODEL, PREPROCESSOR, DESCRIPTION = "model.keras", "preprocessor.json", "predictor.json"  # the files of a predictor
 Label = StrictBool | StrictInt | StrictFloat | StrictStr
 Output = Literal["probability", "score", "prediction"]
 Requirement = Annotated[str, StringConstraints(pattern=r"^[a-z-]+==[\w.+-]+$")]
@@ -82,3 +87,15 @@ class Description(Part):
 def plain(values: Any) -> tuple[Label, ...]:
     """Return class labels as JSON holds them, text in place of those that it does not."""
     return tuple(value if isinstance(value, (bool, int, float, str)) else str(value) for value in values)
+
+
+def described(file: Path) -> Description:
+    """Return what a file says of its predictor; raises `InputError`."""
+    with on_disk(file):
+        text = file.read_bytes()
+    try:
+        return Description.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        raise InputError(f"is no description of a predictor, or damaged ({reason})", where=str(file)) from None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from lossreg.data import preprocessor_file
 from lossreg.errors import InputError, on_disk
-from lossreg.prediction.description import Description
+from lossreg.prediction.description import DESCRIPTION, MODEL, PREPROCESSOR, described
 from lossreg.prediction.predictor import Predictor
 from lossreg.runtime import keras_file
 
-MODEL, PREPROCESSOR, DESCRIPTION = "model.keras", "preprocessor.json", "predictor.json"
 MODELS = MODEL, "best.keras"  # the second in the folder of a study
 
 
@@ -41,15 +38,3 @@ def load_folder(folder: Path) -> Predictor:
         hint = "The folder of a study has one when its last trial has ended; `lossreg export` writes one."
         raise InputError(f"has no predictor ({MODELS[0]}, {PREPROCESSOR}, {DESCRIPTION})", where=str(folder), hint=hint)
     return load(model, folder / PREPROCESSOR, folder / DESCRIPTION)
-
-
-def described(file: Path) -> Description:
-    """Return what a file says of its predictor; raises `InputError`."""
-    with on_disk(file):
-        text = file.read_bytes()
-    try:
-        return Description.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
-        raise InputError(f"is no description of a predictor, or damaged ({reason})", where=str(file)) from None

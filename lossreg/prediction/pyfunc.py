@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lossreg.prediction import predictor_files
+from lossreg.prediction import description, predictor_files
 from lossreg.prediction.predictor import Predictor
 
 
@@ -30,6 +30,6 @@ class Model:
 
 def _load_pyfunc(path: str) -> Model:
     """Return the model of a folder with the files of a predictor, for MLflow."""
-    about = predictor_files.described(Path(path, predictor_files.DESCRIPTION))
+    about = description.described(Path(path, description.DESCRIPTION))
     os.environ.setdefault("KERAS_BACKEND", about.backend)
     return Model(predictor_files.load_folder(Path(path)))

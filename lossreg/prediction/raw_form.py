@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor
@@ -48,8 +47,3 @@ def example(rows: Any, of: tuple[Column, ...]) -> list[dict[str, Any]]:
     text = table.to_json(orient="records", date_format="iso", double_precision=15)
     records: list[dict[str, Any]] = json.loads(text)
     return records
-
-
-def table_of(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return the example as a table."""
-    return pd.DataFrame.from_records(records).replace({None: np.nan})

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from lossreg.errors import InputError
-from lossreg.prediction import bundle, predictor_files
+from lossreg.prediction import bundle
+from lossreg.prediction import description as descriptions
 from lossreg.prediction.description import Description
 from lossreg.runtime import keras_file
 from lossreg.tracking import raw_signature
@@ -134,7 +135,7 @@ def pack(description: Mapping[str, Any], folder: Path, logged: Any, run_id: str)
         _save(folder, model, **(_network(about) if beside is None else _raw_rows(beside, path, Path(place))))
     (folder / place_of_data).mkdir(exist_ok=True)
     (folder / place_of_data / "keras_module.txt").write_text("keras")
-    shutil.copy(path, folder / place_of_data / predictor_files.MODEL)
+    shutil.copy(path, folder / place_of_data / descriptions.MODEL)
 
 
 def _save(folder: Path, model: Any, **options: Any) -> None:
@@ -145,10 +146,10 @@ def _save(folder: Path, model: Any, **options: Any) -> None:
 
 def _beside(path: Path) -> Description | None:
     """Return the description of the predictor that a model file belongs to, None where its files are not whole."""
-    if not path.with_name(predictor_files.PREPROCESSOR).exists():
+    if not path.with_name(descriptions.PREPROCESSOR).exists():
         return None
     try:
-        return predictor_files.described(path.with_name(predictor_files.DESCRIPTION))
+        return descriptions.described(path.with_name(descriptions.DESCRIPTION))
     except InputError:
         return None
 
@@ -164,7 +165,7 @@ def _network(about: Mapping[str, Any]) -> dict[str, Any]:
 def _raw_rows(about: Description, path: Path, folder: Path) -> dict[str, Any]:
     """Return what MLflow keeps of a predictor of raw rows, whose code and data are written into a folder."""
     (folder / PREDICTOR).mkdir()
-    for file in (predictor_files.PREPROCESSOR, predictor_files.DESCRIPTION):
+    for file in (descriptions.PREPROCESSOR, descriptions.DESCRIPTION):
         shutil.copy(path.with_name(file), folder / PREDICTOR / file)
     return {
         "loader_module": f"{bundle.PACKAGE}.prediction.pyfunc", "code_paths": [str(bundle.write(folder))],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lossreg.prediction import raw_form
 from lossreg.prediction.description import Description
 
 
@@ -52,4 +51,7 @@ def _outputs(about: Description) -> Any:
 
 def example(about: Description) -> Any:
     """Return some rows as MLflow takes them, None where the description has none."""
-    return raw_form.table_of(about.example) if about.example else None
+    import numpy as np
+    import pandas as pd
+
+    return pd.DataFrame.from_records(about.example).replace({None: np.nan}) if about.example else None

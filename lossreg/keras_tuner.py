@@ -1,0 +1,60 @@
+"""For users of KerasTuner: `loss(hp, ["cross_entropy", "focal"], y_train)` inside their `build_model`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from lossreg.search import suggestions
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from lossreg.registry.keras_loss import RegistryLoss
+    from lossreg.search.suggestions import Losses
+
+__all__ = ["loss"]
+
+
+def loss(
+    hp: keras_tuner.HyperParameters, losses: Losses, y: Any, *, task: str = "auto", from_logits: bool = False
+) -> RegistryLoss:
+    """Return a Keras loss whose choice (`loss`) and parameters (`focal.gamma`) are hyperparameters.
+
+    The parameters of a loss are active in trials of this loss only. losses, y, task and from_logits are those of
+    `lossreg.optuna.suggest_loss`. Give the tuner a metric as its objective, such as `val_accuracy`: the values of
+    different losses are not comparable. Raises `InputError`.
+    """
+    return suggestions.suggest(_Trial(hp), losses, y, task, from_logits=from_logits)
+
+
+class _Trial:
+    """The methods of an Optuna trial that a suggestion needs, on KerasTuner's hyperparameters."""
+
+    def __init__(self, hp: keras_tuner.HyperParameters) -> None:
+        self.hp, self.chosen = hp, ""
+
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+        """Return one of the choices; the first one asked for is the loss, on which all others depend."""
+        same = all(isinstance(choice, type(choices[0])) for choice in choices)
+        shown = list(choices) if same and isinstance(choices[0], (str, int, float)) else list(map(str, choices))
+        with self._scope():
+            chosen = self.hp.Choice(name, shown)
+        self.chosen = self.chosen or chosen
+        return choices[shown.index(chosen)]
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None) -> Any:
+        """Return a real number."""
+        with self._scope():
+            return self.hp.Float(name, low, high, step=step, sampling="log" if log else "linear")
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
+        """Return a whole number."""
+        with self._scope():
+            return self.hp.Int(name, low, high, step=None if log else step, sampling="log" if log else "linear")
+
+    def _scope(self) -> AbstractContextManager[Any]:
+        if not self.chosen:
+            return nullcontext()
+        scope: AbstractContextManager[Any] = self.hp.conditional_scope("loss", [self.chosen])
+        return scope
