@@ -95,7 +95,7 @@ def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool) ->
     if study.is_dir():
         import_keras()
         return predictors.load_predictor(study, trial, loss)
-    spec = load(study, is_run=True)
+    spec = load(study)
     predictors.require(spec, trial, loss, train=train)
     import_keras()
     with waiting.busy("loading the predictor"):

@@ -43,9 +43,10 @@ def load_predictor(
 
 
 def require(spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False) -> None:
-    """Raise `InputError` where `of_trial` would, before Keras is imported."""
+    """Raise `InputError` where `of_trial` would, before Keras is imported; in safe mode where it would run code."""
     folder = shared_study.of(spec)
     if not folder.predictor_of(_record(spec, folder, number, loss).number):
+        studies.require_trusted(spec)
         restore.look_up(spec, number, loss, train=train)
 
 
