@@ -82,6 +82,7 @@ def test_a_study_from_python(folder, capsys, monkeypatch):
 @pytest.mark.parametrize("trials", [24, pytest.param(128, marks=pytest.mark.long)])
 def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
     churn(folder / "churn.csv")
+    churn(folder / "new.csv")
     document = blocks("toml", "[data]")[0]
     (folder / "churn.toml").write_text(document)
     spec = studies.load("churn.toml")
@@ -95,7 +96,8 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
         done = CliRunner().invoke(cli.app, args[:2] + (fast if args[0] == "tune" else []) + args[2:])
         assert done.exit_code == 0, (command, done.output)
     assert len(served) == 1
-
+    assert (folder / "predicted.csv").exists()
+    assert (folder / "model" / "predict.py").exists()
     assert lossreg.results("churn.toml").counts["complete"] == trials
 
 
