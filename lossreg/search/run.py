@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal
 from lossreg.runtime import backend
-from lossreg.search import attributes, completion, history, notes, pruners, sizing, stages, tracked
+from lossreg.search import attributes, completion, history, notes, pruners, rows_given, sizing, stages, tracked
 from lossreg.search.frozen import TESTED, openings
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
@@ -38,9 +38,18 @@ if TYPE_CHECKING:
 
 
 def tune(
-    study: StudyLike,
-    overrides: Sequence[str] = (),
+    study: Any,
+    overrides: Any = (),
     *,
+    losses: Sequence[str] | Mapping[str, Any] | None = None,
+    metric: str | Callable[..., Any] | None = None,
+    model: Mapping[str, Any] | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+    task: str | None = None,
+    target: str | Sequence[str] | None = None,
+    name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
     data: Any = None,
     fresh: bool = False,
     allow_changed: bool = False,
@@ -48,9 +57,15 @@ def tune(
     require_tracking: bool = False,
     trainers: Sequence[Trainer] | None = None,
 ) -> StudyResult:
-    """Run a study, or finish one that was begun.
+    """Run a study, or finish one that was begun: `tune("churn.toml")`, or `tune(X, y, losses=["focal", "gce"])`.
 
-    study is a file, a table of its sections or a `StudySpec`; `data` are its rows, where it names no source: a table of
+    study is a file, a table of its sections or a `StudySpec`, and `overrides` texts such as `search.trials=100`. Or
+    they are rows and labels: arrays, a table of pandas, Polars or Arrow (which may have the labels as column `target`),
+    inputs by name, a `tf.data.Dataset`. Then losses (names, or a table for each), metric, model (its section),
+    trials, epochs, task and name stand for the keys of a study file, `settings` for further sections, and a study
+    without a name is named by its content: the same call goes on with it, another one does not meet it.
+
+    Of a study, `data` are its rows, where it names no source: a table of
     pandas, Polars or Arrow, `(x, y)` or `(x, y, weights)`, a dictionary of arrays, a finite `tf.data.Dataset`, and all
     else that a function may return, to be given again whenever the study goes on. `fresh` moves a former run aside;
     `allow_changed` goes on with a study that has changed where its trials and later ones can be compared, and moves
@@ -59,7 +74,11 @@ def tune(
     `LossregError` when every trial failed.
     """
     begin = time.perf_counter()
-    spec = studies.of(study, overrides, data)
+    arguments = {"name": name, "target": target, "task": task, "losses": losses, "metric": metric, "trials": trials,
+                 "model": model, "epochs": epochs}  # fmt: skip
+    with rows_given.named(arguments):
+        given = rows_given.asked(study, overrides, data, arguments, settings)
+        spec = studies.of(given.study, given.overrides, given.data)
     switches = Switches(fresh, allow_changed, require_tracking)
     _check_arguments(progress, trainers, **asdict(switches))
     backend.check()

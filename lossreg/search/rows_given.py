@@ -1,0 +1,103 @@
+"""A study of rows that stand in Python, asked for by arguments: `lossreg.tune(X, y, losses=[...])`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lossreg.config.study import StudySpec
+from lossreg.errors import InputError, represented
+
+# the key of the study file that each argument stands for
+KEYS = {
+    "name": "name", "target": "data.target", "task": "data.task", "losses": "losses", "metric": "search.metric",
+    "trials": "search.trials", "model": "model", "epochs": "train.epochs",
+}  # fmt: skip
+BESIDE = "arguments of lossreg.tune(X, y) go with rows, and this is a study"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `tune` takes: a study, its overrides and its rows."""
+
+    study: Any
+    overrides: Any
+    data: Any
+
+
+def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], settings: Any) -> Asked:
+    """Return the study that the arguments of `tune` ask for; raises `InputError` where they do not belong together.
+
+    second: the overrides of a study, or the labels of rows; arguments: those of `KEYS`, None where they are not given;
+    settings: further sections of the study.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    if not _are_rows(study, second):
+        if given or settings is not None:
+            name = next(iter(given), "settings")
+            raise InputError(BESIDE, where=name, hint=f"Set {KEYS.get(name, 'it')} in the study.")
+        return Asked(study, second, data)
+    if data is not None:
+        raise InputError("the rows are the first argument", where="data", hint="Leave it out.")
+    has_labels = not (isinstance(second, (tuple, list)) and not len(second))
+    if has_labels and "target" in given:
+        raise InputError("the labels are given as y too", where="target", hint="Leave out one of them.")
+    return Asked(_document(given, settings), (), (study, second) if has_labels else study)
+
+
+def _are_rows(study: Any, second: Any) -> bool:
+    """Return whether the first argument of `tune` is rows: an array, a table, or inputs by name beside labels."""
+    if isinstance(study, (StudySpec, str, Path)) or study is None:
+        return False
+    if isinstance(study, Mapping):
+        return hasattr(second, "__array__") and any(hasattr(value, "__array__") for value in study.values())
+    has_labels = not (isinstance(second, (tuple, list)) and not len(second))
+    is_whole = any(hasattr(study, name) for name in ("columns", "to_pandas", "as_numpy_iterator"))
+    return is_whole or (hasattr(study, "__array__") and has_labels)
+
+
+def _document(given: Mapping[str, Any], settings: Any) -> dict[str, Any]:
+    """Return the study in which each argument stands at its key."""
+    if settings is not None and not isinstance(settings, Mapping):
+        what = f"must be sections of a study, not {represented(settings)}"
+        raise InputError(what, where="settings", hint='Such as {"verdict": {"enabled": False}}.')
+    document: dict[str, Any] = {
+        section: dict(table) if isinstance(table, Mapping) else table for section, table in (settings or {}).items()
+    }
+    for name, value in given.items():
+        section, _, key = KEYS[name].partition(".")
+        if not key:
+            document[section] = _table(name, value)
+            continue
+        table = document.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise InputError(f"must be a table, not {represented(table)}", where=f"settings[{section!r}]")
+        if key in table:
+            raise InputError(f"settings has {KEYS[name]} too", where=name, hint="Leave out one of them.")
+        table[key] = value
+    return document
+
+
+def _table(name: str, value: Any) -> Any:
+    """Return a section: of losses that are listed a table for each."""
+    if name == "losses" and isinstance(value, Sequence) and not isinstance(value, str):
+        if odd := [loss for loss in value if not isinstance(loss, str)]:
+            what = f"must be names of losses, or a table for each, not {represented(odd[0])}"
+            raise InputError(what, where=name, hint='Such as ["cross_entropy", "focal"].')
+        return {loss: {} for loss in value}
+    return value
+
+
+@contextmanager
+def named(arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Name arguments in place of the keys that they stand for in errors."""
+    names = {KEYS[name]: name for name, value in arguments.items() if value is not None}
+    try:
+        yield
+    except InputError as error:
+        if error.where not in names:
+            raise
+        raise error.at(names[error.where]) from error
