@@ -114,9 +114,9 @@ class Artifacts:
         for version in self.client.search_model_versions(f"name = '{name}'"):
             if version.model_id == model_id:
                 return str(version.version)
-        created = self.client.create_model_version(
-            name, f"models:/{model_id}", run_id=self.run_id, model_id=model_id, await_creation_for=0
-        )
+        # an address such as models:/ID would be looked up in the default store
+        source = self.client.get_logged_model(model_id).artifact_location
+        created = self.client.create_model_version(name, source, self.run_id, model_id=model_id, await_creation_for=0)
         return str(created.version)
 
     def _modelled(self) -> dict[int, str]:
