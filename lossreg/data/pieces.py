@@ -12,6 +12,7 @@ import pandas as pd
 
 from lossreg.contract.data_options import Options
 from lossreg.data import delimited, files, image_files, new_rows, option_checks, table_files
+from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
 from lossreg.data.image_files import ImageReader
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor
 from lossreg.data.new_rows import Form
@@ -33,19 +34,19 @@ class Piece(NamedTuple):
     notes: list[str]
 
 
-def of(source: str | os.PathLike[str], preprocessor: Preprocessor, size: int = SIZE) -> Iterator[Piece]:
+def of(source: str | os.PathLike[str], preprocessor: Fitted, size: int = SIZE) -> Iterator[Piece]:
     """Yield the rows of a file or of a folder of images, `size` at a time; raises `DataError`.
 
     Text files and Parquet are read piece by piece; .npz, Feather, JSON lines and Excel as a whole.
     """
-    where = os.fspath(source)
+    where, base = os.fspath(source), base_of(preprocessor)
     try:
-        if isinstance(preprocessor, InputsPreprocessor) or where.lower().endswith(".npz"):
+        if isinstance(base, InputsPreprocessor) or where.lower().endswith(".npz"):
             yield from _arrays(where, preprocessor, size)
-        elif reader := getattr(preprocessor, "images_", None):
+        elif reader := getattr(base, "images_", None):
             yield from _images(where, reader)
         else:
-            yield from _table(where, _form(preprocessor), size)
+            yield from _table(where, _form(base), size)
     except DataError as error:
         raise error.at(where) from None
 
@@ -91,13 +92,16 @@ def _parquet(path: Path, where: str, size: int) -> Iterator[Piece]:
             yield Piece(rows, rows, [])
 
 
-def _arrays(where: str, preprocessor: Preprocessor, size: int) -> Iterator[Piece]:
-    """Yield the arrays of an .npz file: `x`, or the only one, or one for each of several inputs."""
-    path = files.existing(where, Path(), new_rows.HERE)
+def _arrays(where: str, preprocessor: Fitted, size: int) -> Iterator[Piece]:
+    """Yield the arrays of an .npz file: `x`, or the only one, or one for each of several inputs; and the exposures."""
+    path, base = files.existing(where, Path(), new_rows.HERE), base_of(preprocessor)
+    is_single = not isinstance(base, InputsPreprocessor)
     with files.reading(path, where), np.load(path, allow_pickle=False) as stored:
-        names = list(preprocessor.parts) if isinstance(preprocessor, InputsPreprocessor) else ["x"]
-        if names == ["x"] and len(stored.files) == 1:
+        names = ["x"] if is_single else list(base.parts)
+        if is_single and len(stored.files) == 1:
             names = stored.files
+        elif isinstance(preprocessor, ExposedPreprocessor) and preprocessor.column in stored.files:
+            names, is_single = [*names, preprocessor.column], False
         if missing := [name for name in names if name not in stored.files]:
             raise DataError(f"arrays are missing: {', '.join(missing)}", hint=f"It has {', '.join(stored.files)}.")
         arrays = {name: stored[name] for name in names}
@@ -105,7 +109,7 @@ def _arrays(where: str, preprocessor: Preprocessor, size: int) -> Iterator[Piece
         raise DataError("the arrays have different numbers of rows")
     for start in range(0, max(len(next(iter(arrays.values()))), 1), size):
         parts = {name: array[start : start + size] for name, array in arrays.items()}
-        yield Piece(parts if isinstance(preprocessor, InputsPreprocessor) else parts[names[0]], None, [])
+        yield Piece(parts[names[0]] if is_single else parts, None, [])
 
 
 def _images(where: str, reader: ImageReader) -> Iterator[Piece]:

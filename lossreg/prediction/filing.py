@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lossreg.data import pieces
+from lossreg.data.exposures import base_of
 from lossreg.data.lost import Lost
 from lossreg.data.pieces import Piece
 from lossreg.data.preprocess import TablePreprocessor
@@ -58,7 +59,7 @@ def predict(
 
 def _numbers(predictor: Predictor) -> list[str]:
     """Return the columns that training read as plain numbers, which a Parquet file can hold as such."""
-    preprocessor = predictor.preprocessor
+    preprocessor = base_of(predictor.preprocessor)
     if not isinstance(preprocessor, TablePreprocessor):
         return []
     form = preprocessor.form()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data.inputs import Preprocessor
+from lossreg.data.exposures import Fitted
 from lossreg.data.preprocess import Counted, warned
 from lossreg.errors import InputError
 from lossreg.prediction.description import Description
@@ -29,7 +29,7 @@ class Predictor:
     about: what is predicted.
     """
 
-    def __init__(self, model: Any, preprocessor: Preprocessor, about: Description) -> None:
+    def __init__(self, model: Any, preprocessor: Fitted, about: Description) -> None:
         self.model, self.preprocessor, self.about = model, preprocessor, about
 
     def __repr__(self) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lossreg.data.exposures import base_of
+from lossreg.data.preprocess import TablePreprocessor
 from lossreg.prediction import description, predictor_files
 from lossreg.prediction.predictor import Predictor
 
@@ -21,10 +23,11 @@ class Model:
 
     def predict(self, rows: Any, params: Any = None) -> Any:
         """Return the predictions of rows; columns with gaps in training may be missing. Raises `InputError`."""
-        about = self.predictor.about
-        if isinstance(rows, pd.DataFrame) and about.columns:
+        about, base = self.predictor.about, base_of(self.predictor.preprocessor)
+        if isinstance(rows, pd.DataFrame) and isinstance(base, TablePreprocessor):
             optional = [column.name for column in about.columns if not column.required]
-            rows = rows.assign(**{name: np.nan for name in optional if name not in rows.columns})
+            filled = [name for name in optional if name in base.form().used and name not in rows.columns]
+            rows = rows.assign(**dict.fromkeys(filled, np.nan))
         return self.predictor.predict(rows) if about.task == "segmentation" else self.predictor.predict_frame(rows)
 
 

@@ -7,20 +7,28 @@ from typing import Any
 
 import pandas as pd
 
-from lossreg.data.inputs import InputsPreprocessor, Preprocessor
+from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
+from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.preprocess import TablePreprocessor
 from lossreg.prediction.description import Array, Column, Kind
 
 EXAMPLES = 3
 
 
-def columns(rows: Any, preprocessor: Preprocessor) -> tuple[Column, ...]:
-    """Return the columns of a table that a model needs; none of arrays and of several inputs."""
-    if not isinstance(rows, pd.DataFrame) or isinstance(preprocessor, InputsPreprocessor):
+def columns(rows: Any, preprocessor: Fitted) -> tuple[Column, ...]:
+    """Return the columns of a table that a model needs; none of arrays and of several inputs.
+
+    A column of exposures may be missing: predictions are those for an exposure of 1 then.
+    """
+    base = base_of(preprocessor)
+    if not isinstance(rows, pd.DataFrame) or isinstance(base, InputsPreprocessor):
         return ()
-    used = preprocessor.form().used if isinstance(preprocessor, TablePreprocessor) else list(map(str, rows.columns))
+    used = base.form().used if isinstance(base, TablePreprocessor) else list(map(str, rows.columns))
     table = rows.set_axis(list(map(str, rows.columns)), axis=1)
-    return tuple(Column(name=name, kind=_kind(table[name]), required=not table[name].isna().any()) for name in used)
+    of_features = [Column(name=name, kind=_kind(table[name]), required=not table[name].isna().any()) for name in used]
+    if isinstance(preprocessor, ExposedPreprocessor):
+        of_features.append(Column(name=preprocessor.column, kind="any", required=False))
+    return tuple(of_features)
 
 
 def _kind(column: pd.Series[Any]) -> Kind:
@@ -31,8 +39,10 @@ def _kind(column: pd.Series[Any]) -> Kind:
     return "string" if len(values) and all(isinstance(value, str) for value in values) else "any"
 
 
-def arrays(rows: Any) -> dict[str, Array]:
-    """Return type and shape of each input, "" for a single one; none where one of them is a table."""
+def arrays(rows: Any, preprocessor: Fitted) -> dict[str, Array]:
+    """Return type and shape of each input, "" for a single one; none where one is a table, or exposures are beside."""
+    if isinstance(preprocessor, ExposedPreprocessor):
+        return {}
     parts = rows if isinstance(rows, dict) else {"": rows}
     if any(isinstance(part, pd.DataFrame) for part in parts.values()):
         return {}
@@ -43,7 +53,8 @@ def example(rows: Any, of: tuple[Column, ...]) -> list[dict[str, Any]]:
     """Return the first rows of a table as JSON values; none of arrays."""
     if not of:
         return []
-    table = rows.set_axis(list(map(str, rows.columns)), axis=1)[[column.name for column in of]].head(EXAMPLES)
+    table = rows.set_axis(list(map(str, rows.columns)), axis=1).head(EXAMPLES)
+    table = table[[column.name for column in of if column.name in table.columns]]
     text = table.to_json(orient="records", date_format="iso", double_precision=15)
     records: list[dict[str, Any]] = json.loads(text)
     return records

@@ -84,6 +84,7 @@ def _described(prepared: Prepared, record: TrialRecord, predictor: Trained) -> D
         study=prepared.spec.name, trial=record.number, loss=record.recipe, task=dataset.task,
         target=prepared.spec.data.targets or ("target",), classes=description.plain(classes),
         output=predictor.model.output_names[0], decision=record.decision, columns=columns,
-        arrays=raw_form.arrays(rows), example=raw_form.example(rows, columns), backend=keras.backend.backend(),
+        arrays=raw_form.arrays(rows, predictor.preprocessor), example=raw_form.example(rows, columns),
+        backend=keras.backend.backend(),
         requirements=tuple(bundle.requirements(predictor.model, has_images=raw.raw.images is not None)),
     )  # fmt: skip

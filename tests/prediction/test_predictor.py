@@ -11,7 +11,7 @@ import pytest
 
 import lossreg
 from lossreg.errors import InputError
-from lossreg.prediction import predictor_files
+from lossreg.prediction import filing, predictor_files, pyfunc
 
 ROWS = 160
 RNG = np.random.default_rng(0)
@@ -220,3 +220,23 @@ def test_a_description_says_what_is_predicted(predictor, tmp_path):
     assert said["study"] == predictor.about.study
     assert said["loss"].startswith("lossreg.get(")
     assert said["classes"] == CLASSES.get(predictor.about.study, [])
+
+
+def test_an_exposure_multiplies_and_may_be_missing(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    days = np.random.default_rng(1).uniform(0.1, 2, ROWS)
+    TABLE.assign(days=days).to_csv("rows.csv", index=False)
+    asked = document("exposed", *STUDIES["claims"])
+    asked["data"]["exposure"] = "days"
+    lossreg.tune(asked)
+    predictor = lossreg.load_predictor(asked)
+    rows = TABLE[FEATURES].assign(days=days)
+    with pytest.warns(UserWarning, match="predictions are rates"):
+        rates = predictor.predict(rows.drop(columns="days"))
+    np.testing.assert_allclose(predictor.predict(rows), rates * days, rtol=1e-5)
+    rows.to_csv("new.csv", index=False)
+    filing.predict(predictor, Path("new.csv"), Path("out.csv"), size=50)
+    np.testing.assert_allclose(pd.read_csv("out.csv")["prediction"], rates * days, rtol=1e-5)
+    served = pyfunc.Model(predictor).predict(rows.drop(columns="age"))["prediction"]
+    np.testing.assert_allclose(served, predictor.predict(rows.assign(age=np.nan)), rtol=1e-5)
+    assert [column.name for column in predictor.about.columns if not column.required] == ["age", "days"]
