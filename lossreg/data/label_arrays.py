@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lossreg.data import label_gaps
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
+from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError
 
 Array = NDArray[Any]
@@ -32,12 +33,12 @@ def check_one_target(y: Array, names: Sequence[str], where: str) -> None:
     raise DataError(what, where=where, hint=hint)
 
 
-def infer(y: Array, where: str) -> tuple[str, str]:
+def infer(y: Array, where: str, rows: RowNumbers) -> tuple[str, str]:
     """Return the task that labels `(n, k)` or `(n, *spatial_shape)` suggest, and why.
 
     The task is "" for one-hot rows, which are classes. Raises `DataError` for masks of numbers other than 0 and 1.
     """
-    _check_numbers(y, where)
+    _check_numbers(y, where, rows)
     if y.ndim > 2:
         _check_zero_one(y, f"masks of shape {y.shape[1:]}", where)
         return "segmentation", f"masks of shape {_squeezed(y).shape[1:]}"
@@ -51,9 +52,9 @@ def is_onehot(y: Array) -> bool:
     return y.ndim == 2 and _is_zero_one(y) and bool((y.sum(axis=1) == 1).all())
 
 
-def as_classes(y: Array, task: str, where: str) -> pd.Series[Any]:
+def as_classes(y: Array, task: str, where: str, rows: RowNumbers) -> pd.Series[Any]:
     """Return the class numbers of one-hot rows; raises `DataError` for other labels of several numbers per row."""
-    _check_numbers(y, where)
+    _check_numbers(y, where, rows)
     if is_onehot(y):
         return pd.Series(y.argmax(axis=1))
     named = WIDE_TASKS[y.ndim > 2]
@@ -61,12 +62,12 @@ def as_classes(y: Array, task: str, where: str) -> pd.Series[Any]:
     raise DataError(f"task {task} needs one label per row, and y has shape {y.shape}", where=where, hint=hint)
 
 
-def read(y: Array, task: str, names: Sequence[str], where: str) -> Labels:
+def read(y: Array, task: str, names: Sequence[str], where: str, rows: RowNumbers) -> Labels:
     """Return the labels `(n, k)` of a multilabel task, or the masks `(n, *spatial_shape)` of a segmentation.
 
     Raises `DataError` for other shapes and for numbers other than 0 and 1.
     """
-    _check_numbers(y, where)
+    _check_numbers(y, where, rows)
     return _multilabel(y, names, where) if task == "multilabel" else _masks(y, names, where)
 
 
@@ -101,7 +102,7 @@ def _is_zero_one(y: Array) -> bool:
     return y.dtype.kind == "b" or bool(((y == 0) | (y == 1)).all())
 
 
-def _check_numbers(y: Array, where: str) -> None:
+def _check_numbers(y: Array, where: str, rows: RowNumbers) -> None:
     if y.dtype.kind not in "buif":
         hint = "Several labels per row are 0 or 1 each."
         raise DataError(f"y of shape {y.shape} holds {y.dtype}, not numbers", where=where, hint=hint)
@@ -110,7 +111,7 @@ def _check_numbers(y: Array, where: str) -> None:
     if y.dtype.kind == "f":
         of_rows = y.reshape(len(y), -1).T
         missing, infinite = (np.logical_or.reduce(flags(of_rows)) for flags in (np.isnan, np.isinf))
-        label_gaps.check(missing, infinite, where, several=True)
+        label_gaps.check(missing, infinite, where, rows, several=True)
 
 
 def _check_zero_one(y: Array, what: str, where: str) -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from lossreg.data import numerals
 from lossreg.data.cells import example, text_of
+from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError
 
 Flags = NDArray[np.bool_]
-SHOWN = 5
 NA_HINT = (
     "Set data.drop_unlabelled = true to leave these rows out, or correct them; in text files NA, None, null and empty "
     "fields count as missing."
@@ -42,14 +42,14 @@ def marks(y: pd.Series[Any]) -> Flags:
     return flags
 
 
-def check(missing: Flags, infinite: Flags, where: str, several: bool = False) -> None:
+def check(missing: Flags, infinite: Flags, where: str, numbers: RowNumbers, several: bool = False) -> None:
     """Raise `DataError` for rows `(n,)` whose label, or one of whose several labels, is missing or infinite."""
     for flags, what, hint in ((missing, "missing (NaN)", NA_HINT), (infinite, "infinite", INFINITE_HINT)):
         rows = np.flatnonzero(flags)
         if len(rows):
-            is_are, has_have, in_row = ("is", "has", "row") if len(rows) == 1 else ("are", "have", "rows")
+            is_are, has_have = ("is", "has") if len(rows) == 1 else ("are", "have")
             nouns = f"rows {has_have} a label that is" if several else f"labels {is_are}"
-            first = f"the first in {in_row} {', '.join(map(str, rows[:SHOWN] + 1))} of the data"
+            first = f"the first in {numbers.named(rows)}"
             raise DataError(f"{len(rows)} of {len(flags)} {nouns} {what}, {first}", where=where, hint=hint)
 
 

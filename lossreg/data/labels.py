@@ -20,6 +20,7 @@ from lossreg.data.conversions import AsNumbers
 from lossreg.data.numerals import Numerals
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
+from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one_line
 
 FEW = 20
@@ -56,11 +57,11 @@ def _read(raw: Raw, task: str, where: str, options: Options) -> Labels:
         return _one_each(raw.y, task, raw, where, options)
     if task in ("auto", *REGRESSION):
         label_arrays.check_one_target(raw.y, raw.names, where)
-    chosen, reason = label_arrays.infer(raw.y, where) if task == "auto" else (task, "")
+    chosen, reason = label_arrays.infer(raw.y, where, raw.numbers) if task == "auto" else (task, "")
     if chosen in label_arrays.WIDE_TASKS:
-        labels = label_arrays.read(raw.y, chosen, raw.names, where)
+        labels = label_arrays.read(raw.y, chosen, raw.names, where, raw.numbers)
         return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
-    labels = _one_each(label_arrays.as_classes(raw.y, task, where), task, raw, where, options)
+    labels = _one_each(label_arrays.as_classes(raw.y, task, where, raw.numbers), task, raw, where, options)
     return _noted(labels, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
 
 
@@ -82,11 +83,13 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Optio
         _check_kind(y, where)
         label_gaps.check_marks(y, where)
         y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
-        _check_present(y, where)
+        _check_present(y, where, raw.numbers)
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
         is_classes = chosen in CLASSIFICATION
-        labels = _classes(y, chosen, raw.names, where, options) if is_classes else _values(y, chosen, where)
+        labels = (
+            _classes(y, chosen, raw.names, where, options) if is_classes else _values(y, chosen, where, raw.numbers)
+        )
     labels.marks.extend(mark.encode() for mark in (*marks, *text_marks))
     for note in (*text_notes, *notes):
         _noted(labels, note)
@@ -229,9 +232,9 @@ def _from_text(
     return values, [f"The labels are {form.description()}."], [f"The labels are {form.former_description()}."]
 
 
-def _check_present(y: pd.Series[Any], where: str) -> None:
+def _check_present(y: pd.Series[Any], where: str, numbers: RowNumbers) -> None:
     infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if columns.is_number(y.dtype) else np.zeros(len(y), bool)
-    label_gaps.check(y.isna().to_numpy(bool), infinite, where)
+    label_gaps.check(y.isna().to_numpy(bool), infinite, where, numbers)
 
 
 def _infer(y: pd.Series[Any]) -> tuple[str, str]:
@@ -342,7 +345,7 @@ def _check_classes(classes: Sequence[str], task: str, where: str) -> None:
         raise DataError(what, where=where, hint=f'Set task = "{needed}".')
 
 
-def _values(y: pd.Series[Any], task: str, where: str) -> Labels:
+def _values(y: pd.Series[Any], task: str, where: str, rows: RowNumbers) -> Labels:
     try:
         values = pd.to_numeric(y.astype(str) if isinstance(y.dtype, pd.CategoricalDtype) else y).to_numpy(np.float64)
     except (ValueError, TypeError):
@@ -350,7 +353,7 @@ def _values(y: pd.Series[Any], task: str, where: str) -> Labels:
         odd = next((str(label) for label, n in zip(y, numbers, strict=True) if pd.isna(n)), str(y.iloc[0]))
         hint = 'Set task = "multiclass", or choose another target.'
         raise DataError(f"task {task} needs numbers, and the target has {odd!r}", where=where, hint=hint) from None
-    label_gaps.check(np.isnan(values), np.isinf(values), where)
+    label_gaps.check(np.isnan(values), np.isinf(values), where, rows)
     if (far := np.abs(values) > LARGEST).any():
         is_are = "is" if far.sum() == 1 else "are"
         what = f"{int(far.sum())} of {len(values)} labels {is_are} above {LARGEST:.1e} in size ({values[far][0]:g})"

@@ -552,7 +552,7 @@ ERRORS: list[tuple[str, dict[str, Any], Callable[[Path], None] | None, str]] = [
         "bad.csv",
         {"target": "left"},
         write(T.assign(left=T.left.where(T.index > 11))),
-        r"12 of 200 labels are missing \(NaN\), the first in rows 1, 2, 3, 4, 5 of the data",
+        r"12 of 200 labels are missing \(NaN\), the first in lines 2, 3, 4, 5, 6 of the file",
     ),
     ("bad.csv", {"target": "age"}, write(T.assign(age=T.age.where(T.index > 2, np.inf))), "3 of 200 labels are inf"),
     ("bad.csv", {"target": "left"}, write(T.assign(left="yes")), r"one class only \(yes\)"),

@@ -50,7 +50,7 @@ def test_truth_values_with_gaps_are_several_labels_too():
 
 
 def test_gaps_in_several_labels_are_counted_by_rows(tmp_path):
-    with pytest.raises(DataError, match=r"1 of 120 rows has a label that is missing \(NaN\), the first in row 4 of"):
+    with pytest.raises(DataError, match=r"1 of 120 rows has a label that is missing \(NaN\), the first in line 5 of"):
         loaded(tmp_path, several("", ("l1", 3), ("l2", 3)), ["l1", "l2"])
     with pytest.raises(DataError, match=r"holds '\?': 1 of 120 values is no number. Name it in data.na_values"):
         loaded(tmp_path, several("?", ("l1", 3)), ["l1", "l2"])
@@ -77,7 +77,7 @@ def test_a_sign_among_words_and_a_word_among_numbers_are_classes(tmp_path):
 
 
 def test_one_label_that_is_missing_is_told_in_the_singular(tmp_path):
-    with pytest.raises(DataError, match=r"1 of 120 labels is missing \(NaN\), the first in row 8 of"):
+    with pytest.raises(DataError, match=r"1 of 120 labels is missing \(NaN\), the first in line 9 of the file"):
         loaded(tmp_path, rows(y=np.where(np.arange(N) == 7, np.nan, np.arange(N) % 2)), "y")
 
 
