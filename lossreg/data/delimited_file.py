@@ -30,16 +30,17 @@ class Record(NamedTuple):
 class Delimited:
     """A text file of fields: its encoding, its separator, and notes on anything unusual about it.
 
-    index_col: as for `pandas.read_csv`, False where lines end with a separator; skips_spaces: spaces after a
-    separator are skipped; as_text: the columns that are read as text; left_out: lines that pandas skips, from 0;
-    rows: the number of rows that are read, None for all; on_lines: notes on lines that are not read in full; options:
-    what the study says about it.
+    quote: what fields may stand in; index_col: as for `pandas.read_csv`, False where lines end with a separator;
+    skips_spaces: spaces after a separator are skipped; as_text: the columns that are read as text; left_out: lines that
+    pandas skips, from 0; rows: the number of rows that are read, None for all; on_lines: notes on lines that are not
+    read in full; options: what the study says about it.
     """
 
     path: Path
     where: str
     separator: str
     encoding: str = "utf-8"
+    quote: str = '"'
     index_col: Literal[False] | None = None
     skips_spaces: bool = False
     as_text: list[str] = field(default_factory=list)
@@ -61,7 +62,9 @@ class Delimited:
         """Return the lines that are not blank, as fields; a quoted field may span several lines."""
         csv.field_size_limit(sys.maxsize)
         with files.reading(self.path, self.where), self.open() as file:
-            reader, line = csv.reader(file, delimiter=self.separator, skipinitialspace=self.skips_spaces), 1
+            spaces = self.skips_spaces
+            reader = csv.reader(file, delimiter=self.separator, quotechar=self.quote, skipinitialspace=spaces)
+            line = 1
             for fields in reader:
                 if fields and line - 1 not in self.left_out:
                     yield Record(line, fields)

@@ -29,17 +29,28 @@ def read(file: Delimited) -> tuple[list[str], Record | None]:
     if other:
         file.separator = other
         file.notes.append(f"The columns are separated by {other!r}.")
+    _set_quote(file)
     _set_spaces(file)
     records = file.records()
     return next(records).fields, next(records, None)
 
 
+def _set_quote(file: Delimited) -> None:
+    """Take single quotes for what fields stand in where all names do."""
+    names = [name.strip() for name in next(file.records()).fields]
+    if all(len(name) > 2 and name[0] == name[-1] == "'" for name in names):
+        file.quote = "'"
+        file.notes.append("The names stand in single quotes, which are taken off, as those of values are.")
+
+
 def _set_spaces(file: Delimited) -> None:
     """Skip spaces before a quote, if there are any; otherwise that quote opens no field, and commas in it separate."""
-    if not file.holds(rf'{re.escape(file.separator)} +"'):
+    if not file.holds(rf"{re.escape(file.separator)} +{file.quote}"):
         return
     if any(
-        text.startswith(" ") and text.lstrip().startswith('"') for record in file.records() for text in record.fields
+        text.startswith(" ") and text.lstrip().startswith(file.quote)
+        for record in file.records()
+        for text in record.fields
     ):
         file.skips_spaces = True
         file.notes.append("Quotes follow a separator and a space: such spaces are skipped.")

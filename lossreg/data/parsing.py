@@ -120,7 +120,7 @@ def _parser(file: Delimited, dtype: Any = MappingProxyType({}), **options: Any) 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)
                 yield pd.read_csv(
-                    text, sep=file.separator, low_memory=False, index_col=file.index_col,
+                    text, sep=file.separator, quotechar=file.quote, low_memory=False, index_col=file.index_col,
                     skipinitialspace=file.skips_spaces, skiprows=file.left_out,
                     dtype=str if file.options.marks else types, **options,
                 )  # fmt: skip

@@ -31,6 +31,7 @@ OF_KINDS = frozenset((
     "category", "city", "class", "color", "colour", "country", "kind", "language", "region", "state", "status", "type",
     "zip",
 ))  # fmt: skip
+OF_EXPOSURES = frozenset(("exposition", "exposure", "exposures", "expo", "insured", "population"))
 OF_TIMES = frozenset((
     "date", "datetime", "day", "hour", "month", "period", "quarter", "season", "time", "timestamp", "week", "year",
 ))  # fmt: skip
@@ -89,6 +90,13 @@ def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, in
         if is_group(name) or _share_values(table, name, codes):
             found[name] = len(distinct)
     return found
+
+
+def exposures(table: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers above 0 that are called as exposures are: `exposure`, `days_insured`."""
+    called = [name for name in map(str, table.columns) if words(name) & OF_EXPOSURES]
+    numbers = [name for name in called if is_number(table[name].dtype) and not table[name].isna().any()]
+    return [name for name in numbers if table[name].min() > 0 and table[name].nunique() > 1]
 
 
 def units(column: pd.Series[Any]) -> Array:

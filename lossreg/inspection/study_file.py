@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
+from lossreg.data import exposures
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
 from lossreg.errors import count_of
+from lossreg.inspection import columns
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.suspects import Suspects, can_cut
 from lossreg.inspection.warnings import FOLDS, can_fold
@@ -79,6 +83,8 @@ class Draft:
             yield _with_reason(f"# group = {toml(name)}", f"rows of one {name} stay together")
         for name in filter(lambda name: can_cut(self.dataset.rows, "time", name), self.suspects.times):
             yield _with_reason(f"# time = {toml(name)}", "the newest rows are the test rows")
+        for name in self._exposures():
+            yield _with_reason(f"# exposure = {toml(name)}", "predictions are exposure times rate; no feature then")
         if self.task.value == "binary":
             positive = toml(self.dataset.classes[1])
             yield _with_reason(f"# positive = {positive}", "the class that f1, precision and recall are of")
@@ -88,6 +94,12 @@ class Draft:
             yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
         if can_fold(self.dataset.rows):
             yield _with_reason(f"# folds = {FOLDS}", "scores every row outside the test, in place of validation")
+
+    def _exposures(self) -> list[str]:
+        """Return the columns that may be exposures of counts or claims, unless the study names one."""
+        raw = self.dataset.rows.raw
+        may_be = self.task.value in exposures.TASKS and exposures.USE not in raw.aside
+        return columns.exposures(raw.x) if may_be and isinstance(raw.x, pd.DataFrame) else []
 
     def _ways(self) -> Iterator[Any]:
         """Yield the ways in which the columns of a single table are read."""

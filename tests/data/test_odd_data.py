@@ -1317,3 +1317,17 @@ def test_fill_values_far_values_and_the_year_9999_train_to_the_end(tmp_path: Pat
     notes = "\n".join(result.notes)
     assert "fill: the same value in every training row, 0 after preprocessing." in notes
     assert "far: 1 of 120 values is out of all proportion to the training rows (1e+45): taken as missing." in notes
+
+
+def test_names_and_values_in_single_quotes_are_read_without_them(tmp_path):
+    rows = pd.DataFrame({"a b": [1, 2, 3] * 20, "city": ["Ulm", "L'Aquila", "x, y"] * 20, "y": [0, 1, 0] * 20})
+    quoted = rows.assign(city=["'Ulm'", "'L''Aquila'", "'x, y'"] * 20)
+    lines = ["'a b','city','y'", *(f"{a},{city},{y}" for a, city, y in quoted.itertuples(index=False))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    loaded = data.load("rows.csv", target="y", base=tmp_path)
+    assert loaded.features == ("a b", "city")
+    assert "The names stand in single quotes, which are taken off, as those of values are." in loaded.notes
+    assert loaded.rows.raw.x["city"].value_counts().to_dict() == {"Ulm": 20, "L'Aquila": 20, "x, y": 20}
+    for names in ("'a',b", "a,'b'"):  # not all of them
+        (tmp_path / "rows.csv").write_text("\n".join([f"{names},y", *["1,2,0", "2,3,1"] * 20]))
+        assert "'" in "".join(data.load("rows.csv", target="y", base=tmp_path).features)

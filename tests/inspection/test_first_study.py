@@ -668,3 +668,18 @@ def test_a_written_study_runs_and_its_warnings_stand_in_notes_and_mlflow():
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     told = parent.data.tags["mlflow.note.content"].replace("\\", "")
     assert all(f"- {line}" in told for line in inspection.warnings)
+
+
+def test_an_exposure_of_counts_is_proposed_and_of_others_not():
+    rng = np.random.default_rng(4)
+    rows = pd.DataFrame({
+        "age": rng.integers(18, 80, N), "days_insured": rng.uniform(10, 365, N).round(1), "population": 0, "insured": 1,
+        "exposure": rng.uniform(-1, 1, N),
+    })  # fmt: skip
+    rows["claims"] = rng.poisson(rows.days_insured / 365 * 10 * rng.gamma(0.5, 2, N))
+    text = lossreg.init(rows, target="claims").text
+    assert re.findall(r"^# exposure = (.*?)  #", text, re.MULTILINE) == ['"days_insured"']
+    said = text.replace('# exposure = "days_insured"', 'exposure = "days_insured"').replace("# ", "#")
+    assert tomllib.loads(said)["data"]["exposure"] == "days_insured"
+    again = lossreg.init(rows.assign(claims=rng.normal(size=N)), target="claims").text
+    assert "exposure =" not in again
