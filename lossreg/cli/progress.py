@@ -282,7 +282,7 @@ class Display(Watcher):
         """Return the leaderboard, sorted again after `REST` times as long as that takes."""
         begin = self._now()
         if begin >= self._stale_at:
-            self._rows = result.leaderboard()
+            self._rows = result.ranking()
             end = self._now()
             self._stale_at = end + REST * (end - begin)
         return self._rows

@@ -346,7 +346,7 @@ def _show_leaderboard(result: StudyResult) -> None:
 
 def _show_recipes(result: StudyResult) -> None:
     """Print the recipe of every loss's top trial, one line per loss."""
-    for row in result.leaderboard():
+    for row in result.ranking():
         if row.best:
             say(f"{row.candidate}: {row.best.recipe}", whole=True)
     say("")

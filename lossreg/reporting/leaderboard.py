@@ -29,7 +29,7 @@ def gain(result: StudyResult, row: Standing) -> str:
 
     A difference that four decimals would show as zero has two significant digits instead.
     """
-    baseline = next((other.best for other in result.leaderboard() if other.is_baseline), None)
+    baseline = next((other.best for other in result.ranking() if other.is_baseline), None)
     if row.best is None or row.best.score is None or baseline is None or baseline.score is None or row.is_baseline:
         return "baseline" if row.is_baseline else "-"
     if exact(row.best.score) == exact(baseline.score):
@@ -68,14 +68,14 @@ def _is_undecided(result: StudyResult, candidate: str, p_values: dict[str, float
 
 def noise(result: StudyResult) -> str:
     """Return a sentence on the ranks that are marked; nothing if none is."""
-    is_any = any(_is_within_noise(result, row) for row in result.leaderboard())
+    is_any = any(_is_within_noise(result, row) for row in result.ranking())
     return (NOT_SHOWN if _p_values(result) else NOISE) if is_any else ""
 
 
 def close(result: StudyResult, most: int = 8) -> str:
     """Return a line on the candidates that are not shown to be worse than the first; nothing if there are none."""
     p_values, first = _p_values(result), result.best
-    others = [row.candidate for row in result.leaderboard() if row.best and first and row.best != first]
+    others = [row.candidate for row in result.ranking() if row.best and first and row.best != first]
     names = [name for name in others if _is_undecided(result, name, p_values)]
     if not names or not p_values or not first:
         return ""
@@ -107,7 +107,7 @@ def markdown(result: StudyResult) -> str:
     head = ["", "loss", f"{result.extreme} {result.metric}", *default, "against baseline", "top trial", "trials"]
     sides = ["--:", ":--", *["--:"] * (len(head) - 2)]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(sides) + " |"]
-    lines += ["| " + " | ".join(map(plain_text.markdown, cells(result, row))) + " |" for row in result.leaderboard()]
+    lines += ["| " + " | ".join(map(plain_text.markdown, cells(result, row))) + " |" for row in result.ranking()]
     return "\n".join(lines)
 
 
@@ -137,5 +137,5 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
             "learning_rate": row.best.learning_rate if row.best else None,
             "recipe": row.best.recipe if row.best else None,
         }
-        for row in result.leaderboard()
+        for row in result.ranking()
     ]

@@ -120,7 +120,7 @@ def failures(result: StudyResult, most: int = 3) -> list[str]:
 
 def _constant(result: StudyResult) -> list[str]:
     """Return a line per candidate whose best trial predicts the same for every validation row."""
-    trials = [row.best for row in result.leaderboard() if row.best and row.best.predicts_only is not None]
+    trials = [row.best for row in result.ranking() if row.best and row.best.predicts_only is not None]
     return [
         f"{t.candidate}: the model of trial {t.number} predicts {_one(result, t)} for every validation row"
         for t in trials
@@ -136,7 +136,7 @@ def _one(result: StudyResult, trial: TrialRecord) -> str:
 
 def _pruned_away(result: StudyResult) -> list[str]:
     """Return the candidates without a completed trial of which trials were pruned."""
-    rows = [row for row in result.leaderboard() if row.best is None]
+    rows = [row for row in result.ranking() if row.best is None]
     return [
         row.candidate for row in rows if any(t.state == "pruned" for t in result.trials if t.candidate == row.candidate)
     ]
@@ -194,7 +194,7 @@ def _headline(result: StudyResult) -> str:
 
 
 def _parameters_markdown(result: StudyResult) -> str:
-    rows = [row.best for row in result.leaderboard() if row.best]
+    rows = [row.best for row in result.ranking() if row.best]
     lines = list(map(usage.commented, rows))
     lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])

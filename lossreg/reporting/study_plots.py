@@ -44,7 +44,7 @@ def figures(result: StudyResult) -> dict[str, Figure]:
 
 def curves(result: StudyResult, most: int = 4) -> Figure:
     """Draw loss (above) and metric (below) by epoch, for training and validation, of each candidate's best trial."""
-    best = [row.best for row in result.leaderboard() if row.best]
+    best = [row.best for row in result.ranking() if row.best]
     width = _columns(len(best), most)
     bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
     figure = new_figure(3.1 * width + 1.2, 4.6 * len(bands) + 0.7)
@@ -92,7 +92,7 @@ def history(result: StudyResult) -> Figure:
 
 def by_loss(result: StudyResult) -> Figure:
     """Draw the scores of each candidate as dots over a box, the best on top, and the baseline's best as a line."""
-    board = [row for row in result.leaderboard() if row.best]
+    board = [row for row in result.ranking() if row.best]
     figure = new_figure(8.5, 1.6 + 0.5 * max(len(board), 2))
     axes = plain(figure.add_subplot())
     looks = _looks(result)

@@ -76,7 +76,7 @@ def leaderboard(result: StudyResult) -> Table:
                "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
-    for row in result.leaderboard():
+    for row in result.ranking():
         is_top = row.rank == 1 and not result.untried
         is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else is_top
         grid.add_row(*map(cell, _cells(result, row)), style=BEST if is_first else None)

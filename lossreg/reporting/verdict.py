@@ -131,7 +131,7 @@ def _decisions(arms: Arms) -> str:
 
 def _chosen(arms: Arms) -> str:
     """Return which other loss is compared, where another one leads the leaderboard; else an empty text."""
-    others = [row.candidate for row in arms.result.leaderboard() if row.best and not row.is_baseline]
+    others = [row.candidate for row in arms.result.ranking() if row.best and not row.is_baseline]
     reevaluated, name = arms.verdict.reevaluated, arms.verdict.winner.candidate
     if not reevaluated or name in others[:1]:
         return ""
@@ -154,7 +154,7 @@ def _as_good_on_splits(verdict: Verdict) -> list[str]:
 
 def _trials(arms: Arms) -> str:
     """Return which trials are compared, where the leaderboard shows others; else an empty text."""
-    shown = {row.candidate: row.best.number for row in arms.result.leaderboard() if row.best}
+    shown = {row.candidate: row.best.number for row in arms.result.ranking() if row.best}
     others = [
         f"trial {arm.trial} of {arm.candidate} (leaderboard: {shown[arm.candidate]})"
         for arm in (arms.verdict.winner, arms.verdict.baseline)

@@ -125,7 +125,7 @@ def _has_nothing_left(stored: Mapping[str, Any], spec: StudySpec, result: StudyR
 
 def is_comparable(result: StudyResult) -> bool:
     """Return whether both the baseline and another candidate have a score."""
-    return len({row.is_baseline for row in result.leaderboard() if row.best}) == 2
+    return len({row.is_baseline for row in result.ranking() if row.best}) == 2
 
 
 def _source(spec: StudySpec) -> list[Any] | None:

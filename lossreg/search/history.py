@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
+from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite
 from lossreg.storage.trials import ATTRIBUTE, LOST
@@ -31,10 +32,10 @@ FINISHED = "lossreg:finished"
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
-def results(study: StudyLike) -> StudyResult:
+def results(study: StudyLike) -> Result:
     """Return the result of a study as far as it has come; raises `InputError` if it was never run."""
     spec = studies.of(study)
-    return result(shared_study.of(spec).read(), spec.folder)
+    return Result.of(result(shared_study.of(spec).read(), spec.folder))
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def find(result: StudyResult, number: int | None = None, loss: str | None = None
             hint = did_you_mean(loss, result.losses) or f"It has {known}."
             raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
         is_recommended = record is not None and record.candidate == loss
-        record = record if is_recommended else next(row.best for row in result.leaderboard() if row.candidate == loss)
+        record = record if is_recommended else next(row.best for row in result.ranking() if row.candidate == loss)
     if record is None or record.state != Outcome.COMPLETE:
         of = f"of {loss} " if loss else ""
         reason = f"trial {number} ended as {record.state}" if record else f"no trial {of}completed"

@@ -20,6 +20,7 @@ from lossreg.runtime import backend
 from lossreg.search import attributes, completion, history, notes, pruners, rows_given, sizing, stages, tracked
 from lossreg.search.frozen import TESTED, openings
 from lossreg.search.history import StudyLike
+from lossreg.search.result import Result
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.search.sampler import SeededSampler
 from lossreg.storage import shared_study
@@ -56,7 +57,7 @@ def tune(
     progress: Observer | None = None,
     require_tracking: bool = False,
     trainers: Sequence[Trainer] | None = None,
-) -> StudyResult:
+) -> Result:
     """Run a study, or finish one that was begun: `tune("churn.toml")`, or `tune(X, y, losses=["focal", "gce"])`.
 
     study is a file, a table of its sections or a `StudySpec`, and `overrides` texts such as `search.trials=100`. Or
@@ -86,13 +87,13 @@ def tune(
     folder = shared_study.of(spec)
     switches.check(folder)
     if not fresh and (result := finished(spec, folder, progress)):
-        return result
-    return Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute()
+        return Result.of(result)
+    return Result.of(Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute())
 
 
 def verdict(
     study: StudyLike, repeats: int | None = None, *, progress: Observer | None = None, data: Any = None
-) -> StudyResult:
+) -> Result:
     """Reach the verdict of a study as far as it has come, or deepen it to more repeats; no trial is added.
 
     data: the rows that were given to `tune`. Raises `InputError` for a study of which no trial has ended.
@@ -100,8 +101,8 @@ def verdict(
     spec, folder = _for_verdict(study, repeats, data)
     backend.check()
     if result := _judged(spec, folder):
-        return result
-    return Run(spec, folder, progress or Observer(), time.perf_counter(), is_verdict=True).execute()
+        return Result.of(result)
+    return Result.of(Run(spec, folder, progress or Observer(), time.perf_counter(), is_verdict=True).execute())
 
 
 def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult | None:

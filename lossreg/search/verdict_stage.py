@@ -87,9 +87,7 @@ class VerdictStage:
 
     def _reached(self) -> Verdict | None:
         missing = self.prepared.missing
-        board = {
-            row.candidate: row.best for row in self.result.leaderboard() if row.best and row.candidate not in missing
-        }
+        board = {row.candidate: row.best for row in self.result.ranking() if row.best and row.candidate not in missing}
         top = next((trial for name, trial in board.items() if name != self.result.baseline), None)
         baseline = board.get(self.result.baseline)
         if top is None or baseline is None:

@@ -322,7 +322,7 @@ class StudyResult:
         best = itertools.accumulate((score for _, score in done), better)
         return [(trial, score) for (trial, _), score in zip(done, best, strict=True)]
 
-    def leaderboard(self) -> list[Standing]:
+    def ranking(self) -> list[Standing]:
         """Return a row per candidate, best first; of equals the baseline, then the earlier trial; no score last."""
         trials: defaultdict[str, list[TrialRecord]] = defaultdict(list)
         for trial in self.trials:
@@ -340,7 +340,7 @@ class StudyResult:
     @property
     def ties(self) -> list[str]:
         """The candidates that share the best score; empty when one candidate alone has it."""
-        first = [row.candidate for row in self.leaderboard() if row.rank == 1]
+        first = [row.candidate for row in self.ranking() if row.rank == 1]
         return first if len(first) > 1 else []
 
     @property
@@ -351,7 +351,7 @@ class StudyResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `tune --json` and `results --json` print."""
-        board = self.leaderboard()
+        board = self.ranking()
         baseline = next((row.best for row in board if row.is_baseline), None)
         document: dict[str, Any] = finite(
             {

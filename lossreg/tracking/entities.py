@@ -209,7 +209,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
 
 def baseline_points(result: StudyResult) -> list[Point]:
     """Return `baseline_score`, the best score of the baseline, to compare `best_score` with."""
-    best = next((row.best for row in result.leaderboard() if row.is_baseline), None)
+    best = next((row.best for row in result.ranking() if row.is_baseline), None)
     if best is None or not _is_number(best.score):
         return []
     return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]

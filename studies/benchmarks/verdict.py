@@ -215,7 +215,7 @@ def plan(trial: Any, epochs: int) -> Any:
 
 def board_baseline(result: Any) -> Any:
     """Return the baseline's best trial on the leaderboard."""
-    return next(row.best for row in result.leaderboard() if row.candidate == result.baseline)
+    return next(row.best for row in result.ranking() if row.candidate == result.baseline)
 
 
 def true(

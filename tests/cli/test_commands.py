@@ -927,7 +927,7 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
         report.counts(result),
     ):
         assert part in text
-    for row in result.leaderboard():
+    for row in result.ranking():
         assert row.candidate in text
         assert values.number(row.best.score) in text
 
@@ -939,7 +939,7 @@ def test_a_display_spends_little_on_the_leaderboard_of_many_trials():
         def leaderboard(self):
             clock.now += 0.5
             sorts.append(clock.now)
-            return super().leaderboard()
+            return super().ranking()
 
     result = sample.study(12)
     long = Long(**{column.name: getattr(result, column.name) for column in dataclasses.fields(result)})

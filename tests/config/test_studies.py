@@ -146,7 +146,7 @@ def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
     assert result.counts["complete"] == len(result.trials)
     assert result.trainer["fit"] == 0
     assert result.best.score > LEARNT[name]
-    assert {row.candidate for row in result.leaderboard() if row.best} == set(LABELS[name])
+    assert {row.candidate for row in result.ranking() if row.best} == set(LABELS[name])
 
 
 @pytest.mark.long
@@ -155,7 +155,7 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
     monkeypatch.chdir(tmp_path)
     result = lossreg.tune(short("quantile", each=1, epochs=4))
     assert result.counts["complete"] == len(result.trials)
-    scores = {row.candidate: row.best.score for row in result.leaderboard()}
+    scores = {row.candidate: row.best.score for row in result.ranking()}
     # the mean absolute error of the median alone
     assert all(score < 1.75 for score in scores.values()), scores
 

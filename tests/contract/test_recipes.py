@@ -239,14 +239,14 @@ def test_a_finished_study_prints_the_same_wherever_it_is_shown(ran):
     best, page = again.best, report.markdown(again)
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
     on_page = [ast.dump(statement) for block in blocks for statement in ast.parse(block).body]
-    wanted = [ast.dump(ast.parse(row.best.recipe).body[0]) for row in again.leaderboard()]
+    wanted = [ast.dump(ast.parse(row.best.recipe).body[0]) for row in again.ranking()]
     assert on_page[0] == ast.dump(ast.parse(best.recipe).body[0])
     assert set(wanted) <= set(on_page)
     assert [row["recipe"] for row in report.trial_rows(again)] == [trial.recipe for trial in again.trials]
     shown = again.to_json()
     assert shown["best"]["recipe"] == best.recipe
     assert shown["best"]["constants"] == dict(best.constants)
-    assert [row["recipe"] for row in shown["losses"]] == [row.best.recipe for row in again.leaderboard()]
+    assert [row["recipe"] for row in shown["losses"]] == [row.best.recipe for row in again.ranking()]
 
 
 CLASSES = re.compile(r"class_weight=(\{.*?\})`")

@@ -127,5 +127,5 @@ def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypat
     assert result.counts["complete"] == 34
     assert len({trial.number for trial in result.trials}) == 34
     assert "mine is left out: it came from lossreg-scaled 1.3, which is not installed" in result.notes
-    assert {row.candidate for row in result.leaderboard()} == set(LABELS)
+    assert {row.candidate for row in result.ranking()} == set(LABELS)
     assert Path(".lossreg/small/best.keras").exists() or result.best.candidate == "mine"

@@ -47,8 +47,8 @@ def result():
 def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
     page = report.markdown(result)
     rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
-    assert [row.split(" | ")[1] for row in rows] == [row.candidate for row in result.leaderboard()]
-    for row in result.leaderboard():
+    assert [row.split(" | ")[1] for row in rows] == [row.candidate for row in result.ranking()]
+    for row in result.ranking():
         assert row.best.recipe in page
     for part in (report.OPTIMISM, "9 complete, 1 pruned, 1 failed, 1 diverged", "breast_cancer", "0a1b2c3d", "12.5 s"):
         assert part in page
@@ -97,12 +97,12 @@ def test_scores_within_the_noise_of_the_first_are_marked():
     scores = {"cross_entropy": 0.95, "focal": 0.941, "gce_mild": 0.939}
     trials = [sample.trial(n, name, score=score, **members) for n, (name, score) in enumerate(scores.items())]
     study = sample.study(0, trials=trials)
-    assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
+    assert [leaderboard.rank(study, row) for row in study.ranking()] == ["1", "~2", "3"]
     page, table = report.markdown(study), " ".join(printed(tables.leaderboard(study)).split())
     assert leaderboard.NOISE.replace("~", r"\~") in page.replace("~:", r"\~:")
     assert leaderboard.NOISE in table
     single = sample.study(0, trials=[dataclasses.replace(t, scores=[], spread=None) for t in trials])
-    assert [leaderboard.rank(single, row) for row in single.leaderboard()] == ["1", "2", "3"]
+    assert [leaderboard.rank(single, row) for row in single.ranking()] == ["1", "2", "3"]
     assert leaderboard.NOISE not in report.markdown(single)
 
 
@@ -115,18 +115,18 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     p_values = {"cross_entropy": 0.2, "focal": None, "gce_mild": 0.01}
     reevaluated = tuple(Reevaluated(name, n, (0.8, 0.9), p) for n, (name, p) in enumerate(p_values.items()))
     study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
-    assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
+    assert [leaderboard.rank(study, row) for row in study.ranking()] == ["1", "~2", "3"]
     assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
     # the verdict decides between the two that it compares: the second is not shown to be worse than the first
     assert leaderboard.close(study).endswith("focal, which is first on the leaderboard: cross_entropy.")
     better = dataclasses.replace(study, verdict=dataclasses.replace(study.verdict, answer=Answer.BETTER))
-    assert [leaderboard.rank(better, row) for row in better.leaderboard()] == ["1", "2", "3"]
+    assert [leaderboard.rank(better, row) for row in better.ranking()] == ["1", "2", "3"]
     assert leaderboard.close(better) == ""
     # but not in outer folds, which may have tested other losses, nor without a comparison
     for changes in ({"outer": 5}, {"against_baseline": None}):
         other = dataclasses.replace(study.verdict, answer=Answer.BETTER, **changes)
         other = dataclasses.replace(study, verdict=other)
-        assert [leaderboard.rank(other, row) for row in other.leaderboard()] == ["1", "~2", "3"]
+        assert [leaderboard.rank(other, row) for row in other.ranking()] == ["1", "~2", "3"]
     study.verdict = dataclasses.replace(
         study.verdict, winner=sample_verdict.arm(trials[2]), baseline=study.verdict.winner
     )
@@ -166,7 +166,7 @@ def test_gain_is_positive_when_better(direction):
     trials = [sample.trial(0, "cross_entropy", score=0.5), sample.trial(1, "focal", score=0.75)]
     gains = {
         row.candidate: leaderboard.gain(sample.study(0, trials=trials, direction=direction), row)
-        for row in sample.study(0, trials=trials, direction=direction).leaderboard()
+        for row in sample.study(0, trials=trials, direction=direction).ranking()
     }
     assert gains == {
         "cross_entropy": "baseline",
@@ -383,7 +383,7 @@ def test_tables_as_csv_keep_every_trial_and_no_infinity(result):
 
 def test_the_leaderboard_has_a_row_a_label_best_first(result):
     text = printed(tables.leaderboard(result))
-    places = [text.index(f" {row.candidate} ") for row in result.leaderboard()]
+    places = [text.index(f" {row.candidate} ") for row in result.ranking()]
     assert places == sorted(places)
     assert "higher is better" in text
     assert "gamma=" in text

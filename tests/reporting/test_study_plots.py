@@ -32,7 +32,7 @@ def test_curves_are_those_of_the_best_trial_of_each_loss(result):
     figure = draw(study_plots.curves(result))
     shown = {axes.get_title() for axes in figure.axes if axes.get_title()}
     assert len(shown) == len(result.losses)
-    for column, row in enumerate(result.leaderboard()):
+    for column, row in enumerate(result.ranking()):
         assert any(row.candidate in title and f"trial {row.best.number}" in title for title in shown)
         for axes, kind in ((figure.axes[column], "loss"), (figure.axes[column + len(shown)], "score")):
             train, validation = axes.get_lines()[:2]
@@ -55,10 +55,10 @@ def test_by_loss_has_every_score_and_the_baseline_as_a_line(result):
     [axes] = figure.axes
     scores = sorted(point[0] for drawn in axes.collections for point in drawn.get_offsets().tolist())
     assert scores == sorted(t.score for t in result.trials if t.state == "complete")
-    baseline = next(row.best.score for row in result.leaderboard() if row.is_baseline)
+    baseline = next(row.best.score for row in result.ranking() if row.is_baseline)
     assert any(list(line.get_xdata()) == [baseline, baseline] for line in axes.get_lines())
     assert [label.get_text().split("  ")[0].split(" ")[0] for label in axes.get_yticklabels()] == [
-        row.candidate for row in result.leaderboard()
+        row.candidate for row in result.ranking()
     ]
 
 

@@ -243,7 +243,7 @@ def test_a_model_that_predicts_one_class_is_said(trainer):
     asked = rare(trainer)
     result = lossreg.tune(asked)
     dataset = data.load("rows.csv", target="y", seed=0)
-    for row in result.leaderboard():
+    for row in result.ranking():
         model, _ = lossreg.load_trial(asked, loss=row.candidate)
         classes = {
             dataset.classes[c]

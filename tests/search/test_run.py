@@ -141,7 +141,7 @@ def test_the_best_trial_of_every_loss_can_be_had_as_a_model(finished, loss, monk
     from lossreg import data
 
     rows = data.load("sklearn:iris", seed=0)
-    best = next(row.best for row in result.leaderboard() if loss in (None, row.candidate))
+    best = next(row.best for row in result.ranking() if loss in (None, row.candidate))
     assert (model.predict(rows.validation.x, verbose=0).argmax(1) == rows.validation.y).mean() == pytest.approx(
         best.score
     )
@@ -160,7 +160,7 @@ def test_a_model_is_had_as_the_study_was_run_whatever_its_file_says_now(finished
 def test_a_trial_that_cannot_be_had_as_a_model_is_refused_with_the_reason(finished, monkeypatch):
     folder, result = finished
     monkeypatch.chdir(folder)
-    kept = {row.best.number for row in result.leaderboard()}
+    kept = {row.best.number for row in result.ranking()}
     other = next(trial.number for trial in result.trials if trial.number not in kept)
     assert {int(path.stem.split("-")[1]) for path in Path(".lossreg/small").glob("weights-*.npz")} == kept
     for given, message in {

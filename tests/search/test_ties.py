@@ -40,7 +40,7 @@ def tied():
 
 
 def test_equal_scores_share_a_rank_and_the_next_rank_counts_them(tied):
-    ranks = [(row.candidate, row.rank) for row in tied.leaderboard()]
+    ranks = [(row.candidate, row.rank) for row in tied.ranking()]
     assert ranks == [("cross_entropy", 1), ("focal", 1), ("gce", 1), ("poly1", 4), ("never_run", None)]
     assert [(row["candidate"], row["rank"]) for row in leaderboard.rows(tied)] == ranks
     assert [(row["name"], row["rank"]) for row in tied.to_json()["losses"]] == ranks
@@ -48,7 +48,7 @@ def test_equal_scores_share_a_rank_and_the_next_rank_counts_them(tied):
 
 def test_of_equals_the_best_trial_is_the_baselines_everywhere(tied):
     assert tied.best.candidate == "cross_entropy"
-    assert find(tied) is tied.best is tied.leaderboard()[0].best
+    assert find(tied) is tied.best is tied.ranking()[0].best
     document = json.loads(json.dumps(tied.to_json()))
     assert document["best"]["loss"] == "cross_entropy"
     assert document["ties"] == ["cross_entropy", "focal", "gce"]
@@ -63,12 +63,12 @@ def test_of_equals_without_the_baseline_the_earliest_is_first():
 
 
 def test_a_gain_of_nothing_is_a_tie_and_a_small_one_is_not_shown_as_nothing(tied):
-    assert [leaderboard.gain(tied, row) for row in tied.leaderboard()][:3] == ["baseline", "tie", "tie"]
+    assert [leaderboard.gain(tied, row) for row in tied.ranking()][:3] == ["baseline", "tie", "tie"]
     near = study({"cross_entropy": 0.9, "focal": 0.900004, "gce": 0.8999969})
-    assert [leaderboard.gain(near, row) for row in near.leaderboard()][:3] == ["+4.0e-06", "baseline", "-3.1e-06"]
-    assert [row.rank for row in near.leaderboard()][:3] == [1, 2, 3]
+    assert [leaderboard.gain(near, row) for row in near.ranking()][:3] == ["+4.0e-06", "baseline", "-3.1e-06"]
+    assert [row.rank for row in near.ranking()][:3] == [1, 2, 3]
     lower = study({"cross_entropy": 0.9, "focal": 0.8999969}, "minimize")
-    assert [leaderboard.gain(lower, row) for row in lower.leaderboard()][:2] == ["+3.1e-06", "baseline"]
+    assert [leaderboard.gain(lower, row) for row in lower.ranking()][:2] == ["+3.1e-06", "baseline"]
 
 
 def test_means_of_the_same_folds_in_another_order_are_equal():

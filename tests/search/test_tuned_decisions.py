@@ -97,11 +97,9 @@ def test_both_scores_are_stored_and_shown(tuned):
     document = json.loads(json.dumps(tuned.to_json()))
     assert document["best"]["default_score"] == tuned.best.default_score
     assert document["best"]["decision"] == tuned.best.decision
-    assert [row["default_score"] for row in document["losses"]] == [
-        row.best.default_score for row in tuned.leaderboard()
-    ]
+    assert [row["default_score"] for row in document["losses"]] == [row.best.default_score for row in tuned.ranking()]
     assert "| default decision |" in report.markdown(tuned)
-    assert values.number(tuned.best.default_score) in leaderboard.cells(tuned, tuned.leaderboard()[0])
+    assert values.number(tuned.best.default_score) in leaderboard.cells(tuned, tuned.ranking()[0])
     assert any("threshold" in text for text in usage.besides(tuned.best))
     header, *_ = report.to_csv(report.trial_rows(tuned)).splitlines()
     assert {"score", "default_score", "decision"} <= set(header.split(","))

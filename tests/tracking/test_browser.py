@@ -68,7 +68,7 @@ def test_the_parents_page_has_description_data_and_children(tracked, server, pag
     _, result, where = tracked
     page.goto(tracking.page(server, where))
     page.get_by_text("Show more").first.click()
-    for row in result.leaderboard():
+    for row in result.ranking():
         page.get_by_role("cell", name=row.candidate, exact=True).first.wait_for()
     page.get_by_text("validation scores of selected trials").first.wait_for()
     page.get_by_text("breast_cancer (0a1b2c3d)").first.wait_for()

@@ -148,7 +148,7 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     assert parent.info.end_time == max(trial.ended for trial in result.trials) * 1000
     note = parent.data.tags["mlflow.note.content"]
     assert note == report.markdown(result, 8000, title=False)
-    assert all(f"| {row.candidate} |" in note for row in result.leaderboard())
+    assert all(f"| {row.candidate} |" in note for row in result.ranking())
     assert parent.data.params["train.epochs"] == "6"
     assert parent.data.tags["lossreg.best_get"] == result.best.recipe
     [given] = parent.inputs.dataset_inputs
@@ -201,7 +201,7 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
     } <= names
     table = json.loads(Path(client.download_artifacts(tracker.run_id, "leaderboard.json", str(tmp_path))).read_text())
     column = table["columns"].index("candidate")
-    assert [row[column] for row in table["data"]] == [row.candidate for row in result.leaderboard()]
+    assert [row[column] for row in table["data"]] == [row.candidate for row in result.ranking()]
 
 
 def test_parent_has_the_verdict(uri, experiment):

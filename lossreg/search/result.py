@@ -1,0 +1,86 @@
+"""`Result`: a study's result as Python and notebooks show it, with its tables, plots and predictor."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from lossreg.errors import InputError, did_you_mean
+from lossreg.storage.records import StudyResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from lossreg.prediction.predictor import Predictor
+
+COLUMNS = ["rank", "candidate", "best_score", "trials", "learning_rate", "recipe"]
+
+
+class Result(StudyResult):
+    """A `StudyResult` with tables, plots and a predictor."""
+
+    @classmethod
+    def of(cls, result: StudyResult) -> Result:
+        """Return a result in this form."""
+        return cls(**{field.name: getattr(result, field.name) for field in fields(StudyResult)})
+
+    @property
+    def predictor(self) -> Predictor:
+        """What predicts from raw rows as the recommended trial learned it; imports Keras.
+
+        Raises `InputError` where the study has no model yet.
+        """
+        from lossreg.search.predictors import load_predictor
+
+        return load_predictor(self.folder)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return a row per loss, the best first, as the leaderboard has them."""
+        import pandas as pd
+
+        from lossreg.reporting import leaderboard
+
+        return pd.DataFrame(leaderboard.rows(self))
+
+    def trials_frame(self) -> pd.DataFrame:
+        """Return a row per trial in order of number: loss, score, recipe, and a column for each parameter."""
+        import pandas as pd
+
+        from lossreg.reporting import report
+
+        params = {trial.number: dict(trial.params) for trial in self.trials}
+        return pd.DataFrame([{**params[row["trial"]], **row} for row in report.trial_rows(self)])
+
+    def plot(self, name: str) -> Figure:
+        """Return a plot: `losses`, `curves`, `history`, `parameters`, or `verdict` where there is one.
+
+        Raises `InputError` for another name, and for a plot that this study has not.
+        """
+        from lossreg.reporting import study_plots
+
+        figures = {NAMES.get(stem, stem): figure for stem, figure in study_plots.figures(self).items()}
+        if figures and (verdict := study_plots.verdict(self)) is not None:
+            figures["verdict"] = verdict
+        if name not in figures:
+            hint = did_you_mean(str(name), figures) or f"It has {', '.join(figures) or 'none'}."
+            raise InputError(f"study {self.study!r} has no plot {name!r}", where="plot", hint=hint)
+        return figures[name]
+
+    def __str__(self) -> str:
+        """Return the decision and the leaderboard as text."""
+        return f"{self._decision()}\n{self.leaderboard()[COLUMNS[:-1]].to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        """Return the decision and the leaderboard for a notebook."""
+        table = self.leaderboard()[COLUMNS].to_html(index=False, float_format="{:.4g}".format, border=0)
+        return f"<p><b>{html.escape(self._decision())}</b></p>{table}"
+
+    def _decision(self) -> str:
+        from lossreg.reporting import verdict
+
+        return verdict.decision(self, self.verdict) if self.verdict else repr(self)[1:-1]
+
+
+NAMES: dict[str, Any] = {"by_loss": "losses", "slices": "parameters"}

@@ -1,0 +1,65 @@
+"""A result as Python and notebooks show it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import sample_verdict
+from fake_trainer import Fake
+
+import lossreg
+from lossreg.errors import InputError
+from lossreg.search.result import Result
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+Y = np.where(X[:, 0] > 0, "yes", "no")
+
+
+@pytest.fixture
+def result(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"verdict": {"enabled": False}, "tracking": {"enabled": False}}
+    scores = Fake(lambda plan, epoch: {"cross_entropy": 0.5}.get(plan.candidate, 0.6))
+    return lossreg.tune(X, Y, losses=["cross_entropy", "focal"], trials=4, settings=settings, trainers=[scores])
+
+
+def test_tables_have_the_losses_and_the_trials(result):
+    board, trials = result.leaderboard(), result.trials_frame()
+    assert board["candidate"].tolist() == ["focal", "cross_entropy"]
+    assert board["best_score"].tolist() == [0.6, 0.5]
+    assert trials["trial"].tolist() == [trial.number for trial in result.trials]
+    of_focal = trials[trials["candidate"] == "focal"]
+    assert of_focal["focal.gamma"].tolist() == [t.params["focal.gamma"] for t in result.trials if t.loss == "focal"]
+    assert trials["recipe"].tolist() == [trial.recipe for trial in result.trials]
+
+
+def test_it_shows_itself(result):
+    text, page = str(result), result._repr_html_()
+    for shown in (text, page):
+        assert "focal" in shown
+        assert "0.6" in shown
+    assert "<table" in page
+    assert len(repr(result).splitlines()) == 1
+    judged = Result.of(sample_verdict.study("better, because of the loss"))
+    assert "Train with focal" in str(judged)
+    assert "<b>Train with focal" in judged._repr_html_()
+
+
+def test_plots_are_figures_by_name(result):
+    for name in ("losses", "curves", "history", "parameters"):
+        assert result.plot(name).axes
+    assert Result.of(sample_verdict.study("better, because of the loss")).plot("verdict").axes
+    for wrong, words in (("loss", "Did you mean losses"), ("verdict", "It has"), (3, "It has")):
+        with pytest.raises(InputError) as caught:
+            result.plot(wrong)
+        assert words in str(caught.value)
+
+
+def test_it_is_the_result_of_the_study_and_has_its_json(result):
+    assert json.loads(json.dumps(result.to_json()))["study"] == result.study
+    assert result.best.candidate == "focal"
+    with pytest.raises(InputError, match="has no predictor"):  # the trainer here has no weights
+        _ = result.predictor
