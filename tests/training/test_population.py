@@ -345,8 +345,10 @@ def weighted(task, **names):
     """A problem whose rows have weights, in training and in validation."""
     setup = problem(task, names, optimizer="sgd", settings={"momentum": 0.9})
     rng = np.random.default_rng(5)
-    for part in (setup.dataset.train, setup.dataset.validation):
-        part.weights = rng.uniform(0.2, 3.0, len(part.y)).astype(np.float32)
+    for name in ("train", "validation"):
+        part = getattr(setup.dataset, name)
+        given = rng.uniform(0.2, 3.0, len(part.y)).astype(np.float32)
+        setattr(setup.dataset, name, replace(part, weights=given))
     return setup
 
 
@@ -362,8 +364,9 @@ def test_weights_of_rows_count_in_training_and_validation_as_in_model_fit(task, 
     plans = [plan(setup, name, 0.02, epochs=3) for name in names]
     if task == "segmentation":
         # Keras takes one weight a place there
-        for part in (setup.dataset.train, setup.dataset.validation):
-            part.weights = np.ones_like(part.weights) * 1.7
+        for name in ("train", "validation"):
+            part = getattr(setup.dataset, name)
+            setattr(setup.dataset, name, replace(part, weights=np.ones_like(part.weights) * 1.7))
     equal_to_fit(setup, plans)
 
 
