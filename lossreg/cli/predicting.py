@@ -74,7 +74,7 @@ def export(
     train: Train = False,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write the network as model.onnx too.")] = False,
 ) -> None:
-    """Write what a study trained as a folder that predicts raw rows without lossreg.
+    """Write a folder that predicts raw rows without lossreg.
 
     It has the network, the preprocessing, predict.py, README.md and requirements.txt.
     """

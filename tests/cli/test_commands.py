@@ -123,6 +123,8 @@ COMMANDS = {
     "results": ("STUDY", "--json"),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
+    "predict": ("STUDY", "DATA", "--output", "--trial", "--loss", "--train"),
+    "export": ("STUDY", "DIR", "--trial", "--loss", "--train", "--onnx"),
     "sync": ("STUDY",),
     "repair": ("STUDY",),
     "ui": ("STUDY", "--port"),
