@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import EXPOSURE, FEATURES, Options
-from lossreg.data import columns, foreign, kinds, new_rows, readings
-from lossreg.data.cells import example
-from lossreg.data.columns import Marks
+from lossreg.data import columns, foreign, new_rows, readings
+from lossreg.data.cells import example, shown
 from lossreg.data.conversions import AsDurations, AsNumbers
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor
 from lossreg.data.lost import Lost
+from lossreg.data.new_rows import Form
 from lossreg.data.origin import Origin, listed
-from lossreg.data.preprocess import Counted, Float32, warned
+from lossreg.data.preprocess import Counted, Float32, ImagePreprocessor, warned
 from lossreg.data.raw import Raw
+from lossreg.data.reading import Reading
 from lossreg.data.row_numbers import RowNumbers
+from lossreg.data.thousands import Thousands
 from lossreg.errors import DataError, InputError
 
 USE = "exposure"
@@ -30,10 +32,81 @@ TASKS = ("count", "positive")
 LEAST, MOST = 1e-10, 1e10
 HINT = "It is a number above 0, such as days insured or people at risk; leave rows without any out."
 UNIT = f"It lies between {LEAST:g} and {MOST:g}: give it in another unit."
+AS_DURATIONS = "The column holds durations, such as 36 days or 08:30:00."
+MARKS = {".": "point", ",": "comma"}
 
 
-def of(raw: Raw, task: str, where: str, options: Options) -> NDArray[np.float64] | None:
-    """Return the exposures of raw rows `(n,)`, None where the study names none.
+class Terms(NamedTuple):
+    """How the column of exposures is read, of training rows and of new ones.
+
+    thousands: the marks in its numbers, None where no other number may be meant.
+    """
+
+    column: str
+    reading: Reading
+    thousands: Thousands | None = None
+
+    @classmethod
+    def of(cls, column: pd.Series[Any], decimal: str, options: Options) -> Terms:
+        """Return the terms of a column of numbers or durations; raises `DataError` for others.
+
+        decimal: the decimal mark of the table's other texts.
+        """
+        name, found = str(column.name), readings.one(column, decimal, options.marks)
+        if found.kind == "empty":
+            return cls(name, Reading("number", AsNumbers()))
+        if not isinstance(found.read, (AsNumbers, AsDurations)):
+            odd = example(column.dropna().iloc[0])
+            raise DataError(f"exposure = {listed([name])!r} holds {odd}, and no numbers", hint=HINT)
+        if isinstance(found.read, AsDurations):
+            return cls(name, found)
+        thousands = Thousands.of(columns.plain(column), found.read.numerals.decimal)
+        return cls(name, found, thousands if thousands.used or not found.read.numerals.group else None)
+
+    def read(self, column: pd.Series[Any], rows: RowNumbers) -> NDArray[np.float64]:
+        """Return the exposures of a column; raises `DataError` that names the first that is missing or not positive.
+
+        rows: where each row was read from.
+        """
+        values = self._values(column)
+        odd = np.flatnonzero(~((values >= LEAST) & (values <= MOST)))
+        if not odd.size:
+            return values
+        first, what = int(odd[0]), f"exposure = {listed([self.column])!r}"
+        gaps = np.flatnonzero(column.isna().to_numpy(bool))
+        if gaps.size:
+            raise DataError(f"{what}: {rows.lacking(gaps)}", hint=HINT)
+        more = f" ({odd.size} such rows)" if odd.size > 1 else ""
+        given = column.iloc[first]
+        what = f"{what}: {rows.named([first])} has {example(given)}{more}"
+        raise DataError(what, hint=self._hint(values[first], given))
+
+    def _values(self, column: pd.Series[Any]) -> NDArray[np.float64]:
+        """Return the numbers or durations of a column, NaN where there is none."""
+        assert self.reading.read is not None
+        column = columns.plain(column)
+        is_truth = pd.api.types.is_bool_dtype(column.dtype)
+        return np.asarray(self.reading.read(column.astype(object) if is_truth else column), np.float64)
+
+    def _hint(self, value: float, given: Any) -> str:
+        if value > 0:
+            return UNIT
+        if np.isnan(value) and isinstance(self.reading.read, AsDurations):
+            return AS_DURATIONS
+        if np.isnan(value) and isinstance(given, str) and isinstance(self.reading.read, AsNumbers):
+            return f"{HINT} Its decimal mark is a {MARKS[self.reading.read.numerals.decimal]}."
+        return HINT
+
+
+class Exposures(NamedTuple):
+    """The exposures of rows `(n,)`, and how they are read."""
+
+    values: NDArray[np.float64]
+    terms: Terms
+
+
+def of(raw: Raw, task: str, where: str, options: Options) -> Exposures | None:
+    """Return the exposures of raw rows, None where the study names none.
 
     Raises `InputError` for a task whose means do not grow with an exposure, and for what is no exposure.
     """
@@ -48,43 +121,10 @@ def of(raw: Raw, task: str, where: str, options: Options) -> NDArray[np.float64]
     is_text = not columns.is_number(column.dtype)
     decimal = readings.decimal_mark(raw.x) if is_text and isinstance(raw.x, pd.DataFrame) else ""
     try:
-        return read(column, raw.numbers, decimal, options.marks)
+        terms = Terms.of(column, decimal, options)
+        return Exposures(terms.read(column, raw.numbers), terms)
     except DataError as error:
         raise error.at(where) from None
-
-
-def read(
-    column: pd.Series[Any], rows: RowNumbers, decimal: str = "", asked: Marks | None = None
-) -> NDArray[np.float64]:
-    """Return the exposures of a column; raises `DataError` that names the first that is missing or not positive.
-
-    rows: where each row was read from; decimal, asked: as in `kinds.infer`.
-    """
-    values = _numbers(column, decimal, asked)
-    odd = np.flatnonzero(~((values >= LEAST) & (values <= MOST)))
-    if not odd.size:
-        return values
-    first, what = int(odd[0]), f"exposure = {listed([str(column.name)])!r}"
-    gaps = np.flatnonzero(column.isna().to_numpy(bool))
-    if gaps.size:
-        told = f"{gaps.size} of {len(column)} rows have none" if gaps.size > 1 else f"1 of {len(column)} rows has none"
-        raise DataError(f"{what}: {told}, the first in {rows.named(gaps)}", hint=HINT)
-    more = f" ({odd.size} such rows)" if odd.size > 1 else ""
-    hint = UNIT if values[first] > 0 else HINT
-    raise DataError(f"{what}: {rows.named([first])} has {example(column.iloc[first])}{more}", hint=hint)
-
-
-def _numbers(column: pd.Series[Any], decimal: str, asked: Marks | None) -> NDArray[np.float64]:
-    """Return the numbers or durations of a column, NaN where there is none; raises `DataError` for other columns."""
-    if columns.is_number(column.dtype):
-        return column.to_numpy(np.float64, na_value=np.nan)
-    found = kinds.infer(column, decimal, asked)
-    if isinstance(found.read, (AsNumbers, AsDurations)):
-        return np.asarray(found.read(columns.plain(column)), np.float64)
-    if found.kind == "empty":
-        return np.full(len(column), np.nan)
-    odd = example(column.dropna().iloc[0])
-    raise DataError(f"exposure = {listed([str(column.name)])!r} holds {odd}, and no numbers", hint=HINT)
 
 
 def task_of(task: str, raw: Raw) -> str:
@@ -96,9 +136,9 @@ def task_of(task: str, raw: Raw) -> str:
     return TASKS[0] if bool((raw.y % 1 == 0).all()) else TASKS[1]
 
 
-def note(name: str, values: NDArray[np.float64], task: str) -> str:
+def note(exposed: Exposures, task: str) -> str:
     """Return a line on what is done with the exposures of a column."""
-    name = listed([name])
+    name, values = listed([exposed.terms.column]), exposed.values
     return (
         f"{name}: exposures from {values.min():g} to {values.max():g} of task {task}; log({name}) is added to the raw "
         "score, so that predictions are exposure times rate. The column is no feature."
@@ -131,11 +171,23 @@ def features_of(x: Mapping[str, Any], preprocessor: Fitted) -> Any:
 class ExposedPreprocessor:
     """Turns raw rows with an exposure into float32 arrays by name: the features, and `exposure` as it is.
 
-    base: the preprocessor of the features; column: that of the exposures, which is 1 where new rows have none.
+    base: the preprocessor of the features; terms: how the column of exposures is read, which are 1 where new rows have
+    no such column.
     """
 
-    def __init__(self, base: Preprocessor, column: str) -> None:
-        self.base, self.column, self.notes, self.classes = base, column, base.notes, base.classes
+    def __init__(self, base: Preprocessor, terms: Terms) -> None:
+        self.base, self.terms, self.column = base, terms, terms.column
+        self.notes, self.classes = base.notes, base.classes
+
+    def form(self) -> Form:
+        """Return the form of the rows of a table in training, with the column of exposures, which may be missing."""
+        if isinstance(self.base, (InputsPreprocessor, ImagePreprocessor)):
+            return Form([self.column])
+        form, text = self.base.form(), [self.column] if self.terms.reading.mark else []
+        return replace(
+            form, columns=[*form.columns, self.column], optional=[*form.optional, self.column],
+            as_text=[*form.as_text, *text],
+        )  # fmt: skip
 
     def transform(self, rows: Any) -> dict[str, Float32]:
         """Return float32 arrays by input, every number finite.
@@ -149,6 +201,17 @@ class ExposedPreprocessor:
 
     def counted(self, rows: Any) -> Counted:
         """Return the same arrays, and the lost values in place of a warning."""
+        if not isinstance(rows, (str, os.PathLike)) or len(self.form().columns) == 1:
+            return self._counted(rows)
+        before = Lost()
+        try:
+            array, lost = self._counted(new_rows.file(os.fspath(rows), self.form(), before))
+        except DataError as error:
+            raise error.at(os.fspath(rows)) from None
+        lost.notes[:0] = before.notes
+        return Counted(array, lost)
+
+    def _counted(self, rows: Any) -> Counted:
         rows = rows if isinstance(rows, (Mapping, str, os.PathLike)) else foreign.plain(rows, Origin("", ""))
         array, lost = self.base.counted(self._features(rows))
         given = self._exposures(rows)
@@ -158,8 +221,11 @@ class ExposedPreprocessor:
             return Counted(beside(array, np.ones(number)), lost)
         if len(given) != number:
             raise DataError(f"{number} rows have {len(given)} exposures")
-        marks = options.marks if (options := getattr(self.base, "options", None)) else None
-        return Counted(beside(array, read(given, RowNumbers.of(number), asked=marks)), lost)
+        values = self.terms.read(given, RowNumbers.of(number))
+        if self.terms.thousands:
+            lost.values.setdefault("", number)
+            self.terms.thousands.count(given, self.column, lost)
+        return Counted(beside(array, values), lost)
 
     def _features(self, rows: Any) -> Any:
         """Return the rows without their exposures, where these are not one of the columns of a table."""
@@ -170,13 +236,15 @@ class ExposedPreprocessor:
 
     def _exposures(self, rows: Any) -> pd.Series[Any] | None:
         """Return the exposures of raw rows as they stand, None where they have none."""
-        if isinstance(rows, (str, os.PathLike)) and hasattr(self.base, "form"):
-            form = self.base.form()
-            wanted = replace(form, columns=[*form.columns, self.column], optional=[*form.optional, self.column])
-            rows = new_rows.table(rows, wanted, Lost())
-            return None if rows[self.column].isna().all() and len(rows) else rows[self.column]
-        is_there = self.column in rows if isinstance(rows, (pd.DataFrame, Mapping)) else False
-        if not is_there:
+        if isinstance(rows, pd.DataFrame):
+            names = [shown(name) for name in rows.columns]
+            if self.column not in (*names, *map(str.strip, names)):
+                return None
+            way, options = self.terms.reading.read, getattr(self.base, "options", None)
+            written = {self.column: way.numerals} if isinstance(way, AsNumbers) else {}
+            form = Form([self.column], options=options, numerals=written)
+            return new_rows.table(rows, form, Lost())[self.column].reset_index(drop=True)
+        if not isinstance(rows, Mapping) or self.column not in rows:
             return None
         values = rows[self.column]
         if isinstance(values, pd.Series):

@@ -17,7 +17,7 @@ from lossreg.contract.targets import Constants
 from lossreg.data import exposures, features, inputs, room, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset, Split
-from lossreg.data.exposures import ExposedPreprocessor
+from lossreg.data.exposures import ExposedPreprocessor, Exposures
 from lossreg.data.inputs import Preprocessor
 from lossreg.data.layout import Layout
 from lossreg.data.lost import Lost, missing_line
@@ -53,7 +53,7 @@ class LoadedRows:
     digest: str
     where: str
     options: Options
-    exposure: NDArray[np.float64] | None = None
+    exposure: Exposures | None = None
     beside: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
@@ -64,12 +64,12 @@ class LoadedRows:
     @property
     def exposure_name(self) -> str:
         """The column of exposures, empty without."""
-        return "" if self.exposure is None else str(self.raw.aside[exposures.USE].name)
+        return "" if self.exposure is None else self.exposure.terms.column
 
     @property
     def exposure_notes(self) -> list[str]:
         """A note on the exposures, none without."""
-        return [] if self.exposure is None else [exposures.note(self.exposure_name, self.exposure, self.labels.task)]
+        return [] if self.exposure is None else [exposures.note(self.exposure, self.labels.task)]
 
     @property
     def development(self) -> Rows:
@@ -93,7 +93,7 @@ class LoadedRows:
         constants = Constants.from_labels(y, len(self.labels.classes), multihot=multihot)
         if self.exposure is None:
             return constants
-        return replace(constants, target_mean=float(y.sum() / self.exposure[rows].sum()))
+        return replace(constants, target_mean=float(y.sum() / self.exposure.values[rows].sum()))
 
     def resampled(self, seeds: Sequence[int], share: float, parts: Sequence[Part] | None = None) -> Dataset:
         """Return a data set with a fold per seed, as `Dataset.resampled`."""
@@ -173,7 +173,7 @@ class LoadedRows:
         counted = preprocessor.counted(features.take(self.raw.x, every))
         if self.exposure is None:
             return counted
-        return counted._replace(array=exposures.beside(counted.array, self.exposure[every]))
+        return counted._replace(array=exposures.beside(counted.array, self.exposure.values[every]))
 
     def _splits(self, x: Any, rows: Rows3, weighed: Weighed) -> list[Split]:
         indices = (rows.train, rows.validation, rows.test)
@@ -205,7 +205,7 @@ class LoadedRows:
             train=parts[0],
             validation=replace(parts[1], counted=counted),
             test=parts[2],
-            preprocessor=ExposedPreprocessor(preprocessor, self.exposure_name) if self.exposure_name else preprocessor,
+            preprocessor=ExposedPreprocessor(preprocessor, self.exposure.terms) if self.exposure else preprocessor,
             exposure=self.exposure_name,
             constants=self.constants(rows.train),
         )

@@ -60,7 +60,7 @@ def _table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
     if isinstance(rows, (str, os.PathLike)):
         source = os.fspath(rows)
         try:
-            return _by_name(_file(source, form, lost), form)
+            return _by_name(file(source, form, lost), form)
         except DataError as error:
             raise error.at(source) from None
     if isinstance(rows, np.ndarray) and rows.dtype.names:
@@ -82,8 +82,8 @@ def array(rows: Any, images: ImageReader | None = None) -> NDArray[Any]:
     return features.array(rows, "x", Origin("", ""))
 
 
-def _file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
-    """Return the table of a file, read as training reads it."""
+def file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
+    """Return the table of a file, read as training reads it, with all its columns; lost: as of `table`."""
     files.check_name(source)
     path, options = files.existing(source, Path(), HERE), option_checks.fitting(form.options or Options(), source)
     if path.name.lower().endswith(table_files.ENDINGS):

@@ -14,7 +14,7 @@ from lossreg.contract.data_options import Options
 from lossreg.data import delimited, files, image_files, new_rows, option_checks, table_files
 from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
 from lossreg.data.image_files import ImageReader
-from lossreg.data.inputs import InputsPreprocessor, Preprocessor
+from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.new_rows import Form
 from lossreg.data.preprocess import AsGiven, TablePreprocessor
 from lossreg.errors import DataError
@@ -46,14 +46,15 @@ def of(source: str | os.PathLike[str], preprocessor: Fitted, size: int = SIZE) -
         elif reader := getattr(base, "images_", None):
             yield from _images(where, reader)
         else:
-            yield from _table(where, _form(base), size)
+            yield from _table(where, _form(preprocessor), size)
     except DataError as error:
         raise error.at(where) from None
 
 
-def _form(preprocessor: Preprocessor) -> Form:
-    if isinstance(preprocessor, TablePreprocessor) or (isinstance(preprocessor, AsGiven) and preprocessor.features_):
-        return preprocessor.form()
+def _form(preprocessor: Fitted) -> Form:
+    base = base_of(preprocessor)
+    if isinstance(base, TablePreprocessor) or (isinstance(base, AsGiven) and base.features_):
+        return preprocessor.form() if isinstance(preprocessor, ExposedPreprocessor) else base.form()
     raise DataError("is no file of arrays, and this model takes arrays", hint="Give an .npz file with an array x.")
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lossreg.contract.data_options import Options
 from lossreg.data.conversions import AsDays, AsDurations, AsMiddles, AsNumbers, AsRanks
 from lossreg.data.dates import Dates
-from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
+from lossreg.data.exposures import ExposedPreprocessor, Fitted, Terms, base_of
 from lossreg.data.fitted_steps import FittedSteps
 from lossreg.data.image_files import ImageReader
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor, Single
@@ -220,15 +220,31 @@ class StoredAsGiven(Document):
 Stored = Annotated[StoredTable | StoredArray | StoredAsGiven, Field(discriminator="kind")]
 
 
+class StoredExposure(Document):
+    """The `Terms` of a column of exposures."""
+
+    reading: StoredReading
+    thousands: Thousands | None = None
+
+    @classmethod
+    def of(cls, terms: Terms) -> StoredExposure:
+        """Return terms in this form."""
+        return cls(reading=StoredReading.of(terms.column, terms.reading), thousands=terms.thousands)
+
+    def restored(self) -> Terms:
+        """Return the terms."""
+        return Terms(self.reading.column, self.reading.restored(), self.thousands)
+
+
 class StoredPreprocessor(Document):
     """The whole file: a preprocessor for each input, "" for a single one; the classes that a model predicts of them.
 
-    exposure: the column of exposures, None without.
+    exposure: how the column of exposures is read, None without.
     """
 
     format: Literal["lossreg preprocessor 1"]
     classes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
-    exposure: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    exposure: StoredExposure | None = Field(default=None, exclude_if=lambda value: value is None)
     parts: dict[str, Stored] = Field(min_length=1)
 
 
@@ -239,7 +255,7 @@ def dumps(preprocessor: Fitted) -> str:
     stored = {name: _stored(part) for name, part in parts.items()}
     document = StoredPreprocessor(
         format="lossreg preprocessor 1", parts=stored, classes=base.classes,
-        exposure=preprocessor.column if isinstance(preprocessor, ExposedPreprocessor) else None,
+        exposure=StoredExposure.of(preprocessor.terms) if isinstance(preprocessor, ExposedPreprocessor) else None,
     )  # fmt: skip
     return f"{json.dumps(document.model_dump(mode='json'))}\n"
 
@@ -285,7 +301,7 @@ def _loads(content: bytes, where: str) -> Fitted:
         ) from error
     preprocessor = parts[""] if list(parts) == [""] else InputsPreprocessor(parts)
     preprocessor.classes = stored.classes
-    return preprocessor if stored.exposure is None else ExposedPreprocessor(preprocessor, stored.exposure)
+    return preprocessor if stored.exposure is None else ExposedPreprocessor(preprocessor, stored.exposure.restored())
 
 
 def _restored(stored: StoredPreprocessor) -> dict[str, Single]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,10 +30,7 @@ class Readings(dict[str, Reading]):
         decimal, readings = decimal_mark(rows), cls()
         for name in map(str, rows.columns):
             with of_column(name):
-                kind = options.columns.get(name, "")
-                way = infer if not kind else partial(as_kind, kind=kind)
-                inferred = way(rows[name], decimal=decimal, asked=options.marks)
-                readings[name] = _with_marks(inferred, options.marks)
+                readings[name] = one(rows[name], decimal, options.marks, options.columns.get(name, ""))
         return readings
 
     def wherever_as(self, others: Readings, rows: pd.DataFrame) -> Readings:
@@ -73,6 +69,15 @@ class Readings(dict[str, Reading]):
                 )
         table = pd.concat([pd.DataFrame(columns, index=rows.index), _block(rows[list(at_once)], lost)], axis=1)
         return table[list(self)], lost
+
+
+def one(column: pd.Series[Any], decimal: str = "", asked: Marks | None = None, kind: str = "") -> Reading:
+    """Return the reading of a column as the kind that the study names, or as its values suggest; raises `DataError`.
+
+    decimal, asked: as in `kinds.infer`.
+    """
+    found = as_kind(column, kind, decimal, asked) if kind else infer(column, decimal, asked)
+    return _with_marks(found, asked)
 
 
 def _with_marks(reading: Reading, asked: Marks | None) -> Reading:

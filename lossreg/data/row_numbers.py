@@ -69,6 +69,11 @@ class RowNumbers:
         by_place = {int(at): self.rows[first[self.of_row[first] == at]] for at in dict.fromkeys(self.of_row[first])}
         return ", ".join(self._named_at(at, found) for at, found in by_place.items())
 
+    def lacking(self, rows: NDArray[np.int64]) -> str:
+        """Return that these rows have no value: `3 of 120 rows have none, the first in rows 1, 2, 3 of the data`."""
+        have = "has" if len(rows) == 1 else "have"
+        return f"{len(rows)} of {len(self)} rows {have} none, the first in {self.named(rows)}"
+
     def _named_at(self, at: int, rows: Numbers) -> str:
         place, numbers = self.places[at], rows + 1
         found = None if place.find is None else place.find()

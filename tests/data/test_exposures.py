@@ -11,6 +11,7 @@ import pytest
 
 from lossreg import data
 from lossreg.contract.data_options import Options
+from lossreg.data import pieces
 from lossreg.data.preprocessor_file import dumps, load_preprocessor, save_preprocessor
 from lossreg.errors import InputError
 
@@ -96,6 +97,66 @@ def test_new_rows_bring_their_exposure_or_count_as_1(tmp_path: Path) -> None:
             assert set(preprocessor.transform(rows)["exposure"][:, 0]) == {1.0}
     with pytest.raises(InputError, match="exposure = 'days': row 2 of the data has 0"):
         preprocessor.transform(TABLE.assign(days=[3, 0, *[2] * (N - 2)]))
+
+
+SHARES = [f"0,{value:03d}" for value in range(101, 101 + N)]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_exposures_of_new_rows_are_read_as_those_of_training(tmp_path: Path, *, stored: bool) -> None:
+    def preprocessor(days: Any) -> Any:
+        fitted = of(TABLE.assign(days=days), **NAMED).preprocessor
+        save_preprocessor(fitted, tmp_path / "p.json")
+        return load_preprocessor(tmp_path / "p.json") if stored else fitted
+
+    commas, file = preprocessor(SHARES), tmp_path / "new.csv"
+    for given, meant in (
+        (["1,234", "1,500"], [1.234, 1.5]),
+        (["1.234", "1.500"], [1234, 1500]),
+        ([7, 0.25], [7, 0.25]),
+    ):
+        two = TABLE[:2].assign(days=given)
+        np.testing.assert_allclose(commas.counted(two).array["exposure"][:, 0], meant)
+        two.to_csv(file, index=False, sep=";")
+        if given != [7, 0.25]:
+            np.testing.assert_allclose(commas.counted(str(file)).array["exposure"][:, 0], meant)
+            (piece,) = pieces.of(str(file), commas)
+            np.testing.assert_allclose(commas.counted(piece.rows).array["exposure"][:, 0], meant)
+    with pytest.raises(InputError, match=r"row 1 of the data has '0\.5'.*Its decimal mark is a comma"):
+        commas.transform(TABLE[:2].assign(days=["0.5", "0.25"]))
+    lasting = preprocessor(pd.to_timedelta(12 * TABLE.days, "h"))
+    some = lasting.transform(TABLE[:2].assign(days=["36:00:00", "2 days"]))
+    assert some["exposure"][:, 0].tolist() == [1.5, 2]
+    for bare in ([36, 2], ["36", "2"]):
+        with pytest.raises(InputError, match=r"row 1 of the data has '?36'?.*holds durations, such as"):
+            lasting.transform(TABLE[:2].assign(days=bare))
+    plain = preprocessor(TABLE.days + 0.5)
+    for odd in (pd.to_timedelta([1, 2], "D"), [True, True], ["0,5", "0,7"]):
+        with pytest.raises(InputError, match="row 1 of the data has"):
+            plain.transform(TABLE[:2].assign(days=odd))
+    with pytest.warns(
+        UserWarning, match=r"days: 2 of 2 values are texts that may mean other numbers \('1,500' as 1500"
+    ):
+        plain.transform(TABLE[:2].assign(days=["1,500", "2,500"]))
+
+
+@pytest.mark.parametrize("name", ["new.csv", "new.parquet"])
+def test_a_blank_column_of_exposures_is_refused_wherever_it_comes_from(tmp_path: Path, name: str) -> None:
+    preprocessor, blank, file = of(TABLE, **NAMED).preprocessor, TABLE[:3].assign(days=np.nan), tmp_path / name
+    blank.to_csv(file, index=False) if name.endswith("csv") else blank.to_parquet(file)
+    (piece,) = pieces.of(str(file), preprocessor)
+    for rows in (blank, str(file), file, piece.rows):
+        with pytest.raises(
+            InputError, match="exposure = 'days': 3 of 3 rows have none, the first in rows 1, 2, 3"
+        ) as no:
+            preprocessor.transform(rows)
+        assert str(no.value).startswith(str(file)) == isinstance(rows, (str, Path))
+
+
+def test_values_that_the_study_names_as_missing_are_no_exposures_of_new_rows_either() -> None:
+    preprocessor = of(TABLE, **NAMED, options=Options(na_values=(999,))).preprocessor
+    with pytest.raises(InputError, match="exposure = 'days': 1 of 2 rows has none, the first in row 2"):
+        preprocessor.transform(TABLE[:2].assign(days=[3, 999]))
 
 
 def test_new_arrays_bring_their_exposure_under_its_name() -> None:
