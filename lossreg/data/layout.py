@@ -130,9 +130,8 @@ def _check_present(raw: Raw, role: str, origin: Origin) -> None:
     column = raw.aside[role]
     missing = np.flatnonzero(columns.texts(column) == columns.MISSING)
     if len(missing):
-        have = "have" if len(missing) > 1 else "has"
-        what = f"{role} = {str(column.name)!r}: {len(missing)} of {len(column)} rows {have} none"
-        raise origin.error(f"{what}, the first in {raw.numbers.named(missing)}", "Remove these rows, or fill them in.")
+        what = f"{role} = {str(column.name)!r}: {raw.numbers.lacking(missing)}"
+        raise origin.error(what, "Remove these rows, or fill them in.")
 
 
 def _check_straddling(groups: NDArray[np.int64], given: NDArray[np.int8], raw: Raw, origin: Origin) -> None:

@@ -74,10 +74,7 @@ def _values(column: pd.Series[Any], numbers: RowNumbers, decimal: str, options: 
     if (rows := np.flatnonzero(gaps)).size:
         first = column.iloc[int(rows[0])]
         odd = "" if pd.isna(first) else f" ({example(first)})"
-        number = (
-            f"{rows.size} of {len(column)} rows have none" if rows.size > 1 else f"1 of {len(column)} rows has none"
-        )
-        what = f"takes {listed([str(column.name)])!r}: {number}, the first in {numbers.named(rows)}{odd}"
+        what = f"takes {listed([str(column.name)])!r}: {numbers.lacking(rows)}{odd}"
         raise DataError(what, where=METRIC, hint=HINT)
     return values
 
