@@ -9,7 +9,7 @@ from typing import Any
 
 Gap = str | float
 GIVEN = "data="  # the source of a study whose rows are given in Python
-# inputs of a model with an exposure: the features where they are one array, and the exposures
+# inputs of a model with an exposure: the features where they are one array, and the exposures, as the study's key is
 FEATURES, EXPOSURE = "x", "exposure"
 THOUSANDS = (".", ",", "'", " ", "none")
 DROP, TEXT = "drop", "text"

@@ -26,7 +26,6 @@ from lossreg.data.row_numbers import RowNumbers
 from lossreg.data.thousands import Thousands
 from lossreg.errors import DataError, InputError
 
-USE = "exposure"
 TASKS = ("count", "positive")
 # log(exposure) stays within 23, and the losses are exact within 30
 LEAST, MOST = 1e-10, 1e10
@@ -110,11 +109,11 @@ def of(raw: Raw, task: str, where: str, options: Options) -> Exposures | None:
 
     Raises `InputError` for a task whose means do not grow with an exposure, and for what is no exposure.
     """
-    if (column := raw.aside.get(USE)) is None:
+    if (column := raw.aside.get(EXPOSURE)) is None:
         return None
     if task not in TASKS:
         what = f"belongs to counts and other numbers of 0 and more, and this task is {task}"
-        raise InputError(what, where="exposure", hint=f'Leave it out, or set data.task = "{TASKS[0]}" or "{TASKS[1]}".')
+        raise InputError(what, where=EXPOSURE, hint=f'Leave it out, or set data.task = "{TASKS[0]}" or "{TASKS[1]}".')
     if isinstance(raw.x, dict) and EXPOSURE in raw.x:
         what = f"an input is called {EXPOSURE}, as the model's input of the exposures is"
         raise DataError(what, where=where, hint="Give the input another name.")
@@ -129,7 +128,7 @@ def of(raw: Raw, task: str, where: str, options: Options) -> Exposures | None:
 
 def task_of(task: str, raw: Raw) -> str:
     """Return the task, which an exposure decides where labels are numbers of 0 and more: counts, or others."""
-    if task != "auto" or USE not in raw.aside or not isinstance(raw.y, pd.Series):
+    if task != "auto" or EXPOSURE not in raw.aside or not isinstance(raw.y, pd.Series):
         return task
     if not columns.is_number(raw.y.dtype) or raw.y.isna().any() or float(raw.y.min()) < 0:
         return task
@@ -147,7 +146,7 @@ def note(exposed: Exposures, task: str) -> str:
 
 def told_apart(raw: Raw) -> Raw:
     """Return the rows with their exposure among the features: rows that differ in it are no copies."""
-    column = raw.aside.get(USE)
+    column = raw.aside.get(EXPOSURE)
     if column is None or not isinstance(raw.x, pd.DataFrame):
         return raw
     return replace(raw, x=raw.x.assign(**{str(column.name): column.to_numpy()}))

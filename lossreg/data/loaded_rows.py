@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.contract.data_options import Options
+from lossreg.contract.data_options import EXPOSURE, Options
 from lossreg.contract.scored_labels import with_columns
 from lossreg.contract.targets import Constants
 from lossreg.data import exposures, features, inputs, room, splits, weights
@@ -141,7 +141,7 @@ class LoadedRows:
         if first.train.weights is not None:
             notes += weights.notes(first.train.weights)
             given = weights.given(self.raw.weights, self.weight, self._of_classes(cuts[0].train))
-        given |= {"exposure": self.exposure_name} if self.exposure_name else {}
+        given |= {EXPOSURE: self.exposure_name} if self.exposure_name else {}
         notes += _coarse(first)
         return replace(first, notes=notes, further_folds=tuple(further), weights=given, loaded=self)
 

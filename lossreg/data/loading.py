@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.contract.data_options import Options
+from lossreg.contract.data_options import EXPOSURE, Options
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import (
     exposures,
@@ -71,7 +71,7 @@ def load(
         raw = source.without(drop, where)
     else:
         columns = target if target is None or isinstance(target, str) else tuple(target)
-        named = {"group": group, "time": time, "split": split, exposures.USE: exposure}
+        named = {"group": group, "time": time, "split": split, EXPOSURE: exposure}
         aside = {use: name for use, name in named.items() if name}
         origin = Origin("", where, columns, weight, as_given, options, aside, beside=tuple(beside))
         files = {part: file for part, file in ((VALIDATION, validation), (TEST, test)) if isinstance(file, str)}

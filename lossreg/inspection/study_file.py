@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossreg.contract.data_options import EXPOSURE
 from lossreg.data import exposures
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
@@ -98,7 +99,7 @@ class Draft:
     def _exposures(self) -> list[str]:
         """Return the columns that may be exposures of counts or claims, unless the study names one."""
         raw = self.dataset.rows.raw
-        may_be = self.task.value in exposures.TASKS and exposures.USE not in raw.aside
+        may_be = self.task.value in exposures.TASKS and EXPOSURE not in raw.aside
         return columns.exposures(raw.x) if may_be and isinstance(raw.x, pd.DataFrame) else []
 
     def _ways(self) -> Iterator[Any]:

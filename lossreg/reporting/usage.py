@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from lossreg.contract.data_options import EXPOSURE
 from lossreg.contract.recipes import WIDTH, literal, wrapped
 from lossreg.reporting.values import listed, number, short
 from lossreg.storage.records import StudyResult, TrialRecord
@@ -31,7 +32,7 @@ def notes(trial: TrialRecord) -> list[str]:
     """Return the notes to a recipe: the model that it is for, and the rows that its numbers come from."""
     sentences = [RAW, ROWS] if trial.constants else [RAW]
     weights = dict(trial.weights)
-    if column := weights.pop("exposure", ""):
+    if column := weights.pop(EXPOSURE, ""):
         sentences.append(_exposed(column))
     if weights:
         sentences.append(_weighted(weights))
