@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.contract.data_options import Options
+from lossreg.contract.data_options import DROP, Options
 from lossreg.data import columns as plain_columns
-from lossreg.data import features, kinds, readings
-from lossreg.data.cells import example
+from lossreg.data import features, readings
+from lossreg.data.cells import example, of_column
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.origin import Origin, listed, near
 from lossreg.errors import DataError
@@ -55,6 +55,8 @@ def copied(x: Any, arrays: Mapping[str, Any], origin: Origin) -> dict[str, pd.Se
 def read(raw: Raw, names: Sequence[str], task: str, options: Options) -> dict[str, Array]:
     """Return the columns by name: numbers and booleans `(n,)`, also where they are text, and other values as they are.
 
+    Those that are dates by the study's word are days since 1970.
+
     Raises `DataError` for gaps, and for data whose samples have no columns.
     """
     if not names:
@@ -80,12 +82,15 @@ def _values(column: pd.Series[Any], numbers: RowNumbers, decimal: str, options: 
 
 
 def _as_numbers(column: pd.Series[Any], decimal: str, options: Options) -> Array:
+    """Return numbers, also those that a column is read as by the kind that the study names, or other values."""
     if pd.api.types.is_bool_dtype(column.dtype) and not column.isna().any():
         return column.to_numpy(bool)
     if plain_columns.is_number(column.dtype):
         return column.to_numpy(np.float64, na_value=np.nan)
-    found = kinds.infer(column, decimal, options.marks)
-    plain = plain_columns.plain(column)
-    if isinstance(found.read, AsNumbers):
+    said = options.columns.get(str(column.name), "")
+    kind = "" if said == DROP else said
+    with of_column(str(column.name)):
+        found, plain = readings.one(column, decimal, options.marks, kind), plain_columns.plain(column)
+    if found.read is not None and (kind or isinstance(found.read, AsNumbers)):
         return np.asarray(found.read(plain), np.float64)
     return np.asarray(plain, object)
