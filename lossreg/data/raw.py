@@ -80,7 +80,7 @@ class Raw:
             sha.update(part)
         sha.update(features.mark(self.y))
         sha.update(b"" if self.weights is None else b"weights" + features.mark(self.weights))
-        for use, column in sorted(self.aside.items()):
+        for use, column in sorted(self._hashed_aside().items()):
             sha.update(use.encode() + features.mark(column))
         # up to 0.2.0 x_train, y_train, x_test, y_test were hashed without their parts
         if self.given is not None and (self.from_files or (self.given == VALIDATION).any()):
@@ -88,6 +88,13 @@ class Raw:
         for mark in marks:
             sha.update(mark)
         return sha.hexdigest()[:16]
+
+    def _hashed_aside(self) -> dict[str, pd.Series[Any]]:
+        """Return the columns that are no features, without the metric's copies of what is hashed anyway."""
+        names = {str(column.name) for use, column in self.aside.items() if use != metric_columns.key(str(column.name))}
+        names.update(map(str, self.x.columns) if isinstance(self.x, pd.DataFrame) else ())
+        copies = set(map(metric_columns.key, names))
+        return {use: column for use, column in self.aside.items() if use not in copies}
 
     @property
     def numbers(self) -> RowNumbers:

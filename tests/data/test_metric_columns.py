@@ -46,3 +46,12 @@ def test_a_metric_gets_a_column_as_the_kind_that_the_study_names() -> None:
         assert taken(TABLE, "when", kind).tolist() == days
     with pytest.raises(InputError, match="column y2: is to be a number, and no value is one"):
         taken(TABLE.assign(y2="word"), "y2", "number")
+
+
+def test_a_column_that_is_data_anyway_is_the_same_data_where_a_metric_takes_it() -> None:
+    plain, kept = {"drop": ["code"]}, {"drop": ["code"], "group": "when"}
+    assert loaded(TABLE, "x", "amount", **plain).digest == loaded(TABLE, **plain).digest
+    assert loaded(TABLE, "when", **kept).digest == loaded(TABLE, **kept).digest
+    other = TABLE.assign(code=TABLE.code[::-1].to_numpy())
+    assert loaded(TABLE, **plain).digest == loaded(other, **plain).digest
+    assert loaded(TABLE, "code", **plain).digest != loaded(other, "code", **plain).digest
