@@ -10,10 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.targets import CLASSIFICATION
-from lossreg.data import numerals
-from lossreg.data.cells import text_of
+from lossreg.data import numerals, readings
 from lossreg.data.classes import Labels
-from lossreg.data.columns import Marks, in_texts
+from lossreg.data.columns import Marks
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.numerals import Numerals
 from lossreg.data.row_numbers import RowNumbers
@@ -70,8 +69,8 @@ def _in_text(column: pd.Series[Any], decimal: str, asked: Marks | None) -> Numer
     """Return the way in which weights in text write numbers, None where no weight is text."""
     if not are_texts(column):
         return None
-    counts = in_texts(column.dropna(), asked).map(text_of).value_counts()
-    return numerals.infer(counts, decimal, asked, forced=asked is not None)
+    way = readings.one(column, decimal, asked).read
+    return way.numerals if isinstance(way, AsNumbers) else numerals.said(asked)
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:
