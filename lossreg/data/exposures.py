@@ -222,7 +222,7 @@ class ExposedPreprocessor:
             raise DataError(f"{number} rows have {len(given)} exposures")
         values = self.terms.read(given, RowNumbers.of(number))
         if self.terms.thousands:
-            lost.values.setdefault("", number)
+            lost.values[""] = lost.values.get("") or number  # several inputs have none
             self.terms.thousands.count(given, self.column, lost)
         return Counted(beside(array, values), lost)
 

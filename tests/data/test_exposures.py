@@ -163,6 +163,10 @@ def test_new_arrays_bring_their_exposure_under_its_name() -> None:
     preprocessor = of(ARRAYS, exposure="days").preprocessor
     inputs = preprocessor.transform({"x": ARRAYS["x"][:4], "days": [1, 2, 3, 4]})
     assert inputs["exposure"][:, 0].tolist() == [1, 2, 3, 4]
+    x = np.ones((N, 2))
+    several = of({"x.a": x, "x.b": x, "y": ARRAYS["y"], "days": ARRAYS["days"]}, exposure="days").preprocessor
+    with pytest.warns(UserWarning, match="days: 2 of 2 values are texts that may mean other numbers"):
+        several.transform({"a": x[:2], "b": x[:2], "days": ["1,500", "2,500"]})
     with pytest.raises(InputError, match="4 rows have 3 exposures"):
         preprocessor.transform({"x": ARRAYS["x"][:4], "days": [1, 2, 3]})
 
