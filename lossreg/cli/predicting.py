@@ -94,9 +94,10 @@ def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool) ->
 
     if study.is_dir():
         import_keras()
-        return predictors.load_predictor(study, trial, loss)
+        return predictors.load_predictor(study, trial, loss, train=train)
     spec = load(study)
     predictors.require(spec, trial, loss, train=train)
     import_keras()
-    with waiting.busy("loading the predictor"):
+    doing = "loading the predictor, whose trial is trained again if need be" if train else "loading the predictor"
+    with waiting.busy(doing, line=train):
         return predictors.of_trial(spec, trial, loss, train=train)

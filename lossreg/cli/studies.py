@@ -407,7 +407,8 @@ def _conclude(
         say(line)
     if result.recommended:
         _show_recommended(result, result.recommended, is_marked=is_marked)
-        say(f"Predict new rows: lossreg predict {shlex.quote(str(study))} new.csv -o predicted.csv", whole=True)
+        if result.task != "segmentation":
+            say(f"Predict new rows: lossreg predict {shlex.quote(str(study))} ROWS -o predicted.csv", whole=True)
     if error := result.tracking.get("error"):
         say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
     elif result.tracking.get("run_id"):

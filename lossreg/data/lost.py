@@ -137,6 +137,14 @@ class Lost:
             lines.append(f"{values} {are} {outcomes}, in {more}: {listed(columns, 10)}.")
         return lines
 
+    def told(self) -> list[str]:
+        """Return the same lines, and one on gaps that were filled."""
+        rows = max(self.values.values(), default=0)
+        filled = [f"{name}: {count:,} of {rows:,}" for name, count in self.filled.items()]
+        more = f"; and {len(filled) - SHOWN} more columns" if len(filled) > SHOWN else ""
+        gaps = f"Gaps filled with the median of the training rows: {'; '.join(filled[:SHOWN])}{more}."
+        return [*self.lines(), *([gaps] if filled else [])]
+
     def _line(self, input_name: str, column: str, reason: Reason, count: Count) -> str:
         what = reason.one if count.rows == 1 else reason.several
         name, values = _name(input_name, column), self.values[input_name]

@@ -257,9 +257,12 @@ def _by_parts(transform: Callable[[pd.DataFrame], NDArray[Any]], table: pd.DataF
     return array
 
 
-def warned(counted: Counted) -> Any:
-    """Return the array; warns of lost values at the line that called lossreg, also through scikit-learn."""
-    if lines := counted.lost.lines():
+def warned(counted: Counted, *, gaps: bool = False) -> Any:
+    """Return the array; warns of lost values at the line that called lossreg, also through scikit-learn.
+
+    gaps: it warns of filled gaps too.
+    """
+    if lines := counted.lost.told() if gaps else counted.lost.lines():
         warnings.warn("\n".join(lines), stacklevel=_outside())
     return counted.array
 

@@ -69,7 +69,7 @@ def copies(table: pd.DataFrame) -> dict[str, str]:
 
 def _mark(column: pd.Series[Any]) -> bytes:
     """Return the same bytes for columns that hold the same, whole numbers and floats alike."""
-    values = column.astype(np.float64) if is_number(column.dtype) else column.astype(str)
+    values = column.astype(np.float64) if is_number(column.dtype) else pd.Series(texts(column))
     return pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes()
 
 

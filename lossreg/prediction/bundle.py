@@ -26,9 +26,9 @@ def write(folder: Path) -> Path:
     for name, source in modules().items():
         file = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(renamed(source))
+        file.write_text(renamed(source), encoding="utf-8")
     for place in (package, *(path for path in package.rglob("*") if path.is_dir())):
-        (place / "__init__.py").write_text(ABOUT)
+        (place / "__init__.py").write_text(ABOUT, encoding="utf-8")
     return package
 
 

@@ -44,7 +44,7 @@ class Column(Part):
 class Array(Part):
     """An input of raw arrays: its NumPy type and the shape of a sample."""
 
-    dtype: str = Field(pattern=r"^[a-z]+\d*$")
+    dtype: str = Field(pattern=r"^\w+$")
     shape: tuple[int, ...]
 
 
@@ -55,8 +55,8 @@ class Description(Part):
     `lossreg.contract.targets.TASKS`; target: the names of the target, one or several; classes: in the order of the
     outputs, with index 1 the positive class of two; the names of several labels; empty for numbers; output: the kind
     of number that the network gives; decision: as in `TrialRecord.decision`, which is part of the network; columns,
-    arrays: the form of raw rows; example: some rows of a table; backend: of Keras, which trained it; requirements: the
-    packages that it needs, `name==version`.
+    arrays: the form of raw rows; example: a typical row of a table; backend: of Keras, which trained it;
+    requirements: the packages that it needs, `name==version`.
     """
 
     format: Literal["lossreg predictor 1"] = "lossreg predictor 1"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossreg.errors import InputError, brief, on_disk, one_line
-from lossreg.prediction import bundle, description, predictor_files
+from lossreg.prediction import bundle, predictor_files
 from lossreg.prediction.predictor import Predictor
 from lossreg.version import __version__
 
@@ -103,7 +103,7 @@ def require_room(folder: Path) -> None:
         if folder.exists() and not folder.is_dir():
             raise InputError("is a file", where=brief(folder), hint="Give a folder.")
         has_files = folder.exists() and any(folder.iterdir())
-        if has_files and not (folder / description.DESCRIPTION).exists():
+        if has_files and not (folder / "predict.py").exists():  # the folder of a study has the other files too
             raise InputError("has files that are no export", where=brief(folder), hint="Give a new folder.")
 
 

@@ -26,10 +26,7 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return a line on each thing that is worth knowing."""
-        filled = [f"{name}: {count:,} of {self.rows:,}" for name, count in self.lost.filled.items()]
-        more = f"; and {len(filled) - 10} more columns" if len(filled) > 10 else ""
-        gaps = [f"Gaps filled with the median of the training rows: {'; '.join(filled[:10])}{more}."] if filled else []
-        return [*self.lost.lines(), *gaps]
+        return self.lost.told()
 
 
 def predict(

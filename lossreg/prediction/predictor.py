@@ -48,7 +48,7 @@ class Predictor:
 
         Of several labels per row, or masks, 0 or 1 of each: `(n, k)`, `(n, *spatial_shape)`.
         """
-        return self.decided(warned(self.outputs(rows)))
+        return self.decided(warned(self.outputs(rows), gaps=True))
 
     def predict_proba(self, rows: Any) -> NDArray[np.float32]:
         """Return the probability of each class, `(n, k)` in the order of `classes_`.
@@ -59,14 +59,14 @@ class Predictor:
         """
         if self.about.output != "probability":
             raise self._no_probability()
-        return self.by_class(warned(self.outputs(rows)))
+        return self.by_class(warned(self.outputs(rows), gaps=True))
 
     def predict_frame(self, rows: Any) -> pd.DataFrame:
         """Return a table of predictions: `prediction`, and a column `probability_of_CLASS` or `score_of_CLASS` of each.
 
         Of several labels per row, `predicted_LABEL` and `probability_of_LABEL` of each. Raises `InputError` for masks.
         """
-        return self.tabulated(warned(self.outputs(rows)))
+        return self.tabulated(warned(self.outputs(rows), gaps=True))
 
     def outputs(self, rows: Any) -> Counted:
         """Return the outputs of the network, and the values that were lost in place of a warning."""

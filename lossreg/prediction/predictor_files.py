@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from lossreg.data import preprocessor_file
@@ -19,12 +21,14 @@ def save(predictor: Predictor, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         predictor.model.save(folder / MODEL)
         preprocessor_file.save_preprocessor(predictor.preprocessor, folder / PREPROCESSOR)
-        (folder / DESCRIPTION).write_text(predictor.about.json_text())
+        (folder / DESCRIPTION).write_text(predictor.about.json_text(), encoding="utf-8")
 
 
 def load(model: Path, preprocessor: Path, description: Path) -> Predictor:
     """Return the predictor of three files; imports Keras. Raises `InputError` where one is missing or damaged."""
     about = described(description)
+    if find_spec(about.backend):
+        os.environ.setdefault("KERAS_BACKEND", about.backend)  # read when Keras is imported
     read = preprocessor_file.load_preprocessor(preprocessor)
     with on_disk(model):
         model.open("rb").close()

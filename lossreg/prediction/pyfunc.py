@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from lossreg.data.exposures import base_of
 from lossreg.data.preprocess import TablePreprocessor
-from lossreg.prediction import description, predictor_files
+from lossreg.prediction import predictor_files
 from lossreg.prediction.predictor import Predictor
 
 
@@ -33,6 +32,4 @@ class Model:
 
 def _load_pyfunc(path: str) -> Model:
     """Return the model of a folder with the files of a predictor, for MLflow."""
-    about = description.described(Path(path, description.DESCRIPTION))
-    os.environ.setdefault("KERAS_BACKEND", about.backend)
     return Model(predictor_files.load_folder(Path(path)))

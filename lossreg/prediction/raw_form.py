@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from lossreg.data import dates
+from lossreg.data.cells import text_of
+from lossreg.data.columns import is_number
 from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
 from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.preprocess import TablePreprocessor
 from lossreg.prediction.description import Array, Column, Kind
-
-EXAMPLES = 3
 
 
 def columns(rows: Any, preprocessor: Fitted) -> tuple[Column, ...]:
@@ -46,15 +47,34 @@ def arrays(rows: Any, preprocessor: Fitted) -> dict[str, Array]:
     parts = rows if isinstance(rows, dict) else {"": rows}
     if any(isinstance(part, pd.DataFrame) for part in parts.values()):
         return {}
-    return {name: Array(dtype=str(part.dtype), shape=tuple(part.shape[1:])) for name, part in parts.items()}
+    return {
+        name: Array(dtype=part.dtype.newbyteorder("=").name, shape=tuple(part.shape[1:]))
+        for name, part in parts.items()
+    }
 
 
 def example(rows: Any, of: tuple[Column, ...]) -> list[dict[str, Any]]:
-    """Return the first rows of a table as JSON values; none of arrays."""
+    """Return a typical row of a table as JSON values, which is none of its rows; none of arrays."""
     if not of:
         return []
-    table = rows.set_axis(list(map(str, rows.columns)), axis=1).head(EXAMPLES)
-    table = table[[column.name for column in of if column.name in table.columns]]
-    text = table.to_json(orient="records", date_format="iso", double_precision=15)
-    records: list[dict[str, Any]] = json.loads(text)
-    return records
+    table = rows.set_axis(list(map(str, rows.columns)), axis=1)
+    return [{column.name: _typical(table[column.name]) for column in of if column.name in table.columns}]
+
+
+def _typical(column: pd.Series[Any]) -> Any:
+    """Return the median of numbers, else the most frequent value; a word in place of text that mostly differs."""
+    values = column.dropna()
+    if not len(values):
+        return None
+    if is_number(values.dtype):
+        middle = float(values.median())
+        return int(middle) if middle.is_integer() else middle
+    counts = values.map(text_of).value_counts()
+    if len(counts) > len(values) / 2:
+        return "text" if _kind(column) == "string" and not _are_dates(counts) else str(counts.index[0])
+    first = values[values.map(text_of) == counts.index[0]].iloc[0]
+    return bool(first) if isinstance(first, (bool, np.bool_)) else str(counts.index[0])
+
+
+def _are_dates(counts: pd.Series[Any]) -> bool:
+    return dates.infer(counts) is not None

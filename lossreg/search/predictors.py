@@ -15,7 +15,6 @@ from lossreg.search import history, restore
 from lossreg.search.history import StudyLike
 from lossreg.search.restore import Trained
 from lossreg.storage import shared_study
-from lossreg.storage.observer import Observer
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -34,8 +33,9 @@ def load_predictor(
     trial than the recommended one. Imports Keras. Raises `InputError` where there is no such trial or folder.
     """
     if isinstance(study, (str, Path)) and Path(study).is_dir():
-        if number is not None or loss is not None:
-            raise InputError("a folder has one predictor", where=str(study), hint="Give the study for other trials.")
+        if number is not None or loss is not None or train:
+            hint = "Give the study for other trials, and to train one again."
+            raise InputError("a folder has one predictor", where=str(study), hint=hint)
         return predictor_files.load_folder(Path(study))
     spec = studies.of(study, (), data)
     restore.check(number, loss)
@@ -50,16 +50,13 @@ def require(spec: StudySpec, number: int | None = None, loss: str | None = None,
         restore.look_up(spec, number, loss, train=train)
 
 
-def of_trial(
-    spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False,
-    progress: Observer | None = None,
-) -> Predictor:  # fmt: skip
+def of_trial(spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False) -> Predictor:
     """Return the predictor of a trial, from the files of the study where it is the recommended one."""
     folder = shared_study.of(spec)
     if files := folder.predictor_of(_record(spec, folder, number, loss).number):
         return predictor_files.load(*files)
     kept = restore.look_up(spec, number, loss, train=train)
-    return build(*restore.with_weights(spec, kept, progress))
+    return build(*restore.with_weights(spec, kept))
 
 
 def _record(spec: StudySpec, folder: StudyFolder, number: int | None, loss: str | None) -> TrialRecord:

@@ -58,9 +58,8 @@ def _saved(
 
     progress.phase(f"study {prepared.spec.name}: writing the model of trial {best.number}")
     predictor = predictors.build(prepared, best, weights)
-    path = folder.save_model(predictor.model, best.number)
-    folder.save_preprocessor(preprocessor_file.dumps(predictor.preprocessor))
-    folder.save_description(predictor.about.json_text())
+    texts = preprocessor_file.dumps(predictor.preprocessor), predictor.about.json_text()
+    path = folder.save_model(predictor.model, best.number, *texts)
     description = tracking.describe(predictor.model, path)
     tracking.note(description)
     return description

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import time
@@ -350,11 +351,18 @@ class StudyFolder:
                 part.write(journal)
         return aside
 
-    def save_model(self, model: Any, number: int) -> Path:
-        """Write the Keras model of the best trial and return its file; a kill meanwhile leaves it without a trial."""
+    def save_model(self, model: Any, number: int, preprocessor: str = "", description: str = "") -> Path:
+        """Write the Keras model of the best trial, its preprocessing and its description, and return the model's file.
+
+        A kill meanwhile leaves it without a trial.
+        """
         path, owner = self._model
         owner.unlink(missing_ok=True)
         model.save(path)
+        if preprocessor:
+            self.save_preprocessor(preprocessor)
+        if description:
+            self.save_description(description)
         owner.write_text(f"{number}\n")
         return path
 
@@ -383,8 +391,17 @@ class StudyFolder:
     def predictor_of(self, number: int) -> tuple[Path, Path, Path] | None:
         """Return the files of the best trial's model, preprocessing and description, None unless all are there."""
         model, (preprocessor, _) = self.model_of(number), self._preprocessors
-        whole = model is not None and is_archive(model) and preprocessor.exists() and self._description.exists()
-        return (model, preprocessor, self._description) if model is not None and whole else None
+        if model is None or not is_archive(model) or not preprocessor.exists() or self._described() != number:
+            return None
+        return model, preprocessor, self._description
+
+    def _described(self) -> int:
+        """Return the trial that the description is of, -1 where there is none."""
+        try:
+            trial = json.loads(self._description.read_bytes())["trial"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return -1
+        return trial if isinstance(trial, int) else -1
 
     @property
     def _description(self) -> Path:

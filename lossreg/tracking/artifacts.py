@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 
+from lossreg.errors import LossregError
 from lossreg.reporting import leaderboard, report
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Answer
@@ -22,6 +23,7 @@ from lossreg.tracking import entities, model_package
 
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
+REGISTERED = "lossreg.study"  # the tag of models that lossreg has registered
 CANDIDATE, CHAMPION = "candidate", "champion"
 PLOTS = "plots"
 VERDICT_PLOT = f"{PLOTS}/verdict.png"
@@ -107,10 +109,12 @@ class Artifacts:
     def _version(self, name: str, model_id: str) -> str:
         """Return the version of a registered model that is this model, which is made where there is none."""
         try:
-            self.client.create_registered_model(name)
+            self.client.create_registered_model(name, {REGISTERED: name})
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+            if REGISTERED not in self.client.get_registered_model(name).tags:
+                raise LossregError(f"the registered model {name!r} is none of lossreg's, and was left alone") from None
         for version in self.client.search_model_versions(f"name = '{name}'"):
             if version.model_id == model_id:
                 return str(version.version)

@@ -22,6 +22,7 @@ from lossreg.errors import InputError
 from lossreg.prediction import bundle, export
 from lossreg.tracking import free_port
 
+pytestmark = pytest.mark.filterwarnings(r"ignore:(.|\n)*Gaps filled:UserWarning")
 RNG = np.random.default_rng(2)
 ROWS = pd.DataFrame({
     "age": RNG.normal(40, 9, 120).round(2), "city": RNG.choice(["Bonn", "Köln", "Ulm"], 120),
@@ -119,6 +120,29 @@ def test_the_logged_model_says_what_it_takes_and_gives(study):
     np.testing.assert_allclose(network.predict(x, verbose=0), study[1].model.predict(x, verbose=0), rtol=1e-6)
 
 
+def test_the_example_is_typical_and_none_of_the_rows(study):
+    [typical] = study[1].about.example
+    assert ROWS["age"].quantile(0.4) < typical["age"] < ROWS["age"].quantile(0.6)
+    assert typical["city"] in set(ROWS["city"])
+    assert typical["rooms"] in (2, 3, 4)
+    assert not (ROWS[["age", "city", "rooms"]] == pd.Series(typical)[["age", "city", "rooms"]]).all(axis=1).any()
+    assert len(study[1].predict_frame(pd.DataFrame([typical]))) == 1
+
+
+def test_a_registered_model_of_somebody_else_is_left_alone(study, monkeypatch, tmp_path):
+    folder, *_ = study
+    monkeypatch.chdir(folder)
+    client = MlflowClient("sqlite:///mlflow.db")
+    client.create_registered_model("theirs")
+    told = []
+    settings = {"tracking": STUDY["tracking"], "verdict": STUDY["verdict"], "data": STUDY["data"]}
+    document = {**STUDY, **settings, "name": "theirs"}
+    monkeypatch.setattr("lossreg.storage.observer.Observer.warn", lambda self, text: told.append(text))
+    lossreg.tune(document)
+    assert client.search_model_versions("name = 'theirs'") == []
+    assert any("the registered model 'theirs' is none of lossreg's" in text for text in told)
+
+
 @pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
 def test_the_model_is_registered_once_under_the_name_of_its_study(study, monkeypatch):
     folder, predictor, _ = study
@@ -162,7 +186,7 @@ def test_a_server_of_mlflow_answers_its_example_and_new_rows(study, expected):
                     break
             example = json.loads(Path(location, "serving_input_example.json").read_text())
             records = json.loads(NEW.drop(columns="note").to_json(orient="records"))
-            for body, rows in ((example, 3), ({"dataframe_records": records}, 40)):
+            for body, rows in ((example, 1), ({"dataframe_records": records}, 40)):
                 answer = asked(port, body)
                 assert len(answer) == rows
             table = pd.DataFrame(answer)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from lossreg.errors import InputError
 from lossreg.prediction import filing, predictor_files, pyfunc
 
 ROWS = 160
+pytestmark = pytest.mark.filterwarnings(r"ignore:(.|\n)*Gaps filled:UserWarning")
 RNG = np.random.default_rng(0)
 
 
@@ -240,3 +243,29 @@ def test_an_exposure_multiplies_and_may_be_missing(folder, monkeypatch, tmp_path
     served = pyfunc.Model(predictor).predict(rows.drop(columns="age"))["prediction"]
     np.testing.assert_allclose(served, predictor.predict(rows.assign(age=np.nan)), rtol=1e-5)
     assert [column.name for column in predictor.about.columns if not column.required] == ["age", "days"]
+
+
+def test_columns_and_arrays_of_unusual_types_have_a_predictor(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({
+        "month": pd.period_range("2020-01", periods=60, freq="M"), "raw": [b"\xff", b"a", b"b"] * 20,
+        "third": [Fraction(1, 3), Fraction(2, 3)] * 30, "when": pd.date_range("2020-01-01", periods=60),
+    })  # fmt: skip
+    arrays = rng.normal(size=(60, 3, 4)).astype(">f8")
+    for data in ((rows, np.arange(60) % 2), (arrays, np.arange(60) % 2)):
+        settings = {"verdict": {"enabled": False}, "tracking": {"enabled": False}}
+        result = lossreg.tune(*data, losses=["cross_entropy"], trials=1, epochs=1, settings=settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = result.predictor.predict(data[0])
+        assert len(expected) == 60
+        assert result.predictor.about.trial == result.recommended.number
+
+
+def test_gaps_that_are_filled_are_told(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    asked = document("answer", *STUDIES["answer"])
+    lossreg.tune(asked)
+    with pytest.warns(UserWarning, match=r"Gaps filled with the median of the training rows: age: 18 of 160\."):
+        lossreg.load_predictor(asked).predict(TABLE[FEATURES])

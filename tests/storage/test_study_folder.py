@@ -156,3 +156,24 @@ def test_a_model_of_0_2_0_is_whole_with_its_pickle_which_a_new_one_replaces(tmp_
     assert folder.has_best(3)
     assert not pickled.exists()
     assert sorted(file.name for file in tmp_path.glob("[bp]*")) == ["best.keras", "best.trial", "preprocessor.json"]
+
+
+def test_a_predictor_is_whole_when_its_description_is_of_the_same_trial(tmp_path):
+    folder = StudyFolder(tmp_path, "toy")
+    folder.save_model(Model(), 3, "{}", '{"trial": 3}')
+    assert [file.name for file in folder.predictor_of(3)] == ["best.keras", "preprocessor.json", "predictor.json"]
+    folder.save_model(Model(), 4)  # the files of the other trial are still there
+    assert folder.predictor_of(4) is folder.predictor_of(3) is None
+    for damaged in ("", "[]", '{"trial": "4"}'):
+        folder.save_description(damaged)
+        assert folder.predictor_of(4) is None
+
+
+def test_a_kill_while_the_model_is_written_leaves_it_without_a_trial(tmp_path, monkeypatch):
+    folder = StudyFolder(tmp_path, "toy")
+    folder.save_model(Model(), 3, "{}", '{"trial": 3}')
+    monkeypatch.setattr(folder, "save_description", lambda text: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        folder.save_model(Model(), 4, "{}", '{"trial": 4}')
+    assert not folder.has_best(4)
+    assert not folder.has_best(3)
