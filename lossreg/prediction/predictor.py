@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data.exposures import Fitted
-from lossreg.data.preprocess import Counted, warned
-from lossreg.errors import InputError
+from lossreg.contract.data_options import FEATURES
+from lossreg.data.exposures import Fitted, base_of
+from lossreg.data.preprocess import Counted, TablePreprocessor, warned
+from lossreg.errors import InputError, one_line
 from lossreg.prediction.description import Description
 
 BATCH = 1024
@@ -21,9 +23,9 @@ class Predictor:
     """Predicts from raw rows, as the study read them.
 
     rows: a pandas, Polars or Arrow table (by column name; columns that training left out, and the target, need not be
-    there), an array (by position), a dictionary of inputs by name, or the path of a file. Values that cannot be
-    read, are imputed or were never seen in training are counted by column in one warning. Raises `InputError` for
-    rows that do not fit.
+    there), a dictionary of columns or of one row, a list of such rows, an array (by position), a dictionary of inputs
+    by name, or the path of a file. Values that cannot be read, are imputed or were never seen in training are counted
+    by column in one warning. Raises `InputError` for rows that do not fit.
 
     model: the Keras model from preprocessed rows to predictions; preprocessor: from raw rows to preprocessed ones;
     about: what is predicted.
@@ -70,11 +72,27 @@ class Predictor:
 
     def outputs(self, rows: Any) -> Counted:
         """Return the outputs of the network, and the values that were lost in place of a warning."""
-        array, lost = self.preprocessor.counted(rows)
+        array, lost = self.preprocessor.counted(self._as_table(rows))
         size = len(next(iter(array.values()))) if isinstance(array, dict) else len(array)
         if not size:
             return Counted(np.empty((0, *self.model.output_shape[1:]), np.float32), lost)
         return Counted(self.model.predict(array, batch_size=BATCH, verbose=0), lost)
+
+    def _as_table(self, rows: Any) -> Any:
+        """Return columns or rows that stand in dictionaries as a table where training had one, else what is given."""
+        if hasattr(rows, "collect") and not hasattr(rows, "to_pandas"):  # a lazy table of Polars
+            return rows.collect()
+        base = base_of(self.preprocessor)
+        if not isinstance(base, TablePreprocessor) or (isinstance(rows, Mapping) and FEATURES in rows):
+            return rows
+        is_row = isinstance(rows, Mapping) and not any(map(pd.api.types.is_list_like, rows.values()))
+        is_rows = isinstance(rows, list) and bool(rows) and all(isinstance(row, Mapping) for row in rows)
+        if not isinstance(rows, Mapping) and not is_rows:
+            return rows
+        try:
+            return pd.DataFrame([rows] if is_row else rows)
+        except ValueError as error:
+            raise InputError(f"rows are no table: {one_line(error)}", hint="Give a DataFrame.") from None
 
     def decided(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return classes or values for outputs of the network."""

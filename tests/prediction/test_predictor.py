@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import lossreg
@@ -134,13 +135,16 @@ def test_rows_come_as_frames_arrays_dictionaries_of_columns_and_files(predictor,
     rows = TABLE[FEATURES].head(30)
     expected = predictor.predict(rows)
     shuffled = rows[FEATURES[::-1]].drop(columns="empty")  # which training left out
-    for given in (shuffled, rows.to_numpy(object)):
+    records = rows.to_dict("records")
+    frames = (shuffled, pl.from_pandas(shuffled), pl.from_pandas(shuffled).lazy())
+    for given in (*frames, rows.to_numpy(object), rows.to_dict("list"), records):
         assert predictor.predict(given).tolist() == expected.tolist()
     whole = predictor.predict(folder / "rows.csv")[:30]  # with its target
     if predictor.about.classes:
         assert whole.tolist() == expected.tolist()
     else:
         np.testing.assert_allclose(whole, expected, rtol=1e-6)
+    np.testing.assert_allclose(predictor.outputs(records[0]).array, predictor.outputs(rows.head(1)).array, rtol=1e-6)
     assert len(predictor.predict(rows.head(0))) == 0
 
 
@@ -209,7 +213,8 @@ def test_what_is_imputed_coerced_or_unknown_is_counted(folder, monkeypatch):
     assert line.filename == __file__
     for words, wrong in {
         "columns are missing: city": rows.drop(columns="city"), "shape (3, 2)": np.zeros((3, 2)),
-        "no such file": "nowhere.csv", "not dict": {"age": 3},
+        "no such file": "nowhere.csv", "columns are missing: city, member": {"age": 3},
+        "no table": {"age": [1], "city": [1, 2]},
         "Did you mean citty": rows.rename(columns={"city": "citty"}),
     }.items():  # fmt: skip
         with pytest.raises(InputError) as refused:
