@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
+from decimal import Decimal
+from numbers import Rational
 from typing import Any
 
 import numpy as np
@@ -14,24 +17,27 @@ from lossreg.data import numerals
 from lossreg.data.cells import in_ascii
 from lossreg.data.columns import Marks, is_real, plain, texts
 from lossreg.data.kinds import as_kind
-from lossreg.data.numerals import PLAIN, Numerals
+from lossreg.data.numerals import PYTHONIC, Numerals
 
 Keys = NDArray[Any]
+NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>(?=\.?\d)\d*)(?:\.(?P<part>\d*))?", re.ASCII)
+MOST_DIGITS = 4000
 
 
 def of(column: pd.Series[Any], kind: str = "", decimal: str = "", marks: Marks | None = None) -> Keys:
     """Return a key per row `(n,)`, NaN for values that are not of the kind which all need.
 
     kind: that which the study names for the column; decimal, marks: as in `kinds.as_kind`. Numbers are the same as the
-    texts of them, and dates too, where a column holds both; in a column of text alone `01` and `1` differ.
+    texts of them, and dates too, where a column holds both. In a column of text alone `1.0` is `1`, while `01` and `1`
+    differ, and `1.50` and `1.5`.
     """
-    column = plain(column)
+    column = plain(column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column)
     has_text, has_number, has_date = (_has(column, test) for test in (_is_text, is_real, _is_date))
     kind = kind or "date" * (has_text and has_date)
     if kind.partition(":")[0] in ("number", "date"):
         read = as_kind(column, kind, decimal, marks).read
         return np.full(len(column), np.nan) if read is None else read(column)
-    return _of_mixed(column, marks) if has_text and has_number else texts(column)
+    return _of_values(column, marks, as_numbers=has_number)
 
 
 def _has(column: pd.Series[Any], test: Callable[[Any], bool]) -> bool:
@@ -46,17 +52,39 @@ def _is_date(value: Any) -> bool:
     return isinstance(value, dt.date) and not pd.isna(value)
 
 
-def _of_mixed(column: pd.Series[Any], marks: Marks | None) -> Keys:
-    """Return texts, those that are numbers, and numbers themselves, without the ways in which these may be written."""
+def _of_values(column: pd.Series[Any], marks: Marks | None, *, as_numbers: bool) -> Keys:
+    """Return texts, but numbers without the ways in which these may be written; no digit of them is lost.
+
+    as_numbers: texts that are numbers are such too, else only whole ones, without the zeros behind the point.
+    """
     form, keys = numerals.said(marks), texts(column)
     for row, value in enumerate(column):
-        number = float(value) if is_real(value) else _number(keys[row], form)
-        if np.isfinite(number):
-            keys[row] = str(int(number)) if number.is_integer() else repr(number)
+        number = _digits(value) if is_real(value) else _pythonic(keys[row], form)
+        keys[row] = _short(number, keys[row], as_numbers=as_numbers or is_real(value))
     return keys
 
 
-def _number(text: str, form: Numerals | None) -> float:
-    if form is not None:
-        return form.number(text)
-    return float(in_ascii(text)) if PLAIN.fullmatch(text) else np.nan
+def _digits(number: Any) -> str:
+    """Return a real number without an exponent, but for one of more digits than Python writes."""
+    if isinstance(number, Rational):
+        return str(number)
+    exact = Decimal(str(number))
+    return f"{exact:f}" if exact.is_finite() and abs(exact.adjusted()) < MOST_DIGITS else str(exact)
+
+
+def _pythonic(text: str, form: Numerals | None) -> str:
+    """Return a text with the marks of numbers in Python, empty where it is no number of this form."""
+    if form is None:
+        return in_ascii(text)
+    return "" if np.isnan(form.number(text)) else in_ascii(text).translate(PYTHONIC[form.decimal])
+
+
+def _short(number: str, text: str, *, as_numbers: bool) -> str:
+    """Return a number without zeros that say nothing, and the text where it is none."""
+    found = NUMBER.fullmatch(number)
+    if found is None:
+        return text
+    sign, whole, part = found["sign"], found["whole"].lstrip("0") or "0", (found["part"] or "").rstrip("0")
+    short = f"{whole}.{part}" if part else whole
+    short = f"-{short}" if sign == "-" and short != "0" else short
+    return short if as_numbers or number.partition(".")[0] == short else text

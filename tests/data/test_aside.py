@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from lossreg import data
 from lossreg.contract.data_options import Options
+from lossreg.data import group_keys
 from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
 from lossreg.errors import DataError, InputError
 
@@ -127,6 +130,46 @@ def test_a_group_is_the_same_in_any_form(first: str, second: str) -> None:
     both = table(who=FORMS[second]([*others[1:], IDS[0]]))
     with pytest.raises(DataError, match="1 group of 'who' has rows in more than one of the given parts"):
         loaded({"train": table(who=FORMS[first](IDS)), "test": both}, group="who")
+
+
+@pytest.mark.parametrize(("forms", "groups"), [
+    ([9007199254740993, "9007199254740993", "9007199254740993.0"], 1),
+    ([9007199254740993, 9007199254740992, "A4"], 3),
+    ([10**400, f"{10**400}", "A4"], 2),
+    ([10**400, 10**400 + 1, "A4"], 3),
+    ([Decimal("12e4"), 120000.0, "120000"], 1),
+    (["12e4", 120000, "1_2"], 3),
+    ([Decimal("1e999999"), 1e300, "A4"], 3),
+    ([1e22, f"{10**22}", 10**22], 1),
+    ([0.1, "0.10", "+.1", Decimal("0.1")], 1),
+    ([-0.0, "0", "-0"], 1),
+    (["1", "1.0", "1.", "1.00"], 1),
+    (["1", "01", "+1", "1e0"], 4),
+    (["1.5", "1.50", "1.5.0"], 3),
+    ([f"{10**400}", f"{10**400}.0"], 1),
+    (pd.Categorical([1e22, 2.0, 3.0]), 3),
+    ([math.inf, math.nan, "inf."], 3),
+])  # fmt: skip
+def test_numbers_are_one_group_by_all_their_digits(forms: Any, groups: int) -> None:
+    assert len(set(group_keys.of(pd.Series(forms)))) == groups
+
+
+@pytest.mark.parametrize("texts", [["1.000", "1000", "1000,0"], ["-1.000,50", "-1000,5", -1000.5]])
+def test_groups_have_the_marks_in_numbers_that_the_study_names(texts: list[Any]) -> None:
+    assert len(set(group_keys.of(pd.Series(texts, dtype=object), marks=(",", ".")))) == 1
+
+
+@pytest.mark.parametrize("kind", [int, float, str, "category"])
+def test_whole_numbers_are_one_group_whatever_their_column_holds(kind: Any) -> None:
+    assert group_keys.of(pd.Series([1, 2]).astype(kind)).tolist() == ["1", "2"]
+
+
+def test_whole_numbers_in_two_text_files_are_one_group(tmp_path: Path) -> None:
+    """A word makes all of them text."""
+    table(who=[*["1", "2"] * (N // 2 - 1), "A4", "A4"]).to_csv(tmp_path / "a.csv", index=False)
+    table(who=["1.0", "3.0"] * (N // 2)).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="1 group of 'who' has rows in more than one of the given parts"):
+        data.load("a.csv", test="b.csv", base=tmp_path, target="y", group="who")
 
 
 def test_groups_of_a_text_file_are_those_of_another_kind_of_file(tmp_path: Path) -> None:
