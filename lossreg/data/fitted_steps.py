@@ -43,18 +43,22 @@ class Scaling:
 class OneHot:
     """The one-hot columns of a categorical column: `frequent` ones in order, then one for all `rare` ones if any.
 
-    seen: which of these columns any training row has; the others are 0.
+    seen: which of these columns any training row has; the others are 0; constant: all training rows have the one that is
+    seen, and so has every other row, since of another value nothing is learned. A file from before that rule lacks it,
+    and its other values stay 0, as when its model was scored.
     """
 
     column: str
     frequent: list[str]
     rare: list[str]
     seen: list[bool]
+    constant: bool = False
 
     @classmethod
     def of(cls, pipeline: Any, columns: list[str]) -> list[OneHot]:
         """Return what a fitted pipeline of a `OneHotEncoder` and `Seen` has learned, by column."""
         _, encoder, seen = (step for _, step in pipeline.steps)
+        always = np.broadcast_to(seen.always_, seen.seen_.shape)
         learned, start = [], 0
         for column, categories, infrequent in zip(
             columns, encoder.categories_, encoder.infrequent_categories_, strict=True
@@ -62,23 +66,20 @@ class OneHot:
             rare = [] if infrequent is None else list(infrequent)
             frequent = [name for name in categories if name not in set(rare)]
             end = start + len(frequent) + bool(rare)
-            learned.append(cls(column, frequent, rare, seen.seen_[start:end].tolist()))
+            place = slice(start, end)
+            learned.append(cls(column, frequent, rare, seen.seen_[place].tolist(), bool(always[place].any())))
             start = end
         return learned
 
     def transform(self, table: pd.DataFrame) -> NDArray[np.float32]:
-        """Return the column as `(n, width)` of 0 and 1; an unknown category is a rare one, or 0 everywhere.
-
-        A column that has one category in all training rows has it in all others.
-        """
+        """Return the column as `(n, width)` of 0 and 1; an unknown category is a rare one, or 0 everywhere."""
         places = {name: place for place, name in enumerate(self.frequent)} | dict.fromkeys(
             self.rare, len(self.frequent)
         )
         unknown = len(self.frequent) if self.rare else -1
         codes = np.array([places.get(name, unknown) for name in texts(table[self.column])])
         columns = np.arange(len(self.seen))
-        is_constant = sum(self.seen) == 1  # in all training rows: another value would be seen by untrained weights
-        held = is_constant | (codes[:, None] == columns)
+        held = self.constant | (codes[:, None] == columns)
         encoded: NDArray[np.float32] = (held & np.array(self.seen)).astype(np.float32)
         return encoded
 

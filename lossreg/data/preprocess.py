@@ -121,6 +121,8 @@ def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
 class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """One-hot columns, those that no training row has made 0, as for an unknown category, and those that all have 1."""
 
+    always_: Any = False  # of those that 0.2.0 saved
+
     def fit(self, rows: Any, y: Any = None) -> Self:
         """Learn which columns of `(n, width)` hold anything, and which nothing else."""
         self.seen_, self.always_, self.n_features_in_ = rows.any(axis=0), rows.all(axis=0), rows.shape[1]

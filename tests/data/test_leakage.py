@@ -5,10 +5,13 @@ Each row is known by its weight, so that NumPy can compute from the raw table wh
 
 from __future__ import annotations
 
+import copy
+import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from lossreg import data
 from lossreg.contract.targets import Constants
 from lossreg.data import inputs
+from lossreg.data.preprocess import TablePreprocessor
 from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
 
 N = 240
@@ -175,3 +179,26 @@ def test_new_rows_of_a_kept_preprocessor_say_nothing_there_either(tmp_path: Path
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             np.testing.assert_array_equal(kept.transform(usual), kept.transform(other))
+
+
+def test_a_preprocessor_from_before_a_constant_column_said_nothing_is_as_it_was(tmp_path: Path) -> None:
+    """The model of a study is used with the numbers that it was scored on: another category is 0 there."""
+    preprocessor = TablePreprocessor().fit(pd.DataFrame({"word": ["in"] * 9, "x": range(9)}))
+    save_preprocessor(preprocessor, tmp_path / "p.json")
+    document = json.loads((tmp_path / "p.json").read_text())
+    [word] = [step for step in document["parts"][""]["fitted"]["steps"] if step.get("column") == "word"]
+    del word["constant"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    pickled = copy.deepcopy(preprocessor)
+    del pickled.transformer_.named_transformers_["category"][-1].always_
+    joblib.dump(pickled, tmp_path / "old.joblib")
+    rows = pd.DataFrame({"word": ["in", "out"], "x": 4.0})
+    for file, expected in (("p.json", [1, 1]), ("old.json", [1, 0]), ("old.joblib", [1, 0])):
+        with pytest.warns(UserWarning, match="out"):
+            array = load_preprocessor(tmp_path / file).transform(rows)
+        assert array[:, list(preprocessor.get_feature_names_out()).index("word_in")].tolist() == expected
+    save_preprocessor(load_preprocessor(tmp_path / "old.joblib"), tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text())["parts"][""]["fitted"]["steps"] == [
+        {**step, "constant": False} if step.get("column") == "word" else step
+        for step in document["parts"][""]["fitted"]["steps"]
+    ]
