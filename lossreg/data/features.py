@@ -137,25 +137,6 @@ def count(x: Features) -> int:
     return len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
 
 
-def varies_elsewhere(x: Features, rows: NDArray[np.int64]) -> bool:
-    """Return whether a column of a table has one value in these rows, and others elsewhere."""
-    tables = [part for part in parts(x).values() if isinstance(part, pd.DataFrame)]
-    return any(_varies_elsewhere(table[name], rows) for table in tables for name in table.columns)
-
-
-def _varies_elsewhere(column: pd.Series[Any], rows: NDArray[np.int64]) -> bool:
-    try:
-        if column.iloc[rows[:100]].nunique() > 1:  # as of most columns
-            return False
-        there = pd.factorize(column)[0]
-    except Exception:  # lists, which are left out, and objects without a hash, which are refused
-        return False
-    here, numeric = there[rows], pd.api.types.is_numeric_dtype(column.dtype)
-    if len(here) == 0 or here[0] < 0 or (here != here[0]).any():
-        return False
-    return bool(((there != here[0]) & ~(numeric & (there < 0))).any())
-
-
 def take(x: Features, rows: NDArray[np.int64] | slice) -> Any:
     """Return these rows, in the form of `x`."""
     if isinstance(x, dict):

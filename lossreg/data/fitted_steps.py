@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lossreg.data.columns import texts
 from lossreg.data.free_text import TextCode
+from lossreg.data.scaling import BEYOND, LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,27 @@ class Scaling:
         scaled: NDArray[np.float64] = (filled - np.array(self.mean)) / np.array(self.scale)
         return scaled
 
+    @property
+    def has_constant(self) -> bool:
+        """True where a column has one value in all training rows."""
+        return BEYOND in self.scale
+
+    def levels(self, table: pd.DataFrame) -> bool:
+        """Return whether other values of such a column are 0 now, which they were not up to 0.2.0."""
+        is_constant = np.array(self.scale) == BEYOND
+        sizes = np.where(np.abs(self.mean) >= LARGE, np.abs(self.mean), 1.0)
+        with np.errstate(over="ignore"):
+            former = replace(self, scale=sizes.tolist()).transform(table)[:, is_constant].astype(np.float32)
+        return bool((np.isfinite(former) & (former != 0)).any())
+
 
 @dataclass(frozen=True, slots=True)
 class OneHot:
     """The one-hot columns of a categorical column: `frequent` ones in order, then one for all `rare` ones if any.
 
-    seen: which of these columns any training row has; the others are 0; constant: all training rows have the one that is
-    seen, and so has every other row, since of another value nothing is learned. A file from before that rule lacks it,
-    and its other values stay 0, as when its model was scored.
+    seen: which of these columns any training row has; the others are 0; constant: all training rows have the one that
+    is seen, and so has every other row, since of another value nothing is learned. A file from before that rule lacks
+    it, and its other values stay 0, as when its model was scored.
     """
 
     column: str
@@ -83,6 +97,15 @@ class OneHot:
         encoded: NDArray[np.float32] = (held & np.array(self.seen)).astype(np.float32)
         return encoded
 
+    @property
+    def has_constant(self) -> bool:
+        """As of `Scaling`."""
+        return self.constant
+
+    def levels(self, table: pd.DataFrame) -> bool:
+        """Return whether rows have the one category of all training rows now that did not have it up to 0.2.0."""
+        return self.constant and bool((replace(self, constant=False).transform(table) == 0).all(axis=1).any())
+
 
 @dataclass(frozen=True, slots=True)
 class FittedSteps:
@@ -115,3 +138,16 @@ class FittedSteps:
     def get_feature_names_out(self) -> NDArray[Any]:
         """Return the names of the columns of the array."""
         return np.array(self.names, object)
+
+    def levels(self, table: pd.DataFrame) -> bool:
+        """Return whether a column with one value in all training rows is made that in these, which hold others."""
+        return any(step.levels(table) for step in self._constant)
+
+    @property
+    def has_constant(self) -> bool:
+        """As of `Scaling`."""
+        return bool(self._constant)
+
+    @property
+    def _constant(self) -> list[Scaling | OneHot]:
+        return [step for step in self.steps if not isinstance(step, TextCode) and step.has_constant]

@@ -30,10 +30,13 @@ from lossreg.data import (
 )
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
+from lossreg.data.exposures import base_of
+from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.layout import Layout
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import Origin
 from lossreg.data.parts import TEST, VALIDATION
+from lossreg.data.preprocess import TablePreprocessor
 from lossreg.data.raw import Raw
 from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
@@ -84,11 +87,10 @@ def load(
     arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options)
     cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
     choices = inputs.preprocessing_of(raw.x, preprocess)
-    if not as_given and any(features.varies_elsewhere(raw.x, cut.train) for cut in cuts):
-        marks = [*marks, b"what is constant in training rows is so in all"]  # up to 0.2.0 other values stayed
     try:
         readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test), options)
-        digest = raw.digest([*inputs.marks(readings), *labelled.marks, *marks])
+        marks = [*inputs.marks(readings), *labelled.marks, *marks]
+        digest = raw.digest(marks)
     except DataError as error:
         raise error.at(where) from None
     rows = LoadedRows(
@@ -96,7 +98,8 @@ def load(
         class_weight=class_weight, test=cuts[0].test, digest=digest, where=where, options=options,
         exposure=exposed, beside=taken,
     )  # fmt: skip
-    return _with_notes(rows.dataset(cuts, cuts[0].train if folds is None else rows.development), rows, cuts)
+    dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
+    return _with_notes(_marked(dataset, rows, cuts, marks), rows, cuts)
 
 
 def _cut(labels: Labels, layout: Layout, **how: Any) -> tuple[tuple[Rows3, ...], list[bytes]]:
@@ -109,6 +112,27 @@ def _cut(labels: Labels, layout: Layout, **how: Any) -> tuple[tuple[Rows3, ...],
         return cuts, []
     apart = splits.cut(labels, replace(layout, units=None), **how)
     return cuts, [b"rows that stand twice stay together"] if splits.differ(cuts, apart) else []
+
+
+def _marked(dataset: Dataset, rows: LoadedRows, cuts: Sequence[Rows3], marks: Sequence[bytes]) -> Dataset:
+    """Return the data set with another digest where a column that is constant in training rows varies elsewhere.
+
+    Up to 0.2.0 these other values stayed, and scores on them cannot be compared.
+    """
+    folds = [dataset, *dataset.further_folds]
+    if not any(_levels(fold, rows, cut) for fold, cut in zip(folds, cuts, strict=True)):
+        return dataset
+    digest = rows.raw.digest([*marks, b"what is constant in training rows is so in all"])
+    first, *further = [replace(fold, digest=digest) for fold in folds]
+    return replace(first, further_folds=tuple(further), loaded=replace(rows, digest=digest))
+
+
+def _levels(fold: Dataset, rows: LoadedRows, cut: Rows3) -> bool:
+    base, others = base_of(fold.preprocessor), np.concatenate([cut.validation, cut.test])
+    fitted = base.parts if isinstance(base, InputsPreprocessor) else {"": base}
+    tables = {name: part for name, part in fitted.items() if isinstance(part, TablePreprocessor)}
+    raw = features.parts(rows.raw.x)
+    return any(part.levels(features.take(raw[name], others)) for name, part in tables.items())
 
 
 def _with_notes(dataset: Dataset, rows: LoadedRows, cuts: Sequence[Rows3]) -> Dataset:

@@ -22,6 +22,7 @@ from lossreg.data import new_rows, pixels
 from lossreg.data.cells import of_rows
 from lossreg.data.columns import MISSING, texts
 from lossreg.data.conversions import AsDays, AsNumbers
+from lossreg.data.fitted_steps import FittedSteps
 from lossreg.data.free_text import TextEncoder
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
@@ -202,6 +203,13 @@ class TablePreprocessor(Transformer):
         with np.errstate(over="ignore"), of_rows():
             array = _by_parts(self.transformer_.transform, table)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
+
+    def levels(self, rows: pd.DataFrame) -> bool:
+        """Return whether a column with one value in all training rows is made that in these, which hold others."""
+        steps = FittedSteps.of(self.transformer_, self.groups_)
+        if not steps.has_constant:
+            return False
+        return steps.levels(self._read(new_rows.table(rows, self.form(), Lost()), Lost())[0])
 
     def form(self) -> new_rows.Form:
         """Return the form of the rows of training."""

@@ -156,8 +156,22 @@ def test_what_a_cut_in_time_keeps_from_the_model_is_known_to_others(tmp_path: Pa
     assert abs(score(**keys, time="week") - 0.5) < 0.15
 
 
-@pytest.mark.parametrize(("values", "differs"), [((0.0, 1.0), True), (("in", "out"), True), ((1.0, 1.0), False)])
-def test_the_digest_knows_columns_that_were_another_value_elsewhere(values: tuple[Any, Any], differs: bool) -> None:
+TRAINING, OTHERS = FRAME.part == "train", FRAME.row % 2 == 0
+ELSEWHERE: dict[str, tuple[Any, Any, Any, bool]] = {
+    "numbers": (0.0, 0.0, 1.0, True), "words": ("in", "in", "out", True), "the same": (1.0, 1.0, 1.0, False),
+    "gaps": (5.0, np.nan, 7.0, True), "gaps elsewhere": (5.0, 5.0, np.nan, False),
+    "texts of a number": ("5", "5.0", "7", True), "the same number": ("5", "5", "5.0", False),
+    "spaces": ("a", " a", "b", True), "spaces elsewhere": ("a", "a", " a", False),
+    "a date in two forms": ("2024-01-31", "2024-01-31 00:00", "2024-02-01", True),
+    "infinite": (5.0, np.inf, 7.0, True), "beyond all others": (5.0, 5.0, 1e300, False),
+    "no float32": (2.0**60, 2.0**60, 2.0**60 + 2**10, True), "not constant": (1.0, 2.0, 3.0, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "same", "other", "differs"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_the_digest_knows_columns_that_were_another_value_elsewhere(
+    one: Any, same: Any, other: Any, differs: bool
+) -> None:
     """A study of 0.2.0 in which such values stayed has scores of other rows."""
 
     def digest(column: Any) -> tuple[str, str]:
@@ -166,7 +180,7 @@ def test_the_digest_knows_columns_that_were_another_value_elsewhere(values: tupl
         marks = inputs.marks(made.rows.readings)
         return made.digest, made.rows.raw.digest([*marks, *made.rows.labels.marks])
 
-    now, before = digest(pd.Series(np.where(FRAME.part == "train", *values)))
+    now, before = digest(pd.Series(np.where(TRAINING, np.where(OTHERS, same, one), other)))
     assert (now != before) is differs
 
 
