@@ -76,13 +76,17 @@ def in_pieces(
     file, names, first = _opened(path, where, as_text, options)
     file.rows = size
     columns = list(_rows(file, names, first, (), known).columns)
-    held = None
-    for piece in parsing.in_pieces(file, size):
-        table, written = _after(held, piece[0], _as_written(piece[1], names))
+    held, short = None, parsing.Short()
+    for parsed, texts in parsing.in_pieces(file, size):
+        empty = parsing.empty_end(file, names, columns, parsed)
+        short.count(parsed.iloc[:, : len(names) - empty])
+        table, written = _after(held, parsed, _as_written(texts, names, empty))
         rows = _with_thousands(file, _tidied(table, [])[columns], _tidied(written, []))
+        header.check_repeated(file, names, rows)
         end = len(rows) - _blank_end(table)
         held = (table[end:], written[end:]) if end < len(rows) else None
         yield Piece(rows[:end], written[:end], file.on_lines)
+    short.note(file)
     if held is not None and file.rows == size:
         parsing.note_blank_end(file, len(held[0]))
 
@@ -96,10 +100,14 @@ def _after(
     return pd.concat([held[0], table], ignore_index=True), pd.concat([held[1], written], ignore_index=True)
 
 
-def _as_written(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the fields of lines under the names of the header; that of names of rows, as in R, is empty."""
+def _as_written(table: pd.DataFrame, names: list[str], empty: int) -> pd.DataFrame:
+    """Return the fields of lines under the names of the header, without the last `empty` ones.
+
+    The name of names of rows, as in R, is empty.
+    """
     table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index(names="")
-    return table.set_axis(pd.Index(names), axis=1) if table.shape[1] == len(names) else table
+    table = table.set_axis(pd.Index(names), axis=1) if table.shape[1] == len(names) else table
+    return table.iloc[:, : table.shape[1] - empty]
 
 
 def _blank_end(table: pd.DataFrame) -> int:

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -31,7 +32,10 @@ def table(file: Delimited, header: list[str], first: Record | None) -> pd.DataFr
     if fields == width + 1:
         return _one_more(file, width)
     table = _without_trailing(file, header, parsed(file))
-    _note_short(file, table)
+    if file.rows is None:
+        short = Short()
+        short.count(table)
+        short.note(file)
     return table
 
 
@@ -47,6 +51,23 @@ def _without_trailing(file: Delimited, header: list[str], table: pd.DataFrame) -
     columns = "column is" if empty == 1 else f"{empty} columns are"
     file.notes.append(f"Lines end with a separator: the empty last {columns} left out.")
     return table.iloc[:, :-empty]
+
+
+def empty_end(file: Delimited, header: list[str], columns: Collection[str], table: pd.DataFrame) -> int:
+    """Return the number of last columns without a name that are not among `columns`, since the first rows are empty.
+
+    Raises `DataError` where `table`, some rows of the file, has a value in them.
+    """
+    empty = 0
+    for name, column in zip(reversed(header[1:]), reversed(list(table.columns)), strict=False):
+        if name.strip() or str(column).strip() in columns:
+            break
+        empty += 1
+    filled = table.index[table.iloc[:, len(header) - empty :].notna().any(axis=1)]
+    if len(filled) and isinstance(table.index, pd.RangeIndex):
+        line = next(islice(file.body(), int(filled[0]), None)).line
+        raise file.error(f"line {line} has a value in a column without a name", "Name every column in the header.")
+    return empty
 
 
 def without_blank_end(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
@@ -158,13 +179,22 @@ def _parser_error(file: Delimited, text: str) -> DataError:
     return file.error(f"cannot be read: {' '.join(text.split())[:300]}")
 
 
-def _note_short(file: Delimited, table: pd.DataFrame) -> None:
-    """Count lines with fewer fields than the header; their last values are missing, and so the last column has gaps."""
-    if not len(table) or not table.iloc[:, -1].isna().any():
-        return
-    short = [record.line for record in file.body() if len(record.fields) < len(table.columns)]
-    if short:
-        lines = f"{len(short)} of {len(table)} lines have" if len(short) > 1 else f"1 of {len(table)} lines has"
-        file.on_lines.append(
-            f"{lines} fewer fields than the header (line {short[0]}): the others are taken as missing."
-        )
+class Short:
+    """Counts lines with fewer fields than the header; their last values are missing: the last column has gaps."""
+
+    def __init__(self) -> None:
+        self.rows, self.width, self.may_be = 0, 0, False
+
+    def count(self, table: pd.DataFrame) -> None:
+        """Take in some rows; names of rows, which no line can be without, are their index."""
+        self.rows, self.width = self.rows + len(table), table.shape[1]
+        self.may_be |= isinstance(table.index, pd.RangeIndex) and bool(table.iloc[:, -1].isna().any())
+
+    def note(self, file: Delimited) -> None:
+        """Note their number in the whole file."""
+        short = [record.line for record in file.body() if len(record.fields) < self.width] if self.may_be else []
+        if short:
+            lines = f"{len(short)} of {self.rows} lines have" if len(short) > 1 else f"1 of {self.rows} lines has"
+            file.on_lines.append(
+                f"{lines} fewer fields than the header (line {short[0]}): the others are taken as missing."
+            )

@@ -127,6 +127,20 @@ def test_a_parquet_file_of_text_holds_numbers_where_training_had_numbers(of_tabl
     assert set(table["code"]) == {"007"}
 
 
+@pytest.mark.parametrize("size", [3, 7, 50])
+def test_every_piece_is_checked_for_a_second_header_and_short_lines(of_table, tmp_path, size):
+    (tmp_path / "new.csv").write_text(TEXT + TEXT)
+    with pytest.raises(InputError, match="line 25 is the header again"):
+        filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=size)
+    lines = TEXT.splitlines()
+    for number in (14, 20):
+        lines[number] = lines[number].rpartition(",")[0]
+    (tmp_path / "new.csv").write_text("\n".join(lines))
+    summary = filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=size)
+    words = "2 of 23 lines have fewer fields than the header (line 15): the others are taken as missing."
+    assert summary.lines()[0] == words
+
+
 def test_arrays_and_several_inputs_come_from_an_archive(tmp_path):
     x, one = RNG.normal(size=(11, 3)), TablePreprocessor().fit(ROWS[["age"]].head(11))
     alone = predictor_of(ImagePreprocessor().fit(x), (3,))
