@@ -39,7 +39,9 @@ def predict(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help=".csv, .tsv or .parquet; without it, CSV is printed."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help=".csv, .tsv or .parquet; masks: .npz. Without it, CSV is printed."
+        ),
     ] = None,
     trial: Trial = None,
     loss: Loss = None,

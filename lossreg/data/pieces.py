@@ -20,6 +20,10 @@ from lossreg.data.preprocess import AsGiven, TablePreprocessor
 from lossreg.errors import DataError
 
 SIZE = 50_000
+WHOLE = (
+    pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype(),
+    pd.UInt8Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype(),
+)  # fmt: skip
 
 
 class Piece(NamedTuple):
@@ -76,21 +80,44 @@ def _table(where: str, form: Form, size: int) -> Iterator[Piece]:
 def _slices(table: pd.DataFrame, size: int) -> Iterator[Piece]:
     for start in range(0, max(len(table), 1), size):
         rows = table.iloc[start : start + size]
-        yield Piece(rows, rows, [])
+        yield Piece(rows, _with_index(rows), [])
 
 
 def _parquet(path: Path, where: str, size: int) -> Iterator[Piece]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # whole numbers with gaps stay whole
+    whole = {getattr(pa, dtype.name.lower())(): dtype for dtype in WHOLE}.get
     with files.reading(path, where), pq.ParquetFile(path) as file:
-        empty = True
-        for batch in file.iter_batches(batch_size=size):
-            rows, empty = batch.to_pandas(), False
-            yield Piece(rows, rows, [])
-        if empty:
-            rows = pa.Table.from_batches([], file.schema_arrow).to_pandas()
-            yield Piece(rows, rows, [])
+        empty = pa.RecordBatch.from_pylist([], file.schema_arrow)
+        batches = file.iter_batches(batch_size=size) if file.metadata.num_rows else [empty]
+        done = 0
+        for batch in batches:
+            beside = _numbered(batch.to_pandas(types_mapper=whole), file.schema_arrow, done)
+            done += len(beside)
+            yield Piece(batch.to_pandas(), _with_index(beside), [])
+
+
+def _numbered(rows: pd.DataFrame, schema: Any, start: int) -> pd.DataFrame:
+    """Return rows, the first of which is row `start` of a Parquet file, with an index that it has as a range alone."""
+    for index in (schema.pandas_metadata or {}).get("index_columns", []):
+        if isinstance(index, dict) and index["name"] is not None:
+            first = index["start"] + start * index["step"]
+            numbers = first + np.arange(len(rows)) * index["step"]
+            return rows.set_axis(pd.Index(numbers, name=index["name"]))
+    return rows
+
+
+def _with_index(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with an index that has names, or other values than numbers, as columns."""
+    index = rows.index
+    levels = [
+        level
+        for level, name in enumerate(index.names)
+        if name not in rows.columns and (name is not None or index.get_level_values(level).dtype.kind not in "iu")
+    ]
+    return rows.reset_index(levels) if levels else rows
 
 
 def _arrays(where: str, preprocessor: Fitted, size: int) -> Iterator[Piece]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from lossreg.data import pieces
+from lossreg.data.delimited import SEPARATORS
 from lossreg.data.exposures import base_of
 from lossreg.data.lost import Lost
 from lossreg.data.pieces import Piece
 from lossreg.data.preprocess import TablePreprocessor
+from lossreg.errors import InputError, brief, on_disk
 from lossreg.prediction import tables
-from lossreg.prediction.predictor import Predictor
+from lossreg.prediction.predictor import PREDICTION, Predictor
 
 
 @dataclass(slots=True)
@@ -38,38 +42,69 @@ def predict(
 ) -> Summary:
     """Write the rows of a file with predictions beside them into a file, or as CSV on standard output.
 
-    output: .csv, .tsv or .parquet, which is there only when all is written; told: hears how far it has come.
-    Raises `InputError`.
+    output: .csv, .tsv or .parquet, of masks .npz, which is there only when all is written; told: hears how far it has
+    come. Raises `InputError`.
     """
+    _check(predictor, source, output)
     notes: list[str] = []
-    summary, typed = Summary(), _numbers(predictor) if output and output.suffix == ".parquet" else []
+    summary, numbers = Summary(), _numbers(predictor, source, size) if _ends(output, ".parquet") else []
     with tables.writer(output) as writer:
         for piece in pieces.of(source, predictor.preprocessor, size):
             outputs, lost = predictor.outputs(piece.rows)
             notes = piece.notes
             summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + len(outputs)
-            writer.write(tables.beside(_columns(piece, typed), predictor.tabulated(outputs)))
+            writer.write(_beside(piece, predictor, outputs, numbers))
             told(f"{summary.rows:,} rows are predicted")
     summary.lost.notes = [*dict.fromkeys([*notes, *summary.lost.notes])]
     return summary
 
 
-def _numbers(predictor: Predictor) -> list[str]:
-    """Return the columns that training read as plain numbers, which a Parquet file can hold as such."""
+def _check(predictor: Predictor, source: Path, output: Path | None) -> None:
+    """Raise `InputError` unless these predictions can be written into a file."""
+    if output is not None:
+        with on_disk(f"--output {brief(output)}"):
+            tables.check(output, source)
+    where = f"--output {brief(output)}" if output else ""
+    if predictor.about.task == "segmentation" and not _ends(output, tables.ARRAYS):
+        raise InputError("masks are no columns of a table", where=where, hint="Give --output masks.npz.")
+    if predictor.about.task != "segmentation" and _ends(output, tables.ARRAYS):
+        raise InputError("is for masks, and these predictions are a table", where=where, hint="Give a .csv file.")
+
+
+def _ends(output: Path | None, ending: str) -> bool:
+    return output is not None and output.name.lower().endswith(ending)
+
+
+def _beside(piece: Piece, predictor: Predictor, outputs: NDArray[Any], numbers: list[str]) -> Any:
+    """Return a table of rows with their predictions beside them; of masks a dictionary of arrays."""
+    if predictor.about.task != "segmentation":
+        return tables.beside(_columns(piece, numbers), predictor.tabulated(outputs))
+    paths = {} if piece.beside is None else {"file": piece.beside["file"].to_numpy(str)}
+    masks = {PREDICTION: predictor.decided(outputs), predictor.about.output: predictor.by_class(outputs)}
+    return paths | masks
+
+
+def _numbers(predictor: Predictor, source: Path, size: int) -> list[str]:
+    """Return the columns of a file of text that a Parquet file holds as numbers: as in training, and without loss."""
     preprocessor = base_of(predictor.preprocessor)
-    if not isinstance(preprocessor, TablePreprocessor):
+    if not isinstance(preprocessor, TablePreprocessor) or not source.name.lower().endswith(tuple(SEPARATORS)):
         return []
     form = preprocessor.form()
-    return [name for name in form.columns if name not in form.as_text]
+    names = [name for name in form.columns if name not in form.as_text]
+    for piece in pieces.of(source, predictor.preprocessor, size):
+        names = [name for name in names if name in piece.rows and _are_numbers(piece.rows[name].dropna())]
+    return names
 
 
-def _columns(piece: Piece, typed: list[str]) -> pd.DataFrame | None:
-    """Return the columns beside which predictions stand; fields of text as numbers where they are `typed`."""
-    if piece.beside is None or piece.beside is piece.rows:
+def _are_numbers(values: pd.Series[Any]) -> bool:
+    """Return whether floats hold all values of a column; not truth values, nor whole numbers that they would round."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    return numbers.dtype.kind != "b" and bool(numbers.abs().le(2**53).all())
+
+
+def _columns(piece: Piece, numbers: list[str]) -> pd.DataFrame | None:
+    """Return the columns beside which predictions stand, some of them as numbers."""
+    if piece.beside is None or not numbers:
         return piece.beside
-    numbers = {
-        name: pd.to_numeric(piece.rows[name], errors="coerce").astype(float)
-        for name in typed
-        if name in piece.beside and name in piece.rows
-    }
-    return piece.beside.assign(**numbers)
+    as_floats = {name: pd.to_numeric(piece.rows[name]).astype(float) for name in numbers if name in piece.beside}
+    return piece.beside.assign(**as_floats)

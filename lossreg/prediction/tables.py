@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lossreg.errors import InputError, brief, did_you_mean, on_disk
 
 TEXT = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
-KNOWN = (*TEXT, ".parquet")
+ARRAYS = ".npz"
+KNOWN = (*TEXT, ".parquet", ARRAYS)
 STREAM = "-"
 
 
 class Writer(Protocol):
-    """Writes tables of the same columns one below the other."""
+    """Writes tables of the same columns, or dictionaries of arrays, one below the other."""
 
-    def write(self, table: pd.DataFrame) -> None:
+    def write(self, table: Any) -> None:
         """Write some rows."""
 
 
@@ -49,6 +52,8 @@ class ParquetWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        if twice := list(table.columns[table.columns.duplicated()]):
+            raise InputError(f"two columns are called {twice[0]!r}", where=brief(self.file), hint="Write a .csv file.")
         schema = self.writer.schema if self.writer else None
         try:
             rows = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
@@ -62,6 +67,24 @@ class ParquetWriter:
         """End the file."""
         if self.writer:
             self.writer.close()
+
+
+class ArraysWriter:
+    """Writes an .npz file when all rows are there."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.parts: list[dict[str, NDArray[Any]]] = []
+
+    def write(self, table: dict[str, NDArray[Any]]) -> None:
+        """Take some rows of each array."""
+        self.parts.append(table)
+
+    def close(self) -> None:
+        """Write the file."""
+        arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
+        with self.file.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
 
 
 def check(output: Path, source: Path) -> None:
@@ -98,6 +121,11 @@ def _opened(part: Path, name: str) -> Iterator[Writer]:
     if name.endswith(".parquet"):
         with contextlib.closing(ParquetWriter(part)) as parquet:
             yield parquet
+        return
+    if name.endswith(ARRAYS):
+        arrays = ArraysWriter(part)
+        yield arrays
+        arrays.close()
         return
     import gzip
 

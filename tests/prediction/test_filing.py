@@ -8,6 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -58,7 +60,8 @@ FORMS = {
     "trailing": TEXT.replace("\n", ",\n"), "row names": ROWS.to_csv().replace(",age", "age", 1),
     "row numbers": ROWS.to_csv(), "spaces": TEXT.replace("age,city", " age , city "),
     "gaps": TEXT.replace("Bonn", "").replace("\n4", "\n?4"), "units": TEXT.replace("size\n", "size\nyears,,cm\n"),
-    "more": ROWS.assign(note='a\n"b"', id=range(23)).to_csv(index=False), "no rows": "age,city,size\n",
+    "nameless": TEXT.replace("\n", ",,\n"), "no rows": "age,city,size\n",
+    "more": ROWS.assign(note='a\n"b"', id=range(23)).to_csv(index=False),
 }  # fmt: skip
 
 
@@ -79,7 +82,7 @@ def test_text_is_predicted_in_pieces_as_at_once_with_its_fields_as_they_are_writ
     written = [name.strip() for name in whole.columns]
     assert written[-3:] == ["prediction", "probability_of_no", "probability_of_yes"]
     assert {"age", "city", "size"} <= set(written)
-    if form == "plain":
+    if form in ("plain", "nameless"):
         assert whole[["age", "city", "size"]].to_csv(index=False) == TEXT
 
 
@@ -118,13 +121,52 @@ def test_other_tables_keep_their_columns(of_table, ending, tmp_path):
     np.testing.assert_allclose(table["probability_of_yes"], of_table.predict_proba(ROWS)[:, 1], rtol=1e-6)
 
 
-def test_a_parquet_file_of_text_holds_numbers_where_training_had_numbers(of_table, tmp_path):
-    source = tmp_path / "new.csv"
-    source.write_text(ROWS.assign(code="007").to_csv(index=False))
-    filing.predict(of_table, source, tmp_path / "out.parquet", size=4)
-    table = pd.read_parquet(tmp_path / "out.parquet")
-    assert table["age"].tolist() == ROWS["age"].tolist()
-    assert set(table["code"]) == {"007"}
+@pytest.mark.parametrize("size", [4, 50])
+def test_a_parquet_file_of_text_holds_numbers_only_in_columns_where_none_is_lost(of_table, tmp_path, size):
+    rows = ROWS.astype(object).assign(code="007")
+    rows.loc[5, "age"], rows.loc[7, "size"] = np.nan, 9
+    fields = {"plain": [], "word": ["unknown"], "huge": ["1e400", "-inf"], "long": ["9007199254740993"]}
+    for name, odd in fields.items():
+        rows.loc[range(20, 20 + len(odd)), "size"] = odd
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        written = pd.read_csv(tmp_path / f"{name}.csv", dtype=str)
+        filing.predict(of_table, tmp_path / f"{name}.csv", tmp_path / "out.PARQUET", size=size)
+        table = pd.read_parquet(tmp_path / "out.PARQUET")
+        np.testing.assert_array_equal(table["age"], rows["age"].astype(float))
+        assert table["size"].tolist() == (written["size"].tolist() if odd else rows["size"].tolist())
+        assert set(table["code"]) == {"007"}
+
+
+def test_columns_without_a_name_are_not_written_and_may_hold_nothing(of_table, tmp_path):
+    (tmp_path / "new.csv").write_text(FORMS["nameless"])
+    filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.parquet", size=4)
+    assert list(pd.read_parquet(tmp_path / "out.parquet").columns[:4]) == [*ROWS, "prediction"]
+    lines = FORMS["nameless"].splitlines()
+    (tmp_path / "new.csv").write_text("\n".join([*lines[:9], f"{lines[9]}x", *lines[10:]]))
+    with pytest.raises(InputError, match="line 10 has a value in a column without a name"):
+        filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=4)
+    (tmp_path / "new.csv").write_text(TEXT.replace("\n", ",1,2\n").replace("size,1,2", "size,,"))
+    with pytest.raises(InputError, match="two columns are called ''"):
+        filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather"])
+@pytest.mark.parametrize("customer", [list("abcdefghijklmnopqrstuvw"), range(7, 30)])
+def test_an_index_with_names_is_written(of_table, tmp_path, ending, customer):
+    source = tmp_path / f"new{ending}"
+    rows = ROWS.assign(customer=list(customer)).set_index("customer")
+    {".parquet": rows.to_parquet, ".feather": rows.to_feather}[ending](source)
+    table = predicted(of_table, source, tmp_path, size=4)
+    assert table["customer"].tolist() == [str(each) for each in customer]
+
+
+def test_whole_numbers_with_gaps_stay_whole(of_table, tmp_path):
+    visits = [None, 2**53 + 1, *range(21)]
+    pq.write_table(pa.table({**ROWS.to_dict("list"), "visits": visits}), tmp_path / "new.parquet")
+    table = predicted(of_table, tmp_path / "new.parquet", tmp_path, size=4)
+    assert table["visits"].tolist() == ["", str(2**53 + 1), *map(str, range(21))]
+    filing.predict(of_table, tmp_path / "new.parquet", tmp_path / "out.parquet", size=4)
+    assert pq.read_table(tmp_path / "out.parquet")["visits"].to_pylist() == visits
 
 
 @pytest.mark.parametrize("size", [3, 7, 50])
@@ -139,6 +181,22 @@ def test_every_piece_is_checked_for_a_second_header_and_short_lines(of_table, tm
     summary = filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=size)
     words = "2 of 23 lines have fewer fields than the header (line 15): the others are taken as missing."
     assert summary.lines()[0] == words
+
+
+def test_masks_are_written_as_arrays(tmp_path):
+    x = RNG.normal(size=(7, 4, 5, 3))
+    layers = [keras.Input((4, 5, 3)), keras.layers.Conv2D(1, 1, activation="sigmoid", name="probability")]
+    about = Description(study="s", trial=0, loss="l", task="segmentation", target=("y",), classes=(0, 1),
+                        output="probability")  # fmt: skip
+    of_masks = Predictor(keras.Sequential(layers), ImagePreprocessor().fit(x), about)
+    np.savez(tmp_path / "x.npz", x=x)
+    filing.predict(of_masks, tmp_path / "x.npz", tmp_path / "masks.NPZ", size=3)
+    with np.load(tmp_path / "masks.NPZ") as masks:
+        np.testing.assert_array_equal(masks["prediction"], of_masks.predict(x))
+        np.testing.assert_allclose(masks["probability"], of_masks.predict_proba(x), rtol=1e-6)
+    for output in (None, tmp_path / "masks.csv"):
+        with pytest.raises(InputError, match=r"Give --output masks\.npz"):
+            filing.predict(of_masks, tmp_path / "x.npz", output)
 
 
 def test_arrays_and_several_inputs_come_from_an_archive(tmp_path):
