@@ -15,21 +15,12 @@ from lossreg.version import __version__
 
 SCRIPT = '''"""Predict new rows: python predict.py new.csv -o predicted.csv"""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from {package}.prediction import filing
 
-from {package}.prediction import filing, predictor_files
-
-arguments = argparse.ArgumentParser(description=__doc__)
-arguments.add_argument("rows", type=Path, help="a table, an .npz or a folder of images")
-arguments.add_argument("-o", "--output", type=Path, help=".csv, .tsv or .parquet; without it, CSV is printed")
-given = arguments.parse_args()
-predictor = predictor_files.load_folder(Path(__file__).parent)
-for line in filing.predict(predictor, given.rows, given.output).lines():
-    print(line)
+if __name__ == "__main__":
+    filing.main(Path(__file__).parent)
 '''
 README = """# {target}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,12 @@ from lossreg.data.exposures import base_of
 from lossreg.data.lost import Lost
 from lossreg.data.pieces import Piece
 from lossreg.data.preprocess import TablePreprocessor
-from lossreg.errors import InputError, brief, on_disk
-from lossreg.prediction import tables
+from lossreg.errors import InputError, LossregError, brief, on_disk
+from lossreg.prediction import predictor_files, tables
 from lossreg.prediction.predictor import PREDICTION, Predictor
+from lossreg.terminal import streams
+
+HELP = ".csv, .tsv or .parquet; masks: .npz"
 
 
 @dataclass(slots=True)
@@ -31,6 +36,27 @@ class Summary:
     def lines(self) -> list[str]:
         """Return a line on each thing that is worth knowing."""
         return self.lost.told()
+
+
+def main(folder: Path, arguments: Sequence[str] | None = None) -> None:
+    """Predict a file with the predictor of a folder, as the arguments of the command line say.
+
+    Notes go to standard error; an error is one line there, and ends the process with 2 for wrong input, else 1.
+    """
+    parser = argparse.ArgumentParser(description="Predict new rows.")
+    parser.add_argument("rows", type=Path, help="a table, an .npz or a folder of images")
+    parser.add_argument("-o", "--output", type=Path, help=f"{HELP}; without it, CSV is printed")
+    given = parser.parse_args(arguments)
+    streams.guard()
+    try:
+        with on_disk(given.output or given.rows):
+            if given.output is not None:
+                tables.check(given.output, given.rows)
+            summary = predict(predictor_files.load_folder(folder), given.rows, given.output)
+    except LossregError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    sys.stderr.writelines(f"{line}\n" for line in summary.lines())
 
 
 def predict(

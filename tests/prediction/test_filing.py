@@ -266,6 +266,33 @@ def test_the_command_prints_csv_and_says_the_rest_on_standard_error(folder, of_t
     assert written.stdout == ""
 
 
+def test_the_script_of_an_export_prints_notes_on_standard_error(folder, capsys):
+    (folder / "new.csv").write_text(TEXT.replace("Bonn", "Rom"))
+    filing.main(folder / "churn", ["new.csv"])
+    printed = capsys.readouterr()
+    assert printed.out == asked("churn", "new.csv").stdout
+    assert "that no training row has ('Rom')" in printed.err
+
+
+SCRIPT = {
+    "new.csv -o new.csv": "is the file of the rows", "new.csv -o x.txt": "is no known kind of table",
+    "short.csv": "columns are missing: size", "new.csv -o x.npz": "is for masks", "none.csv": "no such file",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", SCRIPT)
+def test_the_script_of_an_export_refuses_as_the_command(folder, arguments, capsys):
+    (folder / "short.csv").write_text("age,city\n3,Bonn\n")
+    with pytest.raises(SystemExit) as ended:
+        filing.main(folder / "churn", arguments.split())
+    message = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert SCRIPT[arguments] in message
+    assert len(message.splitlines()) == 1
+    assert (folder / "new.csv").read_text() == TEXT
+    assert not list(folder.glob("x.*"))
+
+
 WRONG = {
     ("churn", "nowhere.csv"): "nowhere.csv: no such file",
     ("churn", "new.cvs"): "no such file",
