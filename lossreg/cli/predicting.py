@@ -84,9 +84,7 @@ def export(
 
     exporting.require_room(folder)
     predictor = _loaded(study, trial, loss, train=train)
-    exporting.write(predictor, folder)
-    if onnx:
-        exporting.write_onnx(predictor, folder)
+    exporting.write(predictor, folder, onnx=onnx)
     say(f"{folder}: trial {predictor.about.trial}; pip install -r requirements.txt; python predict.py new.csv")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,22 @@ predicted. None of them holds code. `{package}` is the code of lossreg {version}
 """
 
 
-def write(predictor: Predictor, folder: Path) -> None:
-    """Write a predictor, its code, a script and a page on them into a new folder.
+ONNX = "model.onnx"
 
-    Raises `InputError` where the folder has files, unless an earlier export made them, or cannot be written.
+
+def write(predictor: Predictor, folder: Path, *, onnx: bool = False) -> None:
+    """Write a predictor, its code, a script and a page on them into a new folder; onnx: as `write_onnx` too.
+
+    Raises `InputError` where the folder has files, unless an earlier export made them, or cannot be written; and
+    where `write_onnx` does, which leaves the folder as it was.
     """
     require_room(folder)
-    with on_disk(brief(folder)):
+    with on_disk(brief(folder)), tempfile.TemporaryDirectory() as aside:
+        network = write_onnx(predictor, Path(aside)) if onnx else None
         predictor_files.save(predictor, folder)
+        (folder / ONNX).unlink(missing_ok=True)
+        if network:
+            shutil.move(network, folder / ONNX)
         shutil.rmtree(folder / bundle.PACKAGE, ignore_errors=True)
         bundle.write(folder)
         (folder / "predict.py").write_text(SCRIPT.format(package=bundle.PACKAGE))
@@ -68,7 +77,7 @@ def write_onnx(predictor: Predictor, folder: Path) -> Path:
 
     Raises `InputError` where a package for that is missing, or Keras cannot export this network.
     """
-    file = folder / "model.onnx"
+    file = folder / ONNX
     try:
         _call(predictor.model)
         predictor.model.export(file, format="onnx", verbose=False)

@@ -229,3 +229,14 @@ def test_what_onnx_needs_is_said(study, monkeypatch, tmp_path):
     monkeypatch.setattr(study[1].model, "export", missing)
     with pytest.raises(InputError, match="pip install onnx tf2onnx"):
         export.write_onnx(study[1], tmp_path)
+    with pytest.raises(InputError, match="pip install onnx tf2onnx"):
+        export.write(study[1], tmp_path / "new", onnx=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_export_has_no_onnx_file_of_an_earlier_one(study, monkeypatch, tmp_path):
+    monkeypatch.setattr(study[1].model, "export", lambda file, **options: Path(file).write_text("one"))
+    export.write(study[1], tmp_path / "new", onnx=True)
+    assert (tmp_path / "new" / "model.onnx").read_text() == "one"
+    export.write(study[1], tmp_path / "new")
+    assert not (tmp_path / "new" / "model.onnx").exists()
