@@ -71,6 +71,7 @@ def check_names(file: Delimited, header: list[str]) -> None:
 
 def check_repeated(file: Delimited, header: list[str], table: pd.DataFrame) -> None:
     """Raise `DataError` for a line that is the header again, as where two files were joined."""
+    table = table[[name for name in table if not str(name).startswith("Unnamed:")]]
     if not len(table) or any(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
         return
     if any(table[name].str.strip().eq(str(name).strip()).any() for name in list(table.columns)[:1]):

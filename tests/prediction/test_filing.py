@@ -171,9 +171,10 @@ def test_whole_numbers_with_gaps_stay_whole(of_table, tmp_path):
 
 @pytest.mark.parametrize("size", [3, 7, 50])
 def test_every_piece_is_checked_for_a_second_header_and_short_lines(of_table, tmp_path, size):
-    (tmp_path / "new.csv").write_text(TEXT + TEXT)
-    with pytest.raises(InputError, match="line 25 is the header again"):
-        filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=size)
+    for form in ("plain", "row numbers", "nameless"):
+        (tmp_path / "new.csv").write_text(FORMS[form] * 2)
+        with pytest.raises(InputError, match="line 25 is the header again"):
+            filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=size)
     lines = TEXT.splitlines()
     for number in (14, 20):
         lines[number] = lines[number].rpartition(",")[0]
