@@ -21,7 +21,7 @@ BESIDE = "arguments of lossreg.tune(X, y) go with rows, and this is a study"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `tune` takes: a study, its overrides and its rows."""
+    """A study as `tune` takes it, its overrides and its rows."""
 
     study: Any
     overrides: Any
@@ -36,27 +36,36 @@ def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], sett
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     if not _are_rows(study, second):
+        if _is_array(study):
+            raise InputError("rows without labels", hint="Give the labels too: lossreg.tune(X, y).")
         if given or settings is not None:
             name = next(iter(given), "settings")
             raise InputError(BESIDE, where=name, hint=f"Set {KEYS.get(name, 'it')} in the study.")
         return Asked(study, second, data)
     if data is not None:
         raise InputError("the rows are the first argument", where="data", hint="Leave it out.")
-    has_labels = not (isinstance(second, (tuple, list)) and not len(second))
+    has_labels = _has_labels(second)
     if has_labels and "target" in given:
         raise InputError("the labels are given as y too", where="target", hint="Leave out one of them.")
     return Asked(_document(given, settings), (), (study, second) if has_labels else study)
 
 
 def _are_rows(study: Any, second: Any) -> bool:
-    """Return whether the first argument of `tune` is rows: an array, a table, or inputs by name beside labels."""
+    """Return whether the first argument of `tune` is rows: a table, or arrays, lists or inputs with labels."""
     if isinstance(study, (StudySpec, str, Path)) or study is None:
         return False
     if isinstance(study, Mapping):
-        return hasattr(second, "__array__") and any(hasattr(value, "__array__") for value in study.values())
-    has_labels = not (isinstance(second, (tuple, list)) and not len(second))
+        return _has_labels(second) and any(hasattr(value, "__array__") for value in study.values())
     is_whole = any(hasattr(study, name) for name in ("columns", "to_pandas", "as_numpy_iterator"))
-    return is_whole or (hasattr(study, "__array__") and has_labels)
+    return is_whole or (_is_array(study) and _has_labels(second))
+
+
+def _is_array(study: Any) -> bool:
+    return isinstance(study, (list, tuple)) or (hasattr(study, "__array__") and not hasattr(study, "columns"))
+
+
+def _has_labels(second: Any) -> bool:
+    return not (isinstance(second, (tuple, list)) and not len(second))
 
 
 def _document(given: Mapping[str, Any], settings: Any) -> dict[str, Any]:

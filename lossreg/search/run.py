@@ -80,15 +80,15 @@ def tune(
     with rows_given.named(arguments):
         given = rows_given.asked(study, overrides, data, arguments, settings)
         spec = studies.of(given.study, given.overrides, given.data)
-    switches = Switches(fresh, allow_changed, require_tracking)
-    _check_arguments(progress, trainers, **asdict(switches))
-    backend.check()
-    progress = progress or Observer()
-    folder = shared_study.of(spec)
-    switches.check(folder)
-    if not fresh and (result := finished(spec, folder, progress)):
-        return Result.of(result)
-    return Result.of(Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute())
+        switches = Switches(fresh, allow_changed, require_tracking)
+        _check_arguments(progress, trainers, **asdict(switches))
+        backend.check()
+        progress = progress or Observer()
+        folder = shared_study.of(spec)
+        switches.check(folder)
+        if not fresh and (result := finished(spec, folder, progress)):
+            return Result.of(result)
+        return Result.of(Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute())
 
 
 def verdict(
