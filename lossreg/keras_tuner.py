@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -21,37 +22,50 @@ def loss(
 ) -> RegistryLoss:
     """Return a Keras loss whose choice (`loss`) and parameters (`focal.gamma`) are hyperparameters.
 
-    The parameters of a loss are active in trials of this loss only. losses, y, task and from_logits are those of
-    `lossreg.optuna.suggest_loss`. Give the tuner a metric as its objective, such as `val_accuracy`: the values of
-    different losses are not comparable. Raises `InputError`.
+    The parameters of a loss are active in trials of this loss only, and begin at their published values, or at the
+    nearest ones in their ranges. losses, y, task and from_logits are those of `lossreg.optuna.suggest_loss`. Give
+    the tuner a metric as its objective, such as `val_accuracy`: the values of different losses are not comparable.
+    Raises `InputError`.
     """
-    return suggestions.suggest(_Trial(hp), losses, y, task, from_logits=from_logits)
+    proposer = suggestions.proposer_of(losses, y, task)
+    published = {name: value for loss in proposer.names for name, value in proposer.published(loss)[0].items()}
+    return suggestions.suggested(proposer, _Trial(hp, published), from_logits=from_logits)
 
 
 class _Trial:
-    """The methods of an Optuna trial that a suggestion needs, on KerasTuner's hyperparameters."""
+    """The methods of an Optuna trial that a suggestion needs, on KerasTuner's hyperparameters.
 
-    def __init__(self, hp: keras_tuner.HyperParameters) -> None:
-        self.hp, self.chosen = hp, ""
+    published: the values that come first, by name.
+    """
+
+    def __init__(self, hp: keras_tuner.HyperParameters, published: Mapping[str, Any]) -> None:
+        self.hp, self.published, self.chosen = hp, published, ""
 
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
         """Return one of the choices; the first one asked for is the loss, on which all others depend."""
         same = all(isinstance(choice, type(choices[0])) for choice in choices)
         shown = list(choices) if same and isinstance(choices[0], (str, int, float)) else list(map(str, choices))
+        if not self.chosen:
+            known = next((parameter for parameter in self.hp.space if parameter.name == name), None)
+            suggestions.check_free(name, known, shown)
+        first = self.published.get(name)
+        default = shown[choices.index(first)] if first in choices else None
         with self._scope():
-            chosen = self.hp.Choice(name, shown)
+            chosen = self.hp.Choice(name, shown, default=default)
         self.chosen = self.chosen or chosen
         return choices[shown.index(chosen)]
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None) -> Any:
         """Return a real number."""
+        sampling = "log" if log else "linear"
         with self._scope():
-            return self.hp.Float(name, low, high, step=step, sampling="log" if log else "linear")
+            return self.hp.Float(name, low, high, step=step, sampling=sampling, default=self.published.get(name))
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
         """Return a whole number."""
+        sampling, spacing = ("log", None) if log else ("linear", step)
         with self._scope():
-            return self.hp.Int(name, low, high, step=None if log else step, sampling="log" if log else "linear")
+            return self.hp.Int(name, low, high, step=spacing, sampling=sampling, default=self.published.get(name))
 
     def _scope(self) -> AbstractContextManager[Any]:
         if not self.chosen:

@@ -38,14 +38,17 @@ KINDS = {
 }
 
 
-def read(raw: Raw, task: str, where: str, options: Options | None = None) -> Labels:
+def read(raw: Raw, task: str, where: str, options: Options | None = None, *, fewest: int = 2) -> Labels:
     """Return the labels of `raw` for `task`, or for the task that they suggest when it is "auto".
 
-    options: what the study says about the data. Raises `DataError` for missing or infinite labels, one class or one
-    value only, a class of a single row, and labels that do not fit the task.
+    options: those of the study for its data; fewest: rows that a class needs. Raises
+    `DataError` for missing or infinite labels, one class or one value only, a class of fewer rows, and labels that do
+    not fit the task.
     """
     _check_task(task)
     labels = _read(raw, task, where, options or Options())
+    if labels.task in CLASSIFICATION and fewest > 1:
+        _check_counts(labels.classes, np.bincount(labels.y), where)
     if options and options.positive is not None and labels.task != "binary":
         what = f"belongs to a binary task, and this one is {labels.task}"
         raise InputError(what, where="positive", hint="Leave it out.")
@@ -84,7 +87,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Optio
         label_gaps.check_marks(y, where)
         y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
         _check_present(y, where, raw.numbers)
-        inferred, reason = _infer(y)
+        inferred, reason = _infer(y, in_folders=raw.images is not None)
         chosen = inferred if task == "auto" else task
         is_classes = chosen in CLASSIFICATION
         labels = (
@@ -237,10 +240,12 @@ def _check_present(y: pd.Series[Any], where: str, numbers: RowNumbers) -> None:
     label_gaps.check(y.isna().to_numpy(bool), infinite, where, numbers)
 
 
-def _infer(y: pd.Series[Any]) -> tuple[str, str]:
+def _infer(y: pd.Series[Any], *, in_folders: bool) -> tuple[str, str]:
     """Return the task that labels suggest, and the reason."""
     distinct = int(y.nunique())
     by_classes = "binary" if distinct == 2 else "multiclass"
+    if in_folders:
+        return by_classes, f"folders of {distinct} classes"
     if not columns.is_number(y.dtype):
         return by_classes, f"labels of type {_kind(y)}"
     whole = bool((y == np.floor(y)).all())
@@ -265,7 +270,6 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str, opt
     _check_classes(classes, task, where)
     index = y.map({value: i for i, value in enumerate(values)}).to_numpy().astype(np.int64)
     counts = np.bincount(index)
-    _check_counts(classes, counts, where)
     ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
     # up to 0.2.0 the order of classes was that of their texts
     marks = [f"ordered {classes}".encode()] if values != _by_text(values) else []

@@ -34,9 +34,22 @@ def suggest(trial: Any, losses: Losses, y: Any, task: str, *, from_logits: bool)
     will see them: class indices `(n,)`, one-hot rows or several labels `(n, k)`, or numbers; task: as in `[data]`.
     Raises `InputError`.
     """
+    proposer = proposer_of(losses, y, task)
+    check_free("loss", getattr(trial, "distributions", {}).get("loss"), proposer.names)
+    return suggested(proposer, trial, from_logits=from_logits)
+
+
+def check_free(name: str, known: Any, choices: Sequence[Any]) -> None:
+    """Raise `InputError` where a search has another parameter of this name; known: that parameter, None without."""
+    if known is not None and list(getattr(known, "choices", getattr(known, "values", ()))) != list(choices):
+        what = f"this search has a {name!r} of its own, with other values than {', '.join(map(str, choices))}"
+        raise InputError(what, where=name, hint="Give it another name: lossreg calls the choice of the loss so.")
+
+
+def suggested(proposer: Proposer, trial: Any, *, from_logits: bool) -> RegistryLoss:
+    """Return the loss that a trial chooses among those of a proposer."""
     from lossreg.registry import keras_loss
 
-    proposer = proposer_of(losses, y, task)
     plan = proposer.suggest(trial)
     arguments = {**plan.params, **proposer.row_constants(plan.candidate)}
     return keras_loss.get(proposer.candidates[plan.candidate].spec, from_logits=from_logits, **arguments)
@@ -58,8 +71,10 @@ def _labels(y: Any, task: str) -> Labels:
         array = array[:, 0]
     if not array.ndim or not len(array):
         raise InputError(f"must be the labels of the training rows, not {represented(y)}", where=WHERE)
+    if pd.api.types.infer_dtype(array.ravel()) == "boolean":
+        array = array.astype(int)
     column = pd.Series(array) if array.ndim == 1 else array
-    read = labels.read(Raw(WHERE, np.zeros((len(array), 1)), column), task, WHERE)
+    read = labels.read(Raw(WHERE, np.zeros((len(array), 1)), column), task, WHERE, fewest=1)
     indices = [str(k) for k in range(len(read.classes))]
     if array.ndim == 1 and read.classes and set(read.classes) != set(indices):
         what = f"classes must be 0 to {len(indices) - 1}, and there are {', '.join(read.classes[:5])}"

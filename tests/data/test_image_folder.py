@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import lossreg
 from lossreg import data
 from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
@@ -114,6 +115,13 @@ def test_large_images_are_resized(tmp_path, side, expected):
     write(tmp_path, "a", "b", number=5, shape=(side, side))
     assert read(tmp_path).input_shape == (expected, expected, 1)
     assert read(tmp_path, size=(7, 3)).input_shape == (7, 3, 1)
+
+
+def test_the_task_of_a_folder_comes_from_its_class_folders(tmp_path):
+    write(tmp_path, "a", "b", "c", number=6, shape=(2, 2))
+    assert any("inferred from folders of 3 classes;" in note for note in read(tmp_path).notes)
+    line = next(line for line in lossreg.init(tmp_path).text.splitlines() if line.startswith("task = "))
+    assert line.endswith("# folders of 3 classes")
 
 
 def test_folders_with_numbers_and_dates_as_names_are_classes(tmp_path):

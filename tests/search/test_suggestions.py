@@ -6,6 +6,7 @@ import keras
 import keras_tuner
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 
 import lossreg
@@ -102,6 +103,50 @@ def test_a_tuner_of_keras_tuner_searches_losses_with_conditional_parameters(kind
     model = tuner.hypermodel.build(tuner.get_best_hyperparameters()[0])
     best = tuner.get_best_hyperparameters()[0]
     assert model.loss.spec.name == lossreg.get(best["loss"]).spec.name
+
+
+def test_the_first_values_of_keras_tuner_are_the_published_ones_inside_their_ranges():
+    for low, high, first in ((0.0, 5.0, 2.0), (2.5, 5.0, 2.5), (0.0, 1.5, 1.5)):
+        hp = keras_tuner.HyperParameters()
+        loss = lossreg.keras_tuner.loss(hp, {"focal": {"gamma": {"low": low, "high": high}}, "cross_entropy": {}}, Y)
+        assert (hp.values["loss"], hp.values["focal.gamma"]) == ("focal", first)
+        assert loss.spec.name == "focal"
+
+
+def both(losses, y):
+    """Return what both kinds of searches make of labels."""
+    trial = optuna.trial.FixedTrial({"loss": losses[0]})
+    yield lossreg.optuna.suggest_loss(trial, losses, y, from_logits=True)
+    yield lossreg.keras_tuner.loss(keras_tuner.HyperParameters(), losses, y, from_logits=True)
+
+
+def test_truth_values_are_classes_0_and_1():
+    truths = Y > 0
+    scores = RNG.normal(size=(100, 2)).astype(np.float32)
+    for y in (truths, truths.tolist(), pd.Series(truths, dtype="boolean"), truths[:, None]):
+        for loss in both(["cross_entropy"], y):
+            expected = lossreg.get("cross_entropy", from_logits=True)(truths.astype(int), scores)
+            np.testing.assert_allclose(loss(truths.astype(int), scores), expected)
+
+
+def test_a_class_of_a_single_row_is_a_class():
+    for loss in both(["cross_entropy"], [0, 0, 1, 1, 2]):
+        assert np.isfinite(loss(np.array([2]), np.zeros((1, 3), np.float32)))
+
+
+def test_a_hyperparameter_of_that_name_is_a_clash_and_the_same_choice_is_none():
+    losses = ["cross_entropy", "gce"]
+    trial, hp = optuna.create_study().ask(), keras_tuner.HyperParameters()
+    for choose, suggest, given in (
+        (trial.suggest_categorical, lossreg.optuna.suggest_loss, trial),
+        (hp.Choice, lossreg.keras_tuner.loss, hp),
+    ):
+        choose("loss", ["a", "gce"])
+        with pytest.raises(InputError, match="another name"):
+            suggest(given, losses, Y)
+    again = optuna.create_study().ask()
+    names = {lossreg.optuna.suggest_loss(again, losses, Y).spec.name for _ in range(2)}
+    assert len(names) == 1
 
 
 WRONG = [
