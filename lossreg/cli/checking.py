@@ -101,7 +101,7 @@ def _show_all(checked: Sequence[Checked]) -> None:
             if not result.ok and not result.message.startswith(NOT_RUN):
                 say(f"{entry.spec.name}: {result.name}: {result.message}")
     bad = sum(not all(result.ok for result in results) for _, results in checked)
-    say(f"{len(checked) - bad} of {count_of(len(checked), 'loss', 'losses')} pass")
+    say(f"{len(checked) - bad} of {count_of(len(checked), 'loss passes', 'losses pass')}")
 
 
 def _summary(checked: Sequence[Checked]) -> Table:
@@ -130,6 +130,7 @@ def _failing(results: Sequence[Result]) -> str:
 
 def _totals(results: Sequence[Result]) -> str:
     failing, idle = _failing(results), sum(result.message.startswith(NOT_APPLICABLE) for result in results)
-    passed = f"{sum(result.ok for result in results) - idle} of {len(results) - idle} checks pass"
+    applied = count_of(len(results) - idle, "check passes", "checks pass")
+    passed = f"{sum(result.ok for result in results) - idle} of {applied}"
     not_applied = f", {idle} {'does' if idle == 1 else 'do'} not apply" if idle else ""
     return passed + not_applied + (f"; fails: {failing}" if failing else "")

@@ -11,6 +11,7 @@ import typer
 
 from lossreg.cli import waiting
 from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json, say
+from lossreg.errors import count_of
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -100,8 +101,8 @@ def _of_target(inspection: Inspection) -> dict[str, str]:
             f"standard deviation {numbers.deviation:.4g}"
         )
         facts["tails"] = (
-            f"skewness {numbers.skewness:.2g}, kurtosis {numbers.kurtosis:.2g} (0 is normal); {numbers.far:,} values "
-            f"beyond 5 robust deviations, with {numbers.far_share:.0%} of the variance"
+            f"skewness {numbers.skewness:.2g}, kurtosis {numbers.kurtosis:.2g} (0 is normal); "
+            f"{count_of(numbers.far, 'value')} beyond 5 robust deviations, with {numbers.far_share:.0%} of the variance"
         )
         facts["zeros"] = f"{numbers.zeros:.1%} of the values are 0" if numbers.zeros else ""
         is_count = task.value == "count"

@@ -37,7 +37,7 @@ def _facts(outline: Outline) -> Table:
         "learning rate": ", ".join(filter(None, [outline.learning_rate, outline.schedule])),
         **outline.architectures,
         **outline.asked,
-        "trials": f"{outline.trials} of {count_of(outline.epochs, 'epoch')}{done}",
+        "trials": f"{outline.trials:,} of {count_of(outline.epochs, 'epoch')}{done}",
         "lanes": f"{outline.lanes} in {count_of(outline.blocks, 'block')}",
     }.items():
         grid.add_row(name, cell(str(value)))

@@ -9,7 +9,7 @@ import typer
 
 from lossreg.cli import waiting
 from lossreg.cli.shell import app, guarded, import_keras, load, say, tell
-from lossreg.errors import on_disk
+from lossreg.errors import count_of, on_disk
 
 if TYPE_CHECKING:
     from lossreg.prediction.predictor import Predictor
@@ -62,7 +62,7 @@ def predict(
         summary = filing.predict(predictor, data, output, told)
     for line in summary.lines():
         tell(line)
-    tell(f"{summary.rows:,} rows{f': {output}' if output else ''}, by trial {predictor.about.trial}")
+    tell(f"{count_of(summary.rows, 'row')}{f': {output}' if output else ''}, by trial {predictor.about.trial}")
 
 
 @app.command()

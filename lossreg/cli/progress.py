@@ -176,7 +176,7 @@ class Lines(Watcher):
         self._pace.begin(total, done)
         self._written = done
         losses = count_of(len(candidates), "loss", "losses")
-        self._write(f"{count_of(total - done, 'trial')} of {total} to run over {losses}, {together} at a time")
+        self._write(f"{count_of(total - done, 'trial')} of {total:,} to run over {losses}, {together} at a time")
 
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""

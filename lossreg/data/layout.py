@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -120,10 +121,15 @@ def _numbered(raw: Raw, origin: Origin) -> NDArray[np.int64]:
     numbers = twins.numbered(keys)
     if (odd := np.flatnonzero(numbers < 0)).size:
         kind = origin.options.columns.get(str(column.name), "date").partition(":")[0]
-        what = f"group = {str(column.name)!r}: {len(odd)} of {len(column)} values are no {kind}"
+        what = f"group = {str(column.name)!r}: {_share(odd, column)} no {kind}"
         hint = 'Give one kind of values in all rows and files, or set it to "category" in data.columns.'
         raise origin.error(f"{what} ({example(column.iloc[int(odd[0])])} in {raw.numbers.named(odd[:1])})", hint)
     return numbers
+
+
+def _share(rows: NDArray[np.intp], column: pd.Series[Any]) -> str:
+    """Return how many of the values these rows are, with the verb."""
+    return f"{len(rows)} of {len(column)} values {'is' if len(rows) == 1 else 'are'}"
 
 
 def _check_present(raw: Raw, role: str, origin: Origin) -> None:
@@ -158,7 +164,7 @@ def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str
     values, note = _in_order(raw, origin)
     if (lost := np.flatnonzero(~np.isfinite(values))).size:
         odd = f"{example(column.iloc[int(lost[0])])} in {raw.numbers.named(lost[:1])}"
-        what = f"time = {name!r}: {len(lost)} of {len(column)} values are no time ({odd})"
+        what = f"time = {name!r}: {_share(lost, column)} no time ({odd})"
         raise origin.error(what, f"They are {note}." if note else "")
     ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
     number = int(ranks.max()) + 1

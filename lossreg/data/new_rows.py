@@ -96,7 +96,7 @@ def file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
 
 
 def unknown(source: str) -> DataError:
-    """Return the error of a file whose name says of no known kind what it is."""
+    """Return the error of a file whose name has no known ending."""
     known = f"{compressed.shown(PLAIN)}, .parquet, .feather, .xlsx"
     return DataError("is no known kind of table", where=source, hint=f"Known: {known}.")
 

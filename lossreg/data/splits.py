@@ -220,7 +220,8 @@ def _left_out_note(rows: int, pairs: Sequence[tuple[Rows, Rows]], layout: Layout
     sizes = f"{len(pairs[0][0]):,} training and {len(pairs[0][1]):,} validation rows"
     if layout.times is not None:
         return [f"Folds go forward in time: each has {sizes}, the newest before and the oldest after its own time."]
-    return [f"All folds have {sizes}: {unused:,} of {rows:,} are left out of each, for equal sizes."]
+    verb = "is" if unused == 1 else "are"
+    return [f"All folds have {sizes}: {unused:,} of {rows:,} {verb} left out of each, for equal sizes."]
 
 
 def outer(labels: Labels, number: int, layout: Layout = FREE, *, seed: int, where: str = "") -> tuple[Part, ...]:

@@ -31,7 +31,8 @@ def read(values: Any, rows: RowNumbers, where: str, decimal: str = "", asked: Ma
     numbers that the study names.
     """
     if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
-        raise DataError(f"{masked} of {len(rows)} weights are masked", where=where, hint="Leave these rows out.")
+        what = f"{masked} of {len(rows)} weights {'is' if masked == 1 else 'are'} masked"
+        raise DataError(what, where=where, hint="Leave these rows out.")
     array = np.asarray(values)
     if array.size != len(rows) or array.ndim > 2 or len(array) != len(rows):
         raise DataError(f"weights have shape {array.shape}, and one per row is needed ({len(rows)})", where=where)

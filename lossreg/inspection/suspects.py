@@ -16,7 +16,7 @@ from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 from lossreg.data.readings import Readings
-from lossreg.errors import DataError
+from lossreg.errors import DataError, count_of
 from lossreg.inspection import betrayal, columns, sums
 
 Array = NDArray[Any]
@@ -155,7 +155,8 @@ class Suspects:
                 f"known only after the target, leave it out{self._drop([name])}"
             )
         if len(self.betraying) > SHOWN:
-            yield f"{len(self.betraying) - SHOWN} more columns alone predict the target as well"
+            more = count_of(len(self.betraying) - SHOWN, "more column alone predicts", "more columns alone predict")
+            yield f"{more} the target as well"
         if self.terms:
             yield (
                 f"{listed(self.terms)}: the target is a sum of these, each times a number, in every row: if they are "

@@ -71,7 +71,7 @@ class Numbers:
 
     @property
     def are_amounts(self) -> bool:
-        """Whether whole numbers are sums of money and the like rather than counts.
+        """True where whole numbers are sums of money and the like rather than counts.
 
         They are all round, or all large; or 0 is common and 1 is not.
         """

@@ -12,6 +12,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import listed
 from lossreg.data.parts import VALIDATION
+from lossreg.errors import count_of
 from lossreg.inspection import noise
 from lossreg.inspection.suspects import Suspects
 from lossreg.metrics.catalogue import Metric
@@ -60,10 +61,11 @@ def _rows(dataset: Dataset, y: Any, units: Array | None) -> str:
     """Return `validation has 200 rows, 9 of them of class yes`, or the groups or times of these rows and of a class."""
     layout = dataset.rows.layout
     by_time = layout.times is not None and units is not None
-    what = "times" if by_time else "groups" if layout.grouped else ""
+    what = "time" if by_time else "group" if layout.grouped else ""
     units = units if what else None
     newest = "" if layout.times is None else ", the newest rows before the test,"
-    has = f"validation{newest} has {len(y):,} rows{f' of {noise.count(units, len(y)):,} {what}' if what else ''}"
+    of = f" of {count_of(noise.count(units, len(y)), what)}" if what else ""
+    has = f"validation{newest} has {count_of(len(y), 'row')}{of}"
     if not dataset.classes:
         return has
     masks = (y.T == 1) if y.ndim == 2 else [y == label for label in range(dataset.n_classes)]

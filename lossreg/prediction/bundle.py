@@ -17,7 +17,7 @@ PACKAGE = "lossreg_predictor"
 ROOTS = ("lossreg.prediction.pyfunc", "lossreg.prediction.filing")
 IMPORT = re.compile(r"^(\s*(?:from|import) )lossreg\b", re.MULTILINE)
 BESIDE = ("keras", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn")
-ABOUT = f'"""What lossreg {__version__} needs to predict, copied from it."""\n'
+ABOUT = f'"""Code of lossreg {__version__} that reads rows and predicts."""\n'
 
 
 def write(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from lossreg.data.exposures import base_of
 from lossreg.data.lost import Lost
 from lossreg.data.pieces import Piece
 from lossreg.data.preprocess import TablePreprocessor
-from lossreg.errors import InputError, LossregError, brief, on_disk
+from lossreg.errors import InputError, LossregError, brief, count_of, on_disk
 from lossreg.prediction import predictor_files, tables
 from lossreg.prediction.predictor import PREDICTION, Predictor
 from lossreg.terminal import streams
@@ -80,7 +80,7 @@ def predict(
             notes = piece.notes
             summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + len(outputs)
             writer.write(_beside(piece, predictor, outputs, numbers))
-            told(f"{summary.rows:,} rows are predicted")
+            told(count_of(summary.rows, "row is predicted", "rows are predicted"))
     summary.lost.notes = [*dict.fromkeys([*notes, *summary.lost.notes])]
     return summary
 

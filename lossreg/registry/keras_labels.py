@@ -131,7 +131,8 @@ def require_numbers(x: Any, name: str, where: str, hint: str) -> None:
 
     values = _known_values(x)
     if values is not None and (missing := int(np.isnan(values).sum())):
-        raise InputError(f"{missing} of {values.size} {name} are NaN", where=where, hint=hint)
+        what = f"{missing} of {values.size} {name} {'is' if missing == 1 else 'are'} NaN"
+        raise InputError(what, where=where, hint=hint)
 
 
 def _known_values(x: Any) -> Any:

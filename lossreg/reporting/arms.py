@@ -39,7 +39,7 @@ def differing(result: StudyResult, verdict: Verdict) -> str:
 def tested(verdict: Verdict) -> str:
     """Return the rows of the comparison: `500 test rows`, with outer folds `all 500 rows`."""
     rows = verdict.test_rows
-    return f"all {rows} rows" if verdict.outer else count_of(rows, "test row")
+    return f"all {count_of(rows, 'row')}" if verdict.outer else count_of(rows, "test row")
 
 
 @dataclass(frozen=True, slots=True)

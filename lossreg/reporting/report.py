@@ -87,7 +87,7 @@ def epochs(result: StudyResult) -> str:
     """Return `412 of 640 epochs trained`; nothing if early stopping and pruning saved none."""
     planned = int(result.spec.get("train", {}).get("epochs", 0)) * len(result.trials)
     trained = sum(trial.epochs for trial in result.trials)
-    return f"{trained} of {count_of(planned, 'epoch')} trained" if trained < planned else ""
+    return f"{trained:,} of {count_of(planned, 'epoch')} trained" if trained < planned else ""
 
 
 def members(spec: Mapping[str, Any]) -> str:

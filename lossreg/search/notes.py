@@ -77,8 +77,8 @@ def nothing_to_train(done: int, total: int) -> str:
 def resumed(done: int, total: int, interrupted: int) -> str:
     """Return `resuming: 64 of 96 trials are done; 20 that were interrupted run again`."""
     again = min(interrupted, total - done)
-    return f"resuming: {done} of {count_of(total, 'trial is', 'trials are')} done" + (
-        f"; {again} that {'was' if again == 1 else 'were'} interrupted run{'s' * (again == 1)} again" if again else ""
+    return f"resuming: {done:,} of {count_of(total, 'trial is', 'trials are')} done" + (
+        f"; {again:,} that {'was' if again == 1 else 'were'} interrupted run{'s' * (again == 1)} again" if again else ""
     )
 
 

@@ -28,7 +28,7 @@ class Result(StudyResult):
 
     @property
     def predictor(self) -> Predictor:
-        """What predicts from raw rows as the recommended trial learned it; imports Keras.
+        """The predictor from raw rows as the recommended trial learned it; imports Keras.
 
         Raises `InputError` where the study has no model yet.
         """

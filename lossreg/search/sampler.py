@@ -218,8 +218,8 @@ def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> 
     fewer = f", or search at most {few} losses, the baseline included" if 1 < few < len(published) else ""
     return (
         f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "
-        f"sampler learns from scores. With {len(published)} losses it chooses from trial {before + 1} on: "
-        f"{left or 'none'} of {count_of(trials, 'trial')}. Set search.trials to {2 * before}{fewer}"
+        f"sampler learns from scores. With {len(published)} losses it chooses from trial {before + 1:,} on: "
+        f"{f'{left:,}' if left else 'none'} of {count_of(trials, 'trial')}. Set search.trials to {2 * before}{fewer}"
     )
 
 

@@ -179,7 +179,7 @@ class SharedRunState(TurnState):
         if not (others := _workers(self.run).others):
             return RunState._resumed(self, done, total)
         at_work = f"{count_of(len(others), 'other')} at work: {_names(others)}"
-        return f"{done} of {count_of(total, 'trial is', 'trials are')} done; {at_work}"
+        return f"{done:,} of {count_of(total, 'trial is', 'trials are')} done; {at_work}"
 
     def _finishes(self, former: Any) -> bool:
         """Return whether this worker finishes the study, once all others have ended their trials; former: as noted."""

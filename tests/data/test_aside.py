@@ -78,7 +78,7 @@ def test_dates_that_need_another_order_than_is_said_are_counted_or_refused() -> 
     made = loaded(rows, preprocess="standard", said=said)
     assert any("1 dates ('13/01/2024') are missing for it" in note for note in made.notes)
     with pytest.raises(
-        DataError, match=r"1 of 60 values are no time \('13/01/2024' in row 1 of the data\).*month before"
+        DataError, match=r"1 of 60 values is no time \('13/01/2024' in row 1 of the data\).*month before"
     ):
         loaded(rows, time="when", said=said)
 
@@ -189,7 +189,7 @@ def test_dates_as_groups_are_the_same_as_text() -> None:
     assert len(loaded({"train": train, "test": test}, group="who").test) == N
     with pytest.raises(DataError, match="groups of 'who' have rows in more than one"):
         loaded({"train": train, "test": table(who=days.strftime("%Y-%m-%d"))}, group="who")
-    with pytest.raises(DataError, match=r"1 of 120 values are no date \('soon' in row 1 of the test rows\)"):
+    with pytest.raises(DataError, match=r"1 of 120 values is no date \('soon' in row 1 of the test rows\)"):
         loaded({"train": train, "test": test.assign(who=["soon", *test.who[1:]])}, group="who")
 
 

@@ -1209,7 +1209,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "complex column of a target": (base().assign(y=[1j] * N), Y, "column 'y' holds complex numbers"),
     "masked labels": ((X, np.ma.array([0, 1] * 60, mask=[1] + [0] * 119)), {}, "1 of 120 values of y is masked"),
     "masked weights": (
-        (X, [0, 1] * 60, np.ma.array(np.ones(N), mask=[1] + [0] * 119)), {}, "1 of 120 weights are masked",
+        (X, [0, 1] * 60, np.ma.array(np.ones(N), mask=[1] + [0] * 119)), {}, "1 of 120 weights is masked",
     ),
     "complex labels": ((X, np.array([1j, 2] * 60)), {}, "the target holds complex numbers"),
     "complex labels as objects": ((X, series([1j, "a"] * 60)), {}, "the target holds complex|task|labels"),

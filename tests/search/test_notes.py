@@ -13,8 +13,10 @@ from fake_trainer import Fake
 
 import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops
+from lossreg.cli.progress import Lines
 from lossreg.registry import registry
 from lossreg.reporting import report, tables
+from lossreg.search import notes
 from lossreg.search.outline import plan
 from lossreg.search.sampler import FAIR_START, one_wave_note, undirected, undirected_note, untried_note
 from lossreg.storage.observer import Observer
@@ -39,6 +41,15 @@ def study(trials, losses, name="small", **sections):
         "verdict": {"enabled": False},
     }
     return {**document, **{key: {**document.get(key, {}), **values} for key, values in sections.items()}}
+
+
+def test_thousands_have_commas_before_and_after_of():
+    assert notes.resumed(1500, 2000, 1200) == (
+        "resuming: 1,500 of 2,000 trials are done; 500 that were interrupted run again"
+    )
+    printed = []
+    Lines(printed.append).begin(2000, 500, ["cross_entropy"], 8)
+    assert printed == ["1,500 trials of 2,000 to run over 1 loss, 8 at a time"]
 
 
 # ------------------------------------------------------------------------- the fair start

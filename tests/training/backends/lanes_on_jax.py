@@ -243,9 +243,9 @@ ROWS = np.array([[0.2], [0.9]], np.float32)
 @pytest.mark.parametrize(
     ("name", "y", "predictions", "message"),
     [
-        ("huber", [[1.0], [2.0]], [[np.nan], [0.5]], "1 of 2 predictions are NaN"),
-        ("huber", [[np.nan], [2.0]], [[1.0], [0.5]], "1 of 2 labels are NaN"),
-        ("focal", [0, 1], [[np.nan, 0.5], [0.5, 0.5]], "1 of 4 predictions are NaN"),
+        ("huber", [[1.0], [2.0]], [[np.nan], [0.5]], "1 of 2 predictions is NaN"),
+        ("huber", [[np.nan], [2.0]], [[1.0], [0.5]], "1 of 2 labels is NaN"),
+        ("focal", [0, 1], [[np.nan, 0.5], [0.5, 0.5]], "1 of 4 predictions is NaN"),
         ("focal", [0, 2], [[0.5, 0.5], [0.5, 0.5]], r"labels from 0 to 2 are not all in \[0, 1\]"),
         ("binary_crossentropy", [0, 1], [[-3.0], [0.5]], "predictions from -3 to 0.5 are not probabilities"),
         ("poisson", [0, 1], [[-3.0], [0.5]], "are not all at least 0"),
