@@ -57,7 +57,7 @@ def predict(
     if output is not None:
         with on_disk(f"--output {output}"):
             tables.check(output, data)
-    predictor = _loaded(study, trial, loss, train=train)
+    predictor = _loaded(study, trial, loss, train=train, output=output)
     with waiting.busy(f"predicting {data}", line=output is not None) as told:
         summary = filing.predict(predictor, data, output, told)
     for line in summary.lines():
@@ -88,14 +88,19 @@ def export(
     say(f"{folder}: trial {predictor.about.trial}; pip install -r requirements.txt; python predict.py new.csv")
 
 
-def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool) -> Predictor:
-    """Return the predictor of a study or a folder."""
+def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool, output: Path | None = None) -> Predictor:
+    """Return the predictor of a study or a folder; raises `InputError` where the output is a file of its data."""
+    from lossreg.prediction import tables
     from lossreg.search import predictors
 
     if study.is_dir():
         import_keras()
         return predictors.load_predictor(study, trial, loss, train=train)
     spec = load(study)
+    if output is not None:
+        named = (spec.data.source, spec.data.test, spec.data.validation)
+        files = [spec.base / name for name in named if isinstance(name, str)]
+        tables.require_other(output, files, "is data of the study")
     predictors.require(spec, trial, loss, train=train)
     import_keras()
     doing = "loading the predictor, whose trial is trained again if need be" if train else "loading the predictor"

@@ -34,6 +34,7 @@ class Piece(NamedTuple):
     rows: pd.DataFrame
     written: pd.DataFrame
     on_lines: list[str]
+    separator: str
 
 
 class Table(NamedTuple):
@@ -85,7 +86,7 @@ def in_pieces(
         header.check_repeated(file, names, rows)
         end = len(rows) - _blank_end(table)
         held = (table[end:], written[end:]) if end < len(rows) else None
-        yield Piece(rows[:end], written[:end], file.on_lines)
+        yield Piece(rows[:end], written[:end], file.on_lines, file.separator)
     short.note(file)
     if held is not None and file.rows == size:
         parsing.note_blank_end(file, len(held[0]))

@@ -30,12 +30,13 @@ class Piece(NamedTuple):
     """Some rows as a preprocessor takes them.
 
     beside: the columns of the file, as they are written in it, or the paths of images; None for arrays; notes: on
-    lines that are not read in full.
+    lines that are not read in full; separator: that of fields in a text file.
     """
 
     rows: Any
     beside: pd.DataFrame | None
     notes: list[str]
+    separator: str = ""
 
 
 def of(source: str | os.PathLike[str], preprocessor: Fitted, size: int = SIZE) -> Iterator[Piece]:

@@ -50,8 +50,6 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> None:
     streams.guard()
     try:
         with on_disk(given.output or given.rows):
-            if given.output is not None:
-                tables.check(given.output, given.rows)
             summary = predict(predictor_files.load_folder(folder), given.rows, given.output)
     except LossregError as error:
         sys.stderr.write(f"Error: {error}\n")
@@ -78,6 +76,8 @@ def predict(
         for piece in pieces.of(source, predictor.preprocessor, size):
             outputs, lost = predictor.outputs(piece.rows)
             notes = piece.notes
+            if isinstance(writer, tables.TextWriter):
+                writer.write_as(piece.separator, _decimal(predictor))
             summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + len(outputs)
             writer.write(_beside(piece, predictor, outputs, numbers))
             told(count_of(summary.rows, "row is predicted", "rows are predicted"))
@@ -101,10 +101,18 @@ def _ends(output: Path | None, ending: str) -> bool:
     return output is not None and output.name.lower().endswith(ending)
 
 
+def _decimal(predictor: Predictor) -> str:
+    """Return the decimal mark of the numbers in training."""
+    base = base_of(predictor.preprocessor)
+    forms = base.form().numerals.values() if isinstance(base, TablePreprocessor) else ()
+    return "," if any(form.decimal == "," for form in forms) else "."
+
+
 def _beside(piece: Piece, predictor: Predictor, outputs: NDArray[Any], numbers: list[str]) -> Any:
     """Return a table of rows with their predictions beside them; of masks a dictionary of arrays."""
     if predictor.about.task != "segmentation":
-        return tables.beside(_columns(piece, numbers), predictor.tabulated(outputs))
+        target = ", ".join(predictor.about.target)
+        return tables.beside(_columns(piece, numbers), predictor.tabulated(outputs), target)
     paths = {} if piece.beside is None else {"file": piece.beside["file"].to_numpy(str)}
     masks = {PREDICTION: predictor.decided(outputs), predictor.about.output: predictor.by_class(outputs)}
     return paths | masks

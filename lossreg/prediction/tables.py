@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -32,19 +32,27 @@ class TextWriter:
     """Writes fields that are separated; the first rows come with a header."""
 
     def __init__(self, stream: IO[str], separator: str) -> None:
-        self.stream, self.separator, self.is_first = stream, separator, True
+        self.stream, self.separator, self.decimal, self.is_first = stream, separator, ".", True
+
+    def write_as(self, separator: str, decimal: str) -> None:
+        """Take the separator and the decimal mark of another file, which is CSV too."""
+        if self.separator == "," and separator:
+            self.separator, self.decimal = separator, decimal
 
     def write(self, table: pd.DataFrame) -> None:
         """Write some rows."""
-        table.to_csv(self.stream, sep=self.separator, index=False, header=self.is_first, lineterminator="\n")
+        table.to_csv(
+            self.stream, sep=self.separator, decimal=self.decimal, index=False, header=self.is_first,
+            lineterminator="\n",
+        )  # fmt: skip
         self.is_first = False
 
 
 class ParquetWriter:
     """Writes a Parquet file; the first rows decide the types of its columns."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, where: str) -> None:
+        self.file, self.where = file, where
         self.writer: Any = None
 
     def write(self, table: pd.DataFrame) -> None:
@@ -53,13 +61,13 @@ class ParquetWriter:
         import pyarrow.parquet as pq
 
         if twice := list(table.columns[table.columns.duplicated()]):
-            raise InputError(f"two columns are called {twice[0]!r}", where=brief(self.file), hint="Write a .csv file.")
+            raise InputError(f"two columns are called {twice[0]!r}", where=self.where, hint="Write a .csv file.")
         schema = self.writer.schema if self.writer else None
         try:
             rows = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             what = f"the rows do not fit the types of the first ones: {str(error).splitlines()[0]}"
-            raise InputError(what, where=brief(self.file), hint="Write a .csv file.") from error
+            raise InputError(what, where=self.where, hint="Write a .csv file.") from error
         self.writer = self.writer or pq.ParquetWriter(self.file, rows.schema)
         self.writer.write_table(rows)
 
@@ -95,8 +103,13 @@ def check(output: Path, source: Path) -> None:
         raise InputError("is no known kind of table", where=where, hint=hint)
     if output.is_dir():
         raise InputError("is a folder", where=where, hint="Give a file, such as predictions.csv.")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise InputError("is the file of the rows", where=where, hint="Give another one.")
+    require_other(output, [source], "is the file of the rows")
+
+
+def require_other(output: Path, files: Iterable[Path], what: str) -> None:
+    """Raise `InputError`, which says what it is, where the output is one of these files."""
+    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+        raise InputError(what, where=f"--output {brief(output)}", hint="Give another one.")
 
 
 @contextlib.contextmanager
@@ -105,21 +118,27 @@ def writer(output: Path | None) -> Iterator[Writer]:
     if output is None:
         yield TextWriter(sys.stdout, ",")
         return
-    with on_disk(output.parent):
-        output.parent.mkdir(parents=True, exist_ok=True)
+    where, output = f"--output {brief(output)}", Path(os.path.realpath(output))  # a link stays one
+    made = [folder for folder in (output.parent, *output.parent.parents) if not folder.exists()]
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        with _opened(part, output.name.lower()) as opened:
-            yield opened
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+        with on_disk(where):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            with _opened(part, output) as opened:
+                yield opened
+            part.replace(output)
+    except BaseException:
+        for remove in (part.unlink, *(folder.rmdir for folder in made)):
+            with contextlib.suppress(OSError):
+                remove()
+        raise
 
 
 @contextlib.contextmanager
-def _opened(part: Path, name: str) -> Iterator[Writer]:
+def _opened(part: Path, output: Path) -> Iterator[Writer]:
+    name = output.name.lower()
     if name.endswith(".parquet"):
-        with contextlib.closing(ParquetWriter(part)) as parquet:
+        with contextlib.closing(ParquetWriter(part, brief(output))) as parquet:
             yield parquet
         return
     if name.endswith(ARRAYS):
@@ -134,12 +153,16 @@ def _opened(part: Path, name: str) -> Iterator[Writer]:
         yield TextWriter(stream, next(sep for ending, sep in TEXT.items() if name.endswith(ending)))
 
 
-def beside(rows: pd.DataFrame | None, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with their predictions beside them; raises `InputError` for a column that both have."""
+def beside(rows: pd.DataFrame | None, predictions: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return rows with their predictions beside them, named after the target where both have a column.
+
+    Raises `InputError` where the rows have that column too.
+    """
     if rows is None:
         return predictions
-    if twice := [name for name in predictions if name in rows.columns]:
-        hint = "Rename it, or leave it out."
-        raise InputError(f"the rows have a column {twice[0]!r} already", hint=hint)
-    predictions.index = rows.index
-    return pd.concat([rows, predictions], axis=1)
+    if not predictions.columns.isin(rows.columns).any():
+        return pd.concat([rows, predictions.set_axis(rows.index)], axis=1)
+    named = predictions.rename(columns=lambda name: f"{name} ({target})")
+    if twice := [name for name in named if name in rows.columns]:
+        raise InputError(f"the rows have a column {twice[0]!r} already", hint="Rename it, or leave it out.")
+    return pd.concat([rows, named.set_axis(rows.index)], axis=1)

@@ -51,7 +51,7 @@ def of_table():
 
 def predicted(predictor, source, tmp_path, name="out.csv", **options):
     filing.predict(predictor, source, tmp_path / name, **options)
-    return pd.read_csv(tmp_path / name, dtype=str, keep_default_na=False)
+    return pd.read_csv(tmp_path / name, dtype=str, keep_default_na=False, sep=None, engine="python")
 
 
 FORMS = {
@@ -301,12 +301,14 @@ WRONG = {
     ("churn", "churn/predictor.json"): "is no known kind of table",
     ("churn", "short.csv"): "columns are missing: size",
     ("churn", "empty.csv"): "no rows",
-    ("churn", "twice.csv"): "the rows have a column 'prediction' already",
+    ("churn", "twice.csv"): "the rows have a column 'prediction (left)' already",
+    ("churn", "short.csv", "-o", "a/b/c.csv"): "columns are missing: size",
+    ("churn", "new.csv", "-o", "/proc/x.csv"): "--output /proc/x.csv: ",
     ("churn", "wide.csv"): "line 2 has 5 fields, and the header has 3",
     ("churn", "new.csv", "-o", "new.csv"): "is the file of the rows",
     ("churn", "new.csv", "-o", "out.xls"): "is no known kind of table",
     ("churn", "new.csv", "-o", "out"): "is no known kind of table",
-    ("churn", "new.csv", "-o", "churn/x.csv/y.csv"): "churn/x.csv",
+    ("churn", "new.csv", "-o", "churn/x.csv/y.csv"): "--output churn/x.csv/y.csv: ",
     ("churn", "new.csv", "--trial", "3"): "a folder has one predictor",
     ("a", "new.csv"): "a:",
     ("nothing", "new.csv"): "has no predictor",
@@ -319,7 +321,8 @@ def test_wrong_input_is_one_message_and_leaves_nothing(folder, arguments):
     (folder / "churn" / "x.csv").write_text("")
     (folder / "short.csv").write_text("age,city\n3,Bonn\n")
     (folder / "empty.csv").write_text("")
-    (folder / "twice.csv").write_text(TEXT.replace("\n", ",x\n").replace("size,x", "size,prediction", 1))
+    twice = TEXT.replace("\n", ",x,x\n").replace("size,x,x", "size,prediction,prediction (left)", 1)
+    (folder / "twice.csv").write_text(twice)
     (folder / "wide.csv").write_text("age,city,size\n1,Bonn,2,3,4\n")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     result = asked(*arguments)
@@ -328,3 +331,31 @@ def test_wrong_input_is_one_message_and_leaves_nothing(folder, arguments):
     assert "Traceback" not in result.stderr
     assert "unexpected" not in result.stderr
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert not (folder / "a").exists()
+
+
+def test_a_column_called_prediction_is_kept_and_a_link_stays_one(folder):
+    (folder / "new.csv").write_text(TEXT.replace("\n", ",x\n").replace("size,x", "size,prediction", 1))
+    (folder / "there.csv").write_text("")
+    (folder / "link.csv").symlink_to(folder / "there.csv")
+    assert asked("churn", "new.csv", "-o", "link.csv").exit_code == 0
+    table = pd.read_csv(folder / "there.csv")
+    assert (folder / "link.csv").is_symlink()
+    assert table.columns[3:].tolist() == [
+        "prediction", "prediction (left)", "probability_of_no (left)", "probability_of_yes (left)",
+    ]  # fmt: skip
+    assert set(table["prediction"]) == {"x"}
+
+
+def test_german_files_stay_german(tmp_path):
+    german = ROWS.to_csv(index=False, sep=";", decimal=",")
+    (tmp_path / "new.csv").write_text(german, encoding="cp1252")
+    data = pd.read_csv(tmp_path / "new.csv", sep=";", dtype=str, encoding="cp1252")
+    fitted = TablePreprocessor().fit(data)
+    predictor = predictor_of(fitted, (len(fitted.get_feature_names_out()),))
+    filing.predict(predictor, tmp_path / "new.csv", tmp_path / "out.csv", size=9)
+    written = (tmp_path / "out.csv").read_text()
+    assert written.splitlines()[0] == "age;city;size;prediction;probability_of_no;probability_of_yes"
+    table = pd.read_csv(tmp_path / "out.csv", sep=";", decimal=",")
+    np.testing.assert_allclose(table["probability_of_yes"], predictor.predict_proba(data)[:, 1], rtol=1e-6)
+    assert table["age"].tolist() == ROWS["age"].tolist()
