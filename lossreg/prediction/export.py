@@ -110,9 +110,11 @@ def require_room(folder: Path) -> None:
 def _page(predictor: Predictor) -> str:
     about = predictor.about
     columns = [f"{column.name}{'' if column.required else ' (may be missing)'}" for column in about.columns]
+    exposed = getattr(predictor.preprocessor, "column", "")
+    rates = f" Without `{exposed}` predictions are rates, for an exposure of 1." if exposed else ""
     return README.format(
         target=", ".join(about.target), what=_what(predictor), trial=about.trial, study=about.study, loss=about.loss,
-        columns=f"Columns: {', '.join(columns)}." if columns else "Rows are arrays, as in training.",
+        columns=(f"Columns: {', '.join(columns)}." if columns else "Rows are arrays, as in training.") + rates,
         package=bundle.PACKAGE, version=__version__,
     )  # fmt: skip
 
