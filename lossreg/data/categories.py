@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Number
@@ -21,6 +21,7 @@ from lossreg.data.lost import AS_TEXT, Lost, Reason
 
 UNKNOWN = "\0unknown"  # no text of a table has a NUL
 LEADING_ZERO = re.compile(r"[+-]?0\d")
+WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d*))(?:\.0+)?")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 NEW = Reason("is a category that no training row has", "are categories that no training row has", "treated as unknown")
 GAP = Reason("is missing, and none was in training", "are missing, and none was in training", "treated as unknown")
@@ -66,12 +67,13 @@ class Categories:
         """Return the column with each value replaced by its category in the training rows; unknown values stay.
 
         A text matches the category of the same text, a number that of the same value, so that 1234 matches `01234`;
+        where all categories are whole numbers, a text `4.0` matches 4, as pandas writes it beside a gap;
         true and false match `True`, `true` or 1, and `False`, `false` or 0. `lost` counts unknown and ambiguous
         values, and codes that were matched by value.
         """
-        distinct = Distinct.of(column)
+        distinct, whole = Distinct.of(column), self._whole()
         values = zip(distinct.texts, distinct.numeric, strict=True)
-        matched = [self._of_number(text) if number else self._of_text(text) for text, number in values]
+        matched = [self._of_number(text) if number else self._of_text(text, whole) for text, number in values]
         if matched == distinct.texts:
             return column
         distinct.count(column, matched, lost)
@@ -82,10 +84,18 @@ class Categories:
         """Return the column as `match` gives it, with its gaps and without counts."""
         return self.match(column, Lost()).where(texts(column) != MISSING)
 
-    def _of_text(self, text: str) -> str:
-        """Return the category that a text or a boolean is, empty for none."""
+    def _whole(self) -> dict[str, str]:
+        """Return the categories by whole number, without decimals; empty where one is something else."""
+        names = self.names - {MISSING}
+        whole = {name: match[1] for name in sorted(names, reverse=True) if (match := WHOLE.fullmatch(name))}
+        return {number: name for name, number in whole.items()} if len(whole) == len(names) else {}
+
+    def _of_text(self, text: str, whole: Mapping[str, str]) -> str:
+        """Return the category that a text or a boolean is, empty for none; whole: as `_whole` has them."""
         if text in self.names:
             return text
+        if (same := WHOLE.fullmatch(text)) and same[1] in whole:
+            return whole[same[1]]
         truth, number = truths.of_text(text), _number(text)
         if truth is not None:
             return _only(self.truths.get(truth, ())) or self._of_truth(truth)
