@@ -96,8 +96,10 @@ def marked(column: pd.Series[Any], gaps: tuple[Gap, ...], form: Numerals | None 
 
     form: how the column writes numbers as text, None for as in Python.
     """
-    if not gaps or (column.dtype == object and not all(map(is_hashable, column))):
+    if not gaps:
         return {}
+    if column.dtype == object:
+        column = column.where(np.array([is_hashable(value) for value in column], bool))
     known = {gap: _number(gap, form) for gap in gaps}
     if columns.is_number(column.dtype):
         rows = np.flatnonzero(column.isin([number for number in known.values() if number is not None]))

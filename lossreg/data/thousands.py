@@ -85,5 +85,7 @@ class Thousands:
 
 def _texts(column: pd.Series[Any]) -> Iterator[str]:
     """Return the different values of a column that are texts."""
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        yield from (text_of(value) for value in column.dropna().unique() if isinstance(value, (str, bytes)))
+    if isinstance(column.dtype, pd.StringDtype):
+        yield from map(text_of, column.dropna().unique())
+    elif not pd.api.types.is_numeric_dtype(column.dtype):  # lists have no hash
+        yield from dict.fromkeys(text_of(value) for value in column if isinstance(value, (str, bytes)))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lossreg import data
+from lossreg.contract.data_options import Options
 from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
 from lossreg.errors import DataError
@@ -139,6 +140,8 @@ DOUBTFUL = "c: 1 of 2 values is text that may mean another number"
         ("number", ["1,234", "1,234,567"], [1234, 1234567], ""),
         ("number", ["1,234", "1,234.5"], [1234, 1234.5], ""),
         ("number", [True, 1.5], [None, 1.5], r"1 of 2 values is not a number \(True\)"),
+        ("number", [[1, 2], 1.5], [None, 1.5], r"1 of 2 values is not a number \(\[1, 2\]\)"),
+        ("comma", [{"a": 1}, "1,5"], [None, 1.5], r"1 of 2 values is not a number \({'a': 1}\)"),
         ("flag", [True, False], [1, 0], ""),
         ("flag", ["true", "FALSE"], [1, 0], ""),
         ("flag", ["yes", "1"], [None, 1], r"1 of 2 values is not a number \('yes'\)"),
@@ -156,6 +159,16 @@ def test_new_values_are_the_numbers_they_are_written_as_or_said(
     np.testing.assert_allclose(array[:, 0], (right - known.mean()) / known.std(), rtol=1e-5, atol=1e-5)
     assert bool(warning) == bool(message)
     assert re.search(message, warning)
+
+
+def test_a_value_of_na_values_beside_a_list_is_missing() -> None:
+    options = Options(na_values=(999,))
+    table = pd.DataFrame({"c": cycled(1.5, 2.5, 4.0), "y": cycled(0, 1)})
+    preprocessor = data.load("data=", given=table, target="y", options=options).preprocessor
+    array, warning = transformed(preprocessor, pd.DataFrame({"c": [[1, 2], 999, 2.5]}))
+    np.testing.assert_allclose(array[:, 0], array[2, 0])  # the median
+    assert "c: 1 of 3 values is among na_values (999)" in warning
+    assert "c: 1 of 3 values is not a number ([1, 2])" in warning
 
 
 # ------------------------------------------------------------------ rows in any form
