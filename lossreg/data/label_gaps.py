@@ -53,11 +53,16 @@ def check(missing: Flags, infinite: Flags, where: str, numbers: RowNumbers, seve
             raise DataError(f"{len(rows)} of {len(flags)} {nouns} {what}, {first}", where=where, hint=hint)
 
 
-def check_marks(y: pd.Series[Any], where: str) -> None:
+def check_marks(y: pd.Series[Any], where: str, numbers: RowNumbers) -> None:
     """Raise `DataError` for labels among numbers that mark that there is none."""
     flags = marks(y)
     if flags.any():
-        count, shown = int(flags.sum()), ", ".join(dict.fromkeys(map(example, y[flags].head(100))))
-        what = f"{count} of {len(y)} labels {'is not a number' if count == 1 else 'are not numbers'} ({shown})"
         hint = "Set data.drop_unlabelled = true to leave these rows out, since they have no label, or correct them."
-        raise DataError(what, where=where, hint=hint)
+        raise DataError(no_numbers(y, flags, numbers), where=where, hint=hint)
+
+
+def no_numbers(y: pd.Series[Any], flags: Flags, numbers: RowNumbers) -> str:
+    """Return the number of labels that are marked as no numbers, some of them, and where they stand."""
+    count, shown = int(flags.sum()), ", ".join(dict.fromkeys(map(example, y[flags].head(100))))
+    are = "is not a number" if count == 1 else "are not numbers"
+    return f"{count} of {len(y)} labels {are} ({shown}), the first in {numbers.named(np.flatnonzero(flags))}"

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
-from lossreg.data import columns, dates, label_arrays, label_gaps, numerals, positive, readings
-from lossreg.data.cells import example, text_of
+from lossreg.data import columns, dates, label_arrays, label_gaps, numerals, positive, readings, truths
+from lossreg.data.cells import text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.numerals import Numerals
 from lossreg.data.origin import listed
+from lossreg.data.parts import TRAIN
 from lossreg.data.raw import Raw
 from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one_line
@@ -84,15 +85,14 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Optio
         _check_plain(y, task, where)
         y, notes, marks = _tidied(columns.plain(y))
         _check_kind(y, where)
-        label_gaps.check_marks(y, where)
+        label_gaps.check_marks(y, where, raw.numbers)
+        y = _as_one_type(y, task, raw, options)
         y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
         _check_present(y, where, raw.numbers)
         inferred, reason = _infer(y, in_folders=raw.images is not None)
         chosen = inferred if task == "auto" else task
         is_classes = chosen in CLASSIFICATION
-        labels = (
-            _classes(y, chosen, raw.names, where, options) if is_classes else _values(y, chosen, where, raw.numbers)
-        )
+        labels = _classes(y, chosen, raw, where, options) if is_classes else _values(y, chosen, where, raw.numbers)
     labels.marks.extend(mark.encode() for mark in (*marks, *text_marks))
     for note in (*text_notes, *notes):
         _noted(labels, note)
@@ -186,6 +186,23 @@ def _is_skewed(values: NDArray[np.float64]) -> bool:
     return bool(values.min() >= 0) and skewness[0] > skewness[1]
 
 
+def _as_one_type(y: pd.Series[Any], task: str, raw: Raw, options: Options) -> pd.Series[Any]:
+    """Return classes that some parts have as numbers or truth values and others as text as numbers or truth values."""
+    if raw.given is None or y.dtype != object or task in REGRESSION or (task == "auto" and y.nunique() > 2 * FEW):
+        return y
+    is_text = np.array([isinstance(value, str) for value in y], bool)
+    texts, rest = y[is_text], pd.api.types.infer_dtype(y[~is_text], skipna=True)
+    if rest == "boolean":
+        meant = texts.map(truths.of_text)
+    elif rest in ("integer", "floating", "mixed-integer-float"):
+        meant = pd.Series(AsNumbers(numerals.said(options.marks) or Numerals())(texts), texts.index)
+    else:
+        return y
+    y = y.copy()
+    y[is_text] = meant.where(meant.notna(), texts)
+    return y.infer_objects()
+
+
 def _numbers_if_possible(
     y: pd.Series[Any], task: str, raw: Raw, where: str, options: Options
 ) -> tuple[pd.Series[Any], list[str], list[str]]:
@@ -203,7 +220,7 @@ def _numbers_if_possible(
             f"task {task} needs numbers with a decimal {options.marks[0]!r}, and the target has {y.dropna().iloc[0]!r}"
         )
         raise DataError(what, where=where, hint="Correct data.decimal and data.thousands, or leave them out.")
-    return _from_text(y, task, where, form, options)
+    return _from_text(y, task, raw, where, form=form, options=options)
 
 
 def _counted(y: pd.Series[Any]) -> pd.Series[Any]:
@@ -211,7 +228,7 @@ def _counted(y: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _from_text(
-    y: pd.Series[Any], task: str, where: str, form: numerals.Numerals | None, options: Options
+    y: pd.Series[Any], task: str, raw: Raw, where: str, *, form: numerals.Numerals | None, options: Options
 ) -> tuple[pd.Series[Any], list[str], list[str]]:
     """Return texts as numbers of a form, and as they are where there is none."""
     texts = y.dropna().map(text_of)
@@ -223,15 +240,13 @@ def _from_text(
     if task == "auto" and form.plain and not gaps and len(distinct) <= FEW:
         return y, [], []
     values = pd.Series(AsNumbers(form)(y))
-    odd = y[values.isna() & y.notna()]
-    if len(odd):
-        shown_odd = ", ".join(dict.fromkeys(map(example, odd.head(100))))
+    odd = values.isna().to_numpy(bool) & y.notna().to_numpy(bool)
+    if odd.any():
         hint = (
             'Name them in data.na_values and set data.drop_unlabelled = true, correct them, or set task = "multiclass" '
             "if the labels are classes."
         )
-        what = f"{len(odd)} of {len(y)} labels {'are not numbers' if len(odd) > 1 else 'is not a number'} ({shown_odd})"
-        raise DataError(what, where=where, hint=hint)
+        raise DataError(label_gaps.no_numbers(y, odd, raw.numbers), where=where, hint=hint)
     return values, [f"The labels are {form.description()}."], [f"The labels are {form.former_description()}."]
 
 
@@ -264,11 +279,12 @@ def _kind(y: pd.Series[Any]) -> str:
     return "category" if isinstance(y.dtype, pd.CategoricalDtype) else "text"
 
 
-def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str, options: Options) -> Labels:
-    values = _in_order(y)
+def _classes(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Options) -> Labels:
+    values, names = _in_order(y), raw.names
     classes = unique_names([_name(value, names) for value in values])
-    _check_classes(classes, task, where)
     index = y.map({value: i for i, value in enumerate(values)}).to_numpy().astype(np.int64)
+    _check_trained(classes, index, raw, where)
+    _check_classes(classes, task, where)
     counts = np.bincount(index)
     ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
     # up to 0.2.0 the order of classes was that of their texts
@@ -282,6 +298,25 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str, opt
             index, classes, values = 1 - index, classes[::-1], values[::-1]
     held = () if set(classes) <= set(names) else tuple(values)
     return Labels(task, index, classes, slugs(classes), [*notes, *_alike(classes)], marks, held)
+
+
+def _check_trained(classes: Sequence[str], index: NDArray[np.int64], raw: Raw, where: str) -> None:
+    """Raise `DataError` for classes that only other parts have than the training rows, where parts are given."""
+    trained = set() if raw.given is None else set(index[raw.given == TRAIN].tolist())
+    if not trained or len(trained) == len(classes):
+        return
+    rows = np.flatnonzero(~np.isin(index, list(trained)))
+    known, new = ([name for i, name in enumerate(classes) if (i in trained) is there] for there in (True, False))
+    what = f"no training row of class {listed(new, 5)}, which {raw.numbers.named(rows)} {_have(rows)}"
+    only_case = {name.casefold() for name in new} <= {name.casefold() for name in known}
+    told = "The others differ in upper and lower case only: write them alike."
+    told = told if only_case else "Write the same classes alike; drop or merge rare ones."
+    hint = f"Training rows have {listed(known, 5)}. {told}"
+    raise DataError(what, where=where, hint=hint)
+
+
+def _have(rows: NDArray[np.int64]) -> str:
+    return "has" if len(rows) == 1 else "have"
 
 
 def _check_counts(classes: Sequence[str], counts: NDArray[np.int64], where: str) -> None:
@@ -363,7 +398,19 @@ def _values(y: pd.Series[Any], task: str, where: str, rows: RowNumbers) -> Label
         what = f"{int(far.sum())} of {len(values)} labels {is_are} above {LARGEST:.1e} in size ({values[far][0]:g})"
         raise DataError(what, where=where, hint="Correct these rows, or divide the target by a constant.")
     _check_domain(values, task, where)
-    return Labels(task, values)
+    return Labels(task, values, notes=_fractions(values, rows) if task == "count" else [])
+
+
+def _fractions(values: NDArray[np.float64], rows: RowNumbers) -> list[str]:
+    """Return a note on counts that are no whole numbers."""
+    odd = np.flatnonzero(values % 1)
+    if not odd.size:
+        return []
+    are, first = "is no whole number" if odd.size == 1 else "are no whole numbers", rows.named(odd[:1])
+    return [
+        f"{odd.size} of {len(values)} labels {are} ({values[odd[0]]:g} in {first}), and task count is for counts: for "
+        "claims per year and the like, give counts and data.exposure, or rates and data.weight."
+    ]
 
 
 def _check_domain(values: NDArray[np.float64], task: str, where: str) -> None:

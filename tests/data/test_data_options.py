@@ -322,7 +322,9 @@ def test_rows_without_a_label_are_left_out_if_asked(tmp_path):
 def test_gaps_in_labels_are_what_the_study_says(tmp_path):
     y = ["?" if i % 10 == 0 else i * 1.5 for i in range(N)]
     path = write(tmp_path, {"a": numbers(), "y": y})
-    with pytest.raises(DataError, match=r"6 of 60 labels are not numbers \('\?'\)\. Set data.drop_unlabelled = true"):
+    with pytest.raises(
+        DataError, match=r"6 of 60 labels are not numbers \('\?'\), the first in .*\. Set data.drop_unlabelled = true"
+    ):
         loaded(path)
     dataset = loaded(path, drop_unlabelled=True, na_values=("?",))
     assert dataset.task == "regression"

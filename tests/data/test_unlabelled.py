@@ -65,7 +65,9 @@ def test_whole_numbers_with_a_gap_are_classes_in_the_order_of_numbers(tmp_path, 
     dataset = loaded(tmp_path, frame, "y", options, task=task)
     assert dataset.classes == ("8", "9", "10", "11", "12")
     np.testing.assert_array_equal(dataset.rows.labels.y + 8, np.delete(grades, [3, 50]))
-    with pytest.raises(DataError, match=r"2 of 120 labels are not numbers \('\?'\)\. Set data.drop_unlabelled = true"):
+    with pytest.raises(
+        DataError, match=r"2 of 120 labels are not numbers \('\?'\), the first in lines 5, 52 of the file\. Set data"
+    ):
         loaded(tmp_path, frame, "y", task=task)
 
 
@@ -87,3 +89,57 @@ def test_a_file_without_labels_is_named_by_its_part(tmp_path, part):
     frame.head(40).assign(y=None).to_csv(tmp_path / "further.csv", index=False)
     with pytest.raises(DataError, match=f"{part}: no label in any of its 40 rows. Give rows with labels"):
         loaded(tmp_path, frame, "y", DROPPED, **{part: "further.csv"})
+
+
+@pytest.mark.parametrize("values", [["0", "1"], ["False", "True"], ["0.5", "1.5"]])
+@pytest.mark.parametrize("gapped", ["rows.csv", "further.csv"])
+def test_a_gap_in_one_file_alone_leaves_the_classes_of_both(tmp_path, values, gapped):
+    options = Options(drop_unlabelled=True, na_values=("?",) if values[0] == "False" else ())
+    frames = {"rows.csv": rows(y=values * (N // 2)), "further.csv": rows(y=values * (N // 2)).head(40)}
+    frames[gapped].loc[3, "y"] = "?"
+    for name, frame in frames.items():
+        frame.to_csv(tmp_path / name, index=False)
+    dataset = data.load(
+        "rows.csv", target="y", task="binary", test="further.csv", base=tmp_path, options=options, ties_twins=False
+    )
+    wanted = np.arange(N + 40) % 2
+    np.testing.assert_array_equal(dataset.rows.labels.y, np.delete(wanted, N + 3 if gapped == "further.csv" else 3))
+    assert dataset.classes == tuple(values)
+
+
+def test_a_sign_in_another_file_is_named_with_its_line(tmp_path):
+    rows(y=["?", *["0", "1"] * 10, "1"] + [None] * (N - 22)).head(22).to_csv(tmp_path / "further.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"1 of 142 labels is not a number \('\?'\), the first in line 2 of further.csv"
+    ):
+        loaded(tmp_path, rows(y=[0, 1] * (N // 2)), "y", test="further.csv")
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "told"),
+    [
+        (["no", "yes"], ["NO", "YES"], "The others differ in upper and lower case only"),
+        (["no", "yes"], ["0", "1"], "Write the same classes alike"),
+        (["0", "1"], ["no", "yes"], "Write the same classes alike"),
+        (["no", "yes"], ["no", "maybe"], "drop or merge rare ones"),
+    ],
+)
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_classes_of_another_file_alone_are_named_with_it(tmp_path, known, new, told, part):
+    rows(y=new * (N // 2)).to_csv(tmp_path / "further.csv", index=False)
+    lacking = ", ".join(sorted(set(new) - set(known)))
+    match = rf"no training row of class {lacking}, which lines .* of further.csv have. Training rows have {known[0]}, "
+    with pytest.raises(DataError, match=rf"{match}{known[1]}\. .*{told}"):
+        loaded(tmp_path, rows(y=known * (N // 2)), "y", **{part: "further.csv"})
+
+
+@pytest.mark.parametrize("part", ["rows", "test"])
+def test_counts_that_are_no_whole_numbers_are_noted(tmp_path, part):
+    counts = np.arange(N) % 7
+    rows(y=counts + 0.5 * (part == "test")).head(40).to_csv(tmp_path / "further.csv", index=False)
+    frame = rows(y=np.where(np.arange(N) < 40, 0.5 * (part == "rows"), 0) + counts)
+    notes = loaded(tmp_path, frame, "y", task="count", test="further.csv").notes
+    first = "line 2 of rows.csv" if part == "rows" else "line 2 of further.csv"
+    assert any(note.startswith(f"40 of 160 labels are no whole numbers (0.5 in {first})") for note in notes)
+    whole = loaded(tmp_path, rows(y=counts), "y", task="count")
+    assert not any("whole numbers" in note for note in whole.notes)
