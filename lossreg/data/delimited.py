@@ -14,6 +14,7 @@ from lossreg.contract.data_options import Options
 from lossreg.data import codes, compressed, header, numerals, parsing, readings
 from lossreg.data.delimited_file import Delimited, Record
 from lossreg.data.encoding import encoding_of
+from lossreg.data.lost import grouped
 from lossreg.data.origin import listed
 from lossreg.data.row_numbers import Place
 
@@ -22,6 +23,9 @@ SEPARATORS = {
     **dict.fromkeys(compressed.endings(".tsv"), "\t"),
 }
 
+SINGLE = r"[+-]?[1-9]\d{0,2}\.\d{3}"
+SMALL = r"[+-]?(?:0|[1-9]\d{0,2})"
+MANY = 5  # that have a point before three digits
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+|[+-]?\d{1,3}")
 
 
@@ -53,17 +57,20 @@ def read(
     coded: Collection[str] | None = None,
     *,
     known: Collection[str] = (),
+    targets: Collection[str] | None = None,
     options: Options | None = None,
 ) -> Table:
     """Return the table of a file; raises `DataError`, which names the line where it can.
 
     as_text: columns that are always text; coded: the columns whose whole numbers may be read as codes, such as
-    postcodes, None for all; known: columns that are data even if they look like names or numbers of rows; options:
-    what the study says about the file.
+    postcodes, None for all; known: columns that are data even if they look like names or numbers of rows; targets:
+    those of labels, None of new rows, which have no notes on values; options: what the study says about the file.
     """
     file, names, first = _opened(path, where, as_text, options)
     table = _rows(file, names, first, coded, known)
     file.notes.extend(_long(table))
+    if targets is not None:
+        file.notes.extend(_on_points(file, table, names))
     return Table(table, file.notes + file.on_lines, file.on_lines, Place(where, "line", "the file", file.lines))
 
 
@@ -176,6 +183,44 @@ def _with_thousands(file: Delimited, table: pd.DataFrame, written: pd.DataFrame 
         if texts_of.str.contains(".", regex=False).any() and texts_of.str.fullmatch(THOUSANDS).all():
             table[name] = written[name].where(table[name].notna()).array
     return table
+
+
+def _on_points(file: Delimited, table: pd.DataFrame, names: list[str]) -> list[str]:
+    """Return notes on columns of numbers whose points are read as decimal points and may stand between thousands."""
+    reals = [name for name in table if table[name].dtype.kind == "f" and _has_thousandths(table[name])]
+    texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype) and name not in file.as_text]
+    if file.options.marks or not (reals or texts):
+        return []
+    types = {name: str for name in names if name.strip() in reals}
+    written = _tidied(parsing.parsed(file, dtype=types), []) if reals else table
+    found = {str(name): _first_single(written[name]) for name in reals}
+    found |= {str(name): _first_single(table[name]) for name in texts}
+    means = 'is read as {0} and could mean {1}; data.thousands = "." says that points stand between thousands'
+    return grouped(
+        {name: f"{text!r} {means.format(text, text.replace('.', ''))}" for name, text in found.items() if text}
+    )
+
+
+def _has_thousandths(numbers: pd.Series[Any]) -> bool:
+    """Return whether numbers are below 1000 and have up to three decimals, if any from 1 on."""
+    sizes = numbers.dropna().abs().to_numpy(np.float64)
+    if not (sizes < 1000).all():
+        return False
+    thousandths = sizes * 1000
+    fitting = (np.abs(thousandths - np.round(thousandths)) < 1e-6) & ((sizes >= 1) | (sizes == 0))
+    return bool(fitting.all() and np.count_nonzero(sizes % 1) >= MANY)
+
+
+def _first_single(texts: pd.Series[Any]) -> str:
+    """Return a number with a point before three digits, where many have one and all others are whole and below 1000."""
+    texts = texts.dropna()
+    if not all(re.fullmatch(f"{SINGLE}|{SMALL}", text) or numerals.is_marker(text) for text in texts.head(100)):
+        return ""
+    texts = texts.str.strip()
+    single = texts.str.fullmatch(SINGLE)
+    rest = texts[~single].unique()
+    fitting = all(re.fullmatch(SMALL, text) or numerals.is_marker(text) for text in rest)
+    return str(texts[single].iloc[0]) if fitting and single.sum() >= MANY else ""
 
 
 def _with_codes(file: Delimited, table: pd.DataFrame, columns: Collection[str] | None) -> pd.DataFrame:

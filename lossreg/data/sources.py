@@ -154,7 +154,8 @@ def _read_text(path: Path, origin: Origin) -> Raw:
     options = origin.options
     as_text = [*options.kinds("category", TEXT), *(name for name, is_text in origin.like.items() if is_text)]
     coded = () if origin.like else origin.targets if origin.as_given else None
-    read = delimited.read(path, origin.where, as_text, coded, known=tuple(origin.like), options=options)
+    known, targets = tuple(origin.like), origin.targets
+    read = delimited.read(path, origin.where, as_text, coded, known=known, targets=targets, options=options)
     try:
         raw = from_table(read.rows, replace(origin, name=_stem(path)), read.place)
     except DataError as error:
