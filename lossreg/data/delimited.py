@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lossreg.contract.data_options import Options
-from lossreg.data import codes, compressed, header, numerals, parsing, readings
+from lossreg.data import codes, compressed, gap_words, header, numerals, parsing, readings
 from lossreg.data.delimited_file import Delimited, Record
 from lossreg.data.encoding import encoding_of
 from lossreg.data.lost import grouped
@@ -42,12 +42,16 @@ class Piece(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The table of a file, notes on it, those of them that are about lines that are not read in full, and its place."""
+    """The table of a file, notes on it, those of them that are about lines that are not read in full, and its place.
+
+    words: those that were read as missing, with their counts, by column.
+    """
 
     rows: pd.DataFrame
     notes: list[str]
     on_lines: list[str]
     place: Place
+    words: Mapping[str, Mapping[str, int]]
 
 
 def read(
@@ -69,9 +73,13 @@ def read(
     file, names, first = _opened(path, where, as_text, options)
     table = _rows(file, names, first, coded, known)
     file.notes.extend(_long(table))
+    words: Mapping[str, Mapping[str, int]] = {}
     if targets is not None:
         file.notes.extend(_on_points(file, table, names))
-    return Table(table, file.notes + file.on_lines, file.on_lines, Place(where, "line", "the file", file.lines))
+        words = gap_words.of(file, table, targets)
+        file.notes.extend(gap_words.notes({name: words[name] for name in words if name not in targets}, len(table)))
+    place = Place(where, "line", "the file", file.lines)
+    return Table(table, file.notes + file.on_lines, file.on_lines, place, words)
 
 
 def in_pieces(

@@ -42,9 +42,15 @@ def marks(y: pd.Series[Any]) -> Flags:
     return flags
 
 
-def check(missing: Flags, infinite: Flags, where: str, numbers: RowNumbers, several: bool = False) -> None:
-    """Raise `DataError` for rows `(n,)` whose label, or one of whose several labels, is missing or infinite."""
-    for flags, what, hint in ((missing, "missing (NaN)", NA_HINT), (infinite, "infinite", INFINITE_HINT)):
+def check(
+    missing: Flags, infinite: Flags, where: str, numbers: RowNumbers, *, several: bool = False, words: str = ""
+) -> None:
+    """Raise `DataError` for rows `(n,)` whose label, or one of whose several labels, is missing or infinite.
+
+    words: a hint on words that were read as missing.
+    """
+    of_gaps = f"{words} {NA_HINT.partition(';')[0]}.".lstrip() if words else NA_HINT
+    for flags, what, hint in ((missing, "missing (NaN)", of_gaps), (infinite, "infinite", INFINITE_HINT)):
         rows = np.flatnonzero(flags)
         if len(rows):
             is_are, has_have = ("is", "has") if len(rows) == 1 else ("are", "have")

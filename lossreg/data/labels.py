@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
-from lossreg.data import columns, dates, label_arrays, label_gaps, numerals, positive, readings, truths
+from lossreg.data import columns, dates, gap_words, label_arrays, label_gaps, numerals, positive, readings, truths
 from lossreg.data.cells import text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.conversions import AsNumbers
@@ -88,7 +88,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Optio
         label_gaps.check_marks(y, where, raw.numbers)
         y = _as_one_type(y, task, raw, options)
         y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
-        _check_present(y, where, raw.numbers)
+        _check_present(y, where, raw)
         inferred, reason = _infer(y, in_folders=raw.images is not None)
         chosen = inferred if task == "auto" else task
         is_classes = chosen in CLASSIFICATION
@@ -250,9 +250,10 @@ def _from_text(
     return values, [f"The labels are {form.description()}."], [f"The labels are {form.former_description()}."]
 
 
-def _check_present(y: pd.Series[Any], where: str, numbers: RowNumbers) -> None:
+def _check_present(y: pd.Series[Any], where: str, raw: Raw) -> None:
     infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if columns.is_number(y.dtype) else np.zeros(len(y), bool)
-    label_gaps.check(y.isna().to_numpy(bool), infinite, where, numbers)
+    words = gap_words.on_labels(raw.gap_words)
+    label_gaps.check(y.isna().to_numpy(bool), infinite, where, raw.numbers, words=words)
 
 
 def _infer(y: pd.Series[Any], *, in_folders: bool) -> tuple[str, str]:
@@ -284,7 +285,7 @@ def _classes(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Option
     classes = unique_names([_name(value, names) for value in values])
     index = y.map({value: i for i, value in enumerate(values)}).to_numpy().astype(np.int64)
     _check_trained(classes, index, raw, where)
-    _check_classes(classes, task, where)
+    _check_classes(classes, task, raw, where)
     counts = np.bincount(index)
     ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
     # up to 0.2.0 the order of classes was that of their texts
@@ -375,9 +376,10 @@ def _name(value: Any, names: Sequence[str]) -> str:
     return text_of(value)
 
 
-def _check_classes(classes: Sequence[str], task: str, where: str) -> None:
+def _check_classes(classes: Sequence[str], task: str, raw: Raw, where: str) -> None:
     if len(classes) == 1:
-        raise DataError(f"one class only ({classes[0]})", where=where, hint="There is nothing to learn.")
+        hint = gap_words.on_labels(raw.gap_words) or "There is nothing to learn."
+        raise DataError(f"one class only ({classes[0]})", where=where, hint=hint)
     needed = "binary" if len(classes) == 2 else "multiclass"
     if task != needed:
         what = f"{len(classes)} classes ({listed(classes, 5)}) and task {task}"

@@ -132,6 +132,16 @@ def in_pieces(file: Delimited, size: int) -> Iterator[tuple[pd.DataFrame, pd.Dat
             yield _with_marks(file, table, file.as_text), written
 
 
+def as_texts(file: Delimited, size: int, names: Collection[str] | None) -> Iterator[pd.DataFrame]:
+    """Yield `size` rows of these columns at a time as they are written, as far as `file.rows` goes; None for all.
+
+    Raises `DataError`.
+    """
+    chosen = {} if names is None else {"usecols": lambda name: name.strip() in names}
+    with _parser(file, chunksize=size, nrows=file.rows, dtype=str, na_filter=False, **chosen) as tables:
+        yield from tables
+
+
 @contextmanager
 def _parser(file: Delimited, dtype: Any = MappingProxyType({}), **options: Any) -> Iterator[Any]:
     """Have what `pandas.read_csv` returns; raises `DataError` for what it cannot parse."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -54,7 +55,8 @@ class Raw:
     `split`, `exposure`), and copies of those that the metric takes; beside: arrays of one value per row that came with
     arrays and are used for nothing; images: how the image files were read that `x` comes from, None for other sources;
     from_files: the parts are files of their own; read_as: where the rows were read from, for messages, None for rows of
-    one place that are counted from 1; notes: lines for the user.
+    one place that are counted from 1; gap_words: words of a text file that were read as missing labels, with their
+    counts; notes: lines for the user.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Raw:
     images: ImageReader | None = None
     from_files: bool = False
     read_as: RowNumbers | None = None
+    gap_words: Mapping[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def digest(self, marks: Iterable[bytes] = ()) -> str:
@@ -358,7 +361,7 @@ def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
         rows, x=features.joined(rows.x, other.x, origin), y=_joined_labels(rows.y, other.y, origin),
         given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
         aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
-        read_as=RowNumbers.joined(numbers),
+        read_as=RowNumbers.joined(numbers), gap_words=Counter(rows.gap_words) + Counter(other.gap_words),
         beside={name: pd.concat([rows.beside[name], other.beside[name]], ignore_index=True) for name in both},
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -162,7 +163,8 @@ def _read_text(path: Path, origin: Origin) -> Raw:
         if header.are_numbers(map(str, read.rows.columns)):
             raise DataError(error.what, where=error.where, hint=header.NO_HEADER) from None
         raise
-    return replace(raw, notes=[*read.notes, *raw.notes])
+    words = sum((Counter(read.words.get(name, {})) for name in origin.targets), Counter[str]())
+    return replace(raw, notes=[*read.notes, *raw.notes], gap_words=words)
 
 
 def _read_table(path: Path, origin: Origin) -> Raw:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lossreg.data import features, label_gaps
+from lossreg.data import features, gap_words, label_gaps
 from lossreg.data.label_gaps import Flags
 from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION
 from lossreg.data.raw import Raw
@@ -22,14 +22,15 @@ def dropped(raw: Raw, where: str) -> Raw:
     if not lost:
         return raw
     if lost == len(there):
-        raise DataError("no row has a label", where=where)
+        raise DataError("no row has a label", where=where, hint=gap_words.on_labels(raw.gap_words))
     kept = np.flatnonzero(there)
     y = raw.y.iloc[kept].reset_index(drop=True) if isinstance(raw.y, pd.Series) else raw.y[kept]
     _check_parts(raw, there)
     lack = "no label" if isinstance(raw.y, pd.Series) else "not all labels"
     note = f"{lost} of {len(there)} rows {'has' if lost == 1 else 'have'} {lack}: left out."
+    words = [gap_words.on_labels(raw.gap_words)] if raw.gap_words else []
     return replace(
-        raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note],
+        raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note, *words],
         weights=None if raw.weights is None else raw.weights[kept],
         given=None if raw.given is None else raw.given[kept], read_as=raw.numbers.take(kept),
         aside={use: column.iloc[kept].reset_index(drop=True) for use, column in raw.aside.items()},

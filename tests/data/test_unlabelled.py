@@ -115,6 +115,26 @@ def test_a_sign_in_another_file_is_named_with_its_line(tmp_path):
         loaded(tmp_path, rows(y=[0, 1] * (N // 2)), "y", test="further.csv")
 
 
+def test_words_that_are_missing_labels_are_shown(tmp_path):
+    told = "are 'NA', which counts as missing in text files: if it is a class, write another word, such as 'NA_'"
+    frame = rows(y=["NA", "EU", "AS"] * (N // 3), c=["NA", "none"] * (N // 2))
+    assert f"40 labels {told}." in loaded(tmp_path, frame, "y", DROPPED).notes
+    with pytest.raises(DataError, match=rf"40 of 120 labels are missing .* 40 labels {told}. Set data.drop_unlabelled"):
+        loaded(tmp_path, frame, "y")
+    with pytest.raises(DataError, match=rf"one class only \(EU\)\. 60 labels {told}"):
+        loaded(tmp_path, frame.assign(y=["NA", "EU"] * (N // 2)), "y", DROPPED)
+    with pytest.raises(DataError, match=r"no row has a label\. 120 labels are 'None', which counts"):
+        loaded(tmp_path, frame.assign(y="None"), "y", DROPPED)
+
+
+def test_words_that_are_missing_values_are_shown_with_their_number(tmp_path):
+    frame = rows(c=["NA", "none", "", "None"] * (N // 4), d=["NA", "1"] * (N // 2), y=[0, 1] * (N // 2))
+    notes = loaded(tmp_path, frame, "y").notes
+    assert [note for note in notes if "text files" in note] == [
+        "c: 60 of 120 values are 'NA' or 'None', which count as missing in text files."
+    ]
+
+
 @pytest.mark.parametrize(
     ("known", "new", "told"),
     [
