@@ -79,9 +79,11 @@ def _equal(arms: Arms) -> str:
 
 
 def _worse(arms: Arms) -> str:
-    is_better = arms.tuned is not None and arms.tuned.low > 0
-    but = f" as it is, but better where both have a tuned {arms.tuned_part}" * is_better
-    return f"{arms.first} is worse than {arms.baseline}{but}."
+    start = f"{arms.first} is worse than {arms.baseline}"
+    if arms.tuned is None or not arms.is_worse_untuned:
+        return f"{start}."
+    how = "better" if arms.tuned.low > 0 else "not shown to be worse"
+    return f"{start} as it is, but {how} where both have a tuned {arms.tuned_part}."
 
 
 def _not_enough_data(arms: Arms) -> str:

@@ -100,6 +100,11 @@ class Arms:
         return known(self.verdict.against_tuned_decision)
 
     @property
+    def is_worse_untuned(self) -> bool:
+        """True if a worse winner is not shown to be so with the decision of both tuned."""
+        return self.tuned is not None and self.tuned.high >= 0
+
+    @property
     def tuned_part(self) -> str:
         """The part of a decision that is tuned: `threshold`."""
         from lossreg.metrics import decision as decisions
@@ -127,11 +132,20 @@ class Arms:
         return differing(self.result, self.verdict)
 
     @property
+    def tested_in(self) -> int:
+        """The number of outer folds that tested the winner."""
+        return self.verdict.folds_won.get(self.verdict.winner.candidate, 0)
+
+    @property
+    def is_seldom(self) -> bool:
+        """True if fewer than half of the outer folds tested the recommended loss."""
+        return self.is_winner and 2 * self.tested_in < self.verdict.outer
+
+    @property
     def seldom(self) -> str:
         """The number of outer folds that tested the recommended loss, in words, where it is below half; else empty."""
-        name = self.verdict.winner.candidate
-        count = self.verdict.folds_won.get(name, 0)
-        if not self.is_winner or 2 * count >= self.verdict.outer:
+        name, count = self.verdict.winner.candidate, self.tested_in
+        if not self.is_seldom:
             return ""
         if not count:
             return f"None of them tested {name}: the numbers are those of other losses."

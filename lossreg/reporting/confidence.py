@@ -35,11 +35,11 @@ def _of_winner(arms: Arms) -> str:
 
 def _of_baseline(arms: Arms) -> str:
     return {
-        Answer.BETTER: "another loss is better, but not by more than the margin",
+        Answer.BETTER: f"{arms.winner} is better, but not by more than the margin",
         Answer.NO_DIFFERENCE: _none_better(arms),
-        Answer.EQUAL: "the best other loss is practically equal",
-        Answer.WORSE: "the best other loss is shown to be worse",
-        Answer.NOT_ENOUGH_DATA: "not compared with another loss",
+        Answer.EQUAL: f"{arms.winner} is practically equal",
+        Answer.WORSE: _worse(arms),
+        Answer.NOT_ENOUGH_DATA: f"not compared with {arms.winner}",
     }[arms.verdict.answer]
 
 
@@ -59,7 +59,12 @@ def _not_shown(arms: Arms) -> str:
 
 def _none_better(arms: Arms) -> str:
     if not arms.is_ahead:
-        return "no other loss is shown to be better"
+        return f"{arms.winner} is not shown to be better"
     if arms.verdict.reason:
-        return "the best other loss is called neither better nor equal"
-    return "another loss is better as it is, but not by more than the margin"
+        return f"{arms.winner} is called neither better nor equal"
+    return f"{arms.winner} is better as it is, but not by more than the margin"
+
+
+def _worse(arms: Arms) -> str:
+    as_it_is = f" as it is, but not with a tuned {arms.tuned_part} for both" * arms.is_worse_untuned
+    return f"{arms.winner} is shown to be worse{as_it_is}"

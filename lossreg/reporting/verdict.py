@@ -21,7 +21,9 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
     Both losses where the other one suits a tuned decision.
     """
     start = "Of the losses that were tried, train with" if result.untried else "Train with"
-    return f"{start} {arm_of(result, verdict.recommended)}{confidence.in_words(Arms(result, verdict))}."
+    arms = Arms(result, verdict)
+    few = f", tested in {arms.tested_in or 'none'} of {verdict.outer} outer folds" * arms.is_seldom
+    return f"{start} {arm_of(result, verdict.recommended)}{few}{confidence.in_words(arms)}."
 
 
 def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) -> list[str]:

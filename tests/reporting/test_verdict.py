@@ -183,6 +183,13 @@ def test_a_winner_that_is_better_with_a_tuned_threshold_is_recommended_to_those_
     )
 
 
+def test_a_winner_that_is_worse_by_its_threshold_alone_is_said_to_be():
+    assert lines(with_tuned("worse", compared(0.0, 0.006)))[2] == (
+        "focal is worse than cross_entropy as it is, but not shown to be worse where both have a tuned threshold."
+    )
+    assert "focal is worse than cross_entropy." in lines(with_tuned("worse", compared(-0.02, 0.006)))
+
+
 @pytest.mark.parametrize(
     ("case", "tuned", "margin"),
     [
@@ -273,7 +280,7 @@ def test_a_compared_trial_that_the_leaderboard_does_not_show_is_explained():
 
 def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
     assert lines(sample_verdict.study("worse", "minimize", "log_loss")) == [
-        "Train with cross_entropy: the best other loss is shown to be worse.",
+        "Train with cross_entropy: focal is shown to be worse.",
         "On 500 test rows its log_loss is 0.031 lower than that of focal(gamma=2.1), the best other loss (95% interval"
         ": 0.012 to 0.050 lower). It was better in 19 of 20 repeated trainings.",
         "focal is worse than cross_entropy.",
@@ -289,7 +296,7 @@ def test_a_difference_within_the_margin_is_no_reason_to_change():
 
 def test_too_few_rows_are_the_reason_for_no_answer():
     assert lines(sample_verdict.study("not enough data")) == [
-        "Train with cross_entropy: not compared with another loss.",
+        "Train with cross_entropy: not compared with focal.",
         "focal was not compared with cross_entropy: 80 rows, and a verdict needs at least 100.",
     ]
 
@@ -299,8 +306,8 @@ SELDOM = {"outer": 5, "folds_won": {"focal": 1, "gce_mild": 4}}
 AHEAD = {"against_baseline": compared(0.03, 0.01)}
 UNSTABLE = TUNED | {"reason": "15 of its 20 repeats alone have a score"}
 SMALL = {"against_baseline": compared(0.002, 0.001), "margin": 0.005, "against_tuned_decision": compared(0.0, 0.01)}
-OTHER = "the best other loss"
 ALIKE = "better than cross_entropy as it is, not shown to be with a tuned threshold for both"
+UNTUNED = "focal is shown to be worse as it is, but not with a tuned threshold for both"
 
 
 @pytest.mark.parametrize(
@@ -309,14 +316,17 @@ ALIKE = "better than cross_entropy as it is, not shown to be with a tuned thresh
         ("better, because of the loss", TUNED, "shown to be better, because of the loss"),
         ("better, because of the loss", TUNED | SELDOM, f"{OF_FOLDS} is shown to be better, because of the loss"),
         ("better, perhaps by its rate", TUNED, "shown to be better, perhaps by the learning rate"),
-        ("better by less than the margin", {}, "another loss is better, but not by more than the margin"),
+        ("better by less than the margin", {}, "focal is better, but not by more than the margin"),
         ("no difference, ahead", AHEAD | {"against_tuned_decision": compared(0.01, 0.02)}, ALIKE),
         ("no difference, ahead", AHEAD, "a best guess"),
         ("no difference, ahead", AHEAD | UNSTABLE, "a best guess"),
-        ("no difference, behind", AHEAD | UNSTABLE, f"{OTHER} is called neither better nor equal"),
-        ("no difference, behind", SMALL, "another loss is better as it is, but not by more than the margin"),
-        ("no difference, behind", {}, "no other loss is shown to be better"),
-        ("equal", {}, "the best other loss is practically equal"),
+        ("no difference, behind", AHEAD | UNSTABLE, "focal is called neither better nor equal"),
+        ("no difference, behind", SMALL, "focal is better as it is, but not by more than the margin"),
+        ("no difference, behind", {}, "focal is not shown to be better"),
+        ("equal", {}, "focal is practically equal"),
+        ("worse", {"outer": 5, "folds_won": {"focal": 5}}, f"{OF_FOLDS} is shown to be worse"),
+        ("worse", {"against_tuned_decision": compared(-0.02, 0.01)}, "focal is shown to be worse"),
+        ("worse", {"against_tuned_decision": compared(0.0, 0.01)}, UNTUNED),
     ],
 )  # fmt: skip
 def test_the_first_line_says_how_sure_it_is(case, changes, how_sure):
@@ -460,7 +470,9 @@ def test_rows_of_outer_folds_are_named():
     ],
 )
 def test_a_recommended_loss_that_few_outer_folds_tested_is_told(won, told):
-    line = lines(sample_verdict.study("better, because of the loss", outer=5, folds_won=won))[3]
+    first, _, _, line, *_ = lines(sample_verdict.study("better, because of the loss", outer=5, folds_won=won))
+    few = f", tested in {won.get('focal', 'none')} of 5 outer folds"
+    assert first.startswith(f"Train with focal(gamma=2.1){few if told else ''}: ")
     assert line.startswith("Of the 5 outer folds, the best other loss was ")
     assert line.split(". ")[1:] == ([told] if told else [])
     worse = lines(sample_verdict.study("worse", outer=5, folds_won=won))
