@@ -546,6 +546,19 @@ def test_parameters_that_would_fill_the_line_are_left_to_the_recipe():
     assert lines(result)[0] == "Train with focal: a best guess, not shown to be better than cross_entropy."
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("baseline", "focal(gamma=2.1) named baseline"), ("focal_hard", "focal_hard(gamma=2.1)")],
+)
+def test_a_candidate_whose_name_says_nothing_of_its_loss_has_both(name, told):
+    result = sample_verdict.study("no difference, ahead")
+    result.losses = {"cross_entropy": "cross_entropy", name: "focal"}
+    result.trials[:] = [result.trials[0], replace(result.trials[1], candidate=name)]
+    winner = replace(result.verdict.winner, candidate=name)
+    result.verdict = replace(result.verdict, winner=winner, recommended=winner)
+    assert lines(result)[0] == f"Train with {told}: a best guess, not shown to be better than cross_entropy."
+
+
 # ----------------------------------------------------------------------------------- line
 
 
