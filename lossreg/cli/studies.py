@@ -26,7 +26,7 @@ from lossreg.cli.shell import (
     print_json,
     say,
 )
-from lossreg.errors import InputError, UnansweredError, brief, on_disk
+from lossreg.errors import InputError, UnansweredError, brief, count_of, on_disk
 from lossreg.runtime import devices
 from lossreg.storage.address import EXAMPLES
 
@@ -54,6 +54,7 @@ WorkerCount = Annotated[
         "--workers", metavar="N", min=1, max=10_000, help="How many with --ray; by default one for each GPU or machine."
     ),
 ]
+MOST_NOTES = 5  # below the leaderboard; `lossreg results` has all
 
 
 @app.command()
@@ -198,7 +199,7 @@ def verdict(
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
         from lossreg.cli import interrupts
-        from lossreg.cli.progress import progress
+        from lossreg.cli.progress import is_one_stream, progress
         from lossreg.search import completion, run
 
         if result := run.reached_verdict(spec, repeats):
@@ -210,7 +211,7 @@ def verdict(
         options = ["--repeats", str(repeats)] if repeats else []
         again = interrupts.resuming("verdict", study, overrides or (), options)
         result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
-        _conclude(result, study, as_json, out)
+        _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
         if completion.lacks_verdict(result):
             raise typer.Exit(1)
 
@@ -391,9 +392,9 @@ def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
 def _conclude(
     result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = (), *, is_marked: bool = False
 ) -> None:
-    """Print how a study ended, without the notes that were `shown` while it ran.
+    """Print how a study ended, without the notes that were `shown` while it ran; of many the last, the verdict's.
 
-    is_marked: the leaderboard was printed with the verdict's marks, and not before there was a verdict.
+    is_marked: all is shown, and the leaderboard was printed with the verdict's marks, not before there was a verdict.
     """
     if as_json:
         print_json(result.to_json(), out)
@@ -403,8 +404,12 @@ def _conclude(
     say(report.ended(result, report.epochs(result)))
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
-    for line in [*(f"note: {note}" for note in report.notes(result) if note not in shown), *report.failures(result)]:
+    new = [note for note in report.notes(result) if note not in shown]
+    hidden = 0 if is_marked else max(0, len(new) - MOST_NOTES)
+    for line in [*(f"note: {note}" for note in new[hidden:]), *report.failures(result)]:
         say(line)
+    if hidden:
+        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(str(study))}", whole=True)
     if result.recommended:
         _show_recommended(result, result.recommended, is_marked=is_marked)
         if result.task != "segmentation":

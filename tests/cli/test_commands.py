@@ -451,6 +451,19 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     assert ("There is no verdict yet. `lossreg verdict toy.toml`" in out) == (command == "results")
 
 
+def test_of_many_notes_a_run_shows_the_last_and_names_the_command_that_shows_all(lossreg, study, finished):
+    notes = [f"the data have peculiarity {number}." for number in range(12)]
+    finished.result.notes = notes
+    for command, expected in (("tune", notes[7:]), ("results", notes)):
+        out = lossreg(command, study)[1]
+        assert [note for note in notes if note in out] == expected
+        assert ("7 more notes: lossreg results toy.toml" in out) == (command == "tune")
+    finished.result.notes = notes[:5]
+    out = lossreg("tune", study)[1]
+    assert notes[0] in out
+    assert "more note" not in out
+
+
 def test_results_name_the_commands_that_reach_a_verdict(lossreg, study, finished):
     def last_line():
         lines = [line for line in lossreg("results", study)[1].splitlines() if "There is no verdict" in line]
