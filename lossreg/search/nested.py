@@ -25,11 +25,13 @@ from lossreg.search.predictions import Predictions, predicted_by_arm
 from lossreg.search.reevaluation import Choice
 from lossreg.search.retrainer import Finished, Group, OnSplit, Retrainer
 from lossreg.storage.observer import Observer
+from lossreg.terminal import caller
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.data.splits import Part
     from lossreg.metrics.catalogue import Metric
+    from lossreg.search.estimate import Estimate
     from lossreg.search.preparation import Prepared
     from lossreg.training.interface import Plan
 
@@ -38,6 +40,7 @@ SETTINGS_OF_FOLD, SPLITS_OF_FOLD = 10, 2
 ARMS = 3  # at most
 # outer folds of a study that names none, if it has fewer rows than that and they take fewer minutes than that
 USUAL, MOST_ROWS, LONG = 5, 2000, 2.0
+LONGEST = 60  # minutes of outer folds that are proposed to a study of more rows
 # numbers of a fold's splits: that of its search, then those of the re-evaluation, then those of the repeats
 OF_FOLD = 10_000
 SEARCH, AGAIN = 0, 1
@@ -48,6 +51,23 @@ Settings = dict[str, dict[str, Any]]  # of a fold: candidate and parameters of w
 def is_usual(rows: int, minutes: float) -> bool:
     """Return whether a study of so many rows has outer folds unasked, where they take so many minutes."""
     return rows < MOST_ROWS and minutes < LONG
+
+
+def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
+    """Return that outer folds, which nobody ruled out, would show more than the one split that was compared.
+
+    Of a study that has them unasked if they take little time always; of a larger one where no difference is shown
+    and they take no more than an hour. is_open: whether no difference is shown.
+    """
+    if rows >= MOST_ROWS and not (is_open and new.minutes <= LONGEST):
+        return ""
+    how = caller.words(
+        f"`lossreg verdict STUDY --set verdict.outer={USUAL}` does it", f"verdict.outer = {USUAL} asks for it"
+    )
+    return (
+        "one split alone was tested: nested cross-validation tests every row and so shows smaller differences, which "
+        f"more repeats hardly do, and takes about {new.in_words} here; {how}"
+    )
 
 
 def trainings_before(prepared: Prepared, folds: int, trials: int) -> int:

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
 ONE_SPLIT = "verdict.outer = 0 compares on the test rows alone."
-LONGEST = 60  # minutes of nested cross-validation that is proposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +177,13 @@ class VerdictStage:
         return usual if is_usual else 0
 
     def _advice(self, verdict: Verdict) -> str:
-        """Return that outer folds, which nobody ruled out, would show more; empty where they would take long."""
-        rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
-        is_open = verdict.answer is Answer.NO_DIFFERENCE and self._unasked and not self._unasked.get("reason")
-        if not is_open or verdict.outer or rows.layout.is_fixed:
+        """Return how long outer folds would take, where a split was compared that nobody asked for; else empty."""
+        rows, asked, usual = self.prepared.problem.dataset.rows, self.prepared.spec.verdict, nested.USUAL
+        is_unasked = asked.outer is None and self._unasked and not self._unasked.get("reason")
+        if verdict.outer or not is_unasked or rows.layout.is_fixed:
             return ""
-        if self._estimate(usual, self.prepared.spec.verdict.repeats_with(usual)).minutes > LONGEST:
-            return ""
-        return (
-            f"nested cross-validation (verdict.outer = {usual}) tests every row and so shows smaller differences; more "
-            "repeats hardly do"
-        )
+        new = self._estimate(usual, asked.repeats_with(usual))
+        return nested.proposal(len(rows.labels.y), new, is_open=verdict.answer is Answer.NO_DIFFERENCE)
 
     def _estimate(self, outer: int, repeats: int) -> Estimate:
         return Estimate.of(self.prepared, self.result, self._notes, outer=outer, repeats=repeats)

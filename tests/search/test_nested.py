@@ -19,6 +19,7 @@ from lossreg.errors import InputError
 from lossreg.metrics import catalogue
 from lossreg.search import arms, nested, run
 from lossreg.search.arms import SAME_RATE
+from lossreg.search.estimate import Estimate
 from lossreg.search.frozen import FROZEN
 from lossreg.search.nested import Nested
 from lossreg.storage.observer import Observer
@@ -254,6 +255,21 @@ def test_a_ranking_that_hangs_on_one_group_of_an_outer_fold_is_refused(tmp_path)
             continue
         with pytest.raises(InputError, match="one group alone, and an interval of roc_auc_ovr takes two"):
             check()
+
+
+@pytest.mark.parametrize(
+    ("rows", "minutes", "is_open", "told"),
+    [
+        (1999, 4.2, False, "about 4 minutes"), (277, 0.6, False, "about 40 seconds"),
+        (277, 300.0, True, "about 300 minutes"), (2000, 59.0, True, "about 59 minutes"),
+        (2000, 61.0, True, ""), (2000, 4.2, False, ""),
+    ],
+)  # fmt: skip
+def test_a_study_that_was_compared_on_one_split_says_how_long_outer_folds_take(rows, minutes, is_open, told):
+    line = nested.proposal(rows, Estimate(100, minutes), is_open=is_open)
+    assert bool(line) == bool(told)
+    assert told in line
+    assert bool(line) == ("verdict.outer = 5" in line)
 
 
 @pytest.mark.parametrize(("rows", "minutes", "expected"), [(1999, 1.9, True), (2000, 0.1, False), (300, 2.0, False)])

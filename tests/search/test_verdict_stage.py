@@ -201,7 +201,9 @@ def test_a_study_that_was_cut_off_before_its_verdict_decides_by_the_pace_of_its_
         stored.set_user_attr(ATTRIBUTE, {name: attributes[name] for name in attributes if name != FROZEN})
     # minutes: shorter than such a verdict takes, longer than a run without trials
     monkeypatch.setattr(nested, "LONG", 0.005)
-    assert lossreg.tune(study(verdict={"repeats": REPEATS})).verdict.outer == 0
+    verdict = lossreg.tune(study(verdict={"repeats": REPEATS})).verdict
+    assert verdict.outer == 0
+    assert [note for note in verdict.notes if "nested cross-validation" in note and "verdict.outer = 5" in note]
 
 
 @pytest.mark.usefixtures("again")
