@@ -951,7 +951,7 @@ def test_a_display_spends_little_on_the_leaderboard_of_many_trials():
     clock, sorts = Clock(), []
 
     class Long(StudyResult):
-        def leaderboard(self):
+        def ranking(self):
             clock.now += 0.5
             sorts.append(clock.now)
             return super().ranking()
