@@ -27,6 +27,11 @@ OF_GROUPS = frozenset((
     "sensor", "session", "shop", "speaker", "store", "student", "subject", "teacher", "user", "vehicle", "visitor",
     "worker",
 ))  # fmt: skip
+OF_NUMBERS = frozenset((
+    "code", "guid", "hash", "id", "identifier", "ident", "index", "key", "mail", "email", "name", "no", "nr",
+    "num", "number", "nummer", "uuid",
+))  # fmt: skip
+OF_MEASURES = frozenset(("age", "average", "avg", "by", "count", "is", "mean", "of", "per", "total"))
 OF_KINDS = frozenset((
     "category", "city", "class", "color", "colour", "country", "kind", "language", "region", "state", "status", "type",
     "zip",
@@ -106,9 +111,17 @@ def units(column: pd.Series[Any]) -> Array:
 
 
 def is_group(name: str) -> bool:
-    """Return whether a column is called as persons, customers, ... are, or as identifiers of anything."""
-    called = words(name)
-    return bool(called & OF_GROUPS) or (identifiers.is_name(name) and not called & OF_KINDS)
+    """Return whether a column is called as persons, customers, ... are, or as identifiers of anything.
+
+    So are `customer`, `customer_id` and `patient no`, but not `customer_age`.
+    """
+    called = [word.lower() for word in WORDS.findall(name) if not word.isdigit()]
+    if OF_KINDS & {*called}:
+        return False
+    while len(called) > 1 and called[-1] in OF_NUMBERS:
+        called.pop()
+    is_person = bool(called) and called[-1] in OF_GROUPS and not OF_MEASURES & {*called}
+    return is_person or identifiers.is_name(name)
 
 
 def _may_group(column: pd.Series[Any]) -> bool:

@@ -47,7 +47,8 @@ class Found:
         named, in_order = identifiers.of(table, *asked)
         mixed = [name for name in identifiers.shuffled(table, *asked) if not columns.is_called_time(name)]
         copies, groups, times = columns.copies(table), columns.groups(table, readings), columns.times(table, readings)
-        groups = {name: number for name, number in groups.items() if copies.get(name) not in groups}
+        said = rows.options.columns
+        groups = {name: n for name, n in groups.items() if copies.get(name) not in groups and name not in said}
         return cls(
             [prefix + name for name in named], [prefix + name for name in in_order], [prefix + name for name in mixed],
             {prefix + name: prefix + other for name, other in copies.items()},

@@ -54,6 +54,22 @@ def test_groups_under_names_with_blanks_and_of_identifiers_that_repeat(name):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "driver_age", "vehicleAge", "customer age", "age_of_driver", "patient_visits", "employee_salary_k",
+        "store_rating", "session_length", "customer_type", "avg_per_user", "household_size",
+    ],
+)  # fmt: skip
+def test_measures_of_persons_are_no_groups(name):
+    assert groups(ROWS.assign(**{name: RNG.permutation(PERSON)})) == {}
+
+
+@pytest.mark.parametrize("name", ["customer_name", "patient no", "id_client", "customer2", "storeKey", "main user"])
+def test_persons_and_their_numbers_are_groups(name):
+    assert groups(ROWS.assign(**{name: RNG.permutation(PERSON)})) == {name: len(np.unique(PERSON))}
+
+
+@pytest.mark.parametrize(
     "words", [("train", "test"), ("Training", "VAL", "Test"), ("train", "validation"), (" trn", "dev ", "holdout")]
 )
 def test_a_column_of_the_parts_is_known_by_its_words(words):

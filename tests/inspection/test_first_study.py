@@ -323,6 +323,15 @@ def test_folds_are_advised_only_where_they_score_every_row(way):
     assert ("data.folds" in line) == (way == "test file")
 
 
+def test_a_kind_that_the_study_says_silences_the_question_on_groups():
+    rng, accuracy = np.random.default_rng(0), catalogue.resolve("accuracy", "binary")
+    frame = pd.DataFrame({"a": rng.normal(size=N), "user": rng.integers(0, 60, N), "y": rng.integers(0, 2, N)})
+    frame.to_csv("rows.csv", index=False)
+    for columns, number in [({}, 1), ({"user": "number"}, 0)]:
+        told = warnings.of(load("rows.csv", target="y", options=Options(columns=columns)), accuracy)
+        assert sum(line.startswith("user: ") for line in told) == number
+
+
 def test_few_groups_are_noise_and_the_remedy_for_groups_is_named():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=6000), "customer": np.arange(6000) % 60, "y": rng.integers(0, 2, 6000)})
