@@ -214,7 +214,7 @@ def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> 
     left = max(0, trials - before)
     if 2 * left >= trials:
         return ""
-    few = trials // 2 // PER_LOSS if trials > LEARNS_FROM else 0
+    few = trials // 2 // PER_LOSS if trials >= 2 * LEARNS_FROM else 0
     fewer = f", or search at most {few} losses, the baseline included" if 1 < few < len(published) else ""
     return (
         f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,14 @@ def test_the_note_names_the_number_of_trials_that_would_do(losses, trials, messa
     assert message in note
     assert bool(note) == bool(message)
     assert not undirected_note(published, 2 * undirected(published))
+
+
+@pytest.mark.parametrize("trials", range(2, 60))
+def test_the_number_of_losses_that_is_advised_needs_no_other_advice(trials):
+    published = {f"loss_{n}": {"learning_rate": 1e-3} for n in range(7)}
+    if "at most" in (note := undirected_note(published, trials)):
+        fewer = int(re.search(r"at most (\d+) losses", note)[1])
+        assert not undirected_note(dict(list(published.items())[:fewer]), trials)
 
 
 PUBLISHED = {name: {"learning_rate": 1e-3} for name in ("a", "b", "c")}
