@@ -23,6 +23,12 @@ from lossreg.terminal.plain_text import printable_line
 
 WIDTH = 110
 SHOWN = 6
+EITHER = "Not both group and time: group if new ones are predicted (new customers), time if the same ones are, later."
+WHY = {
+    "split": "the column says which rows train, validate and test",
+    "group": "rows of one {} stay together",
+    "time": "the newest rows are the test rows",
+}
 KINDS = ("number", "category", "text", "date")  # that `[data.columns]` may name
 
 
@@ -78,12 +84,11 @@ class Draft:
         """Yield keys that are the user's decision, as comments."""
         if out := self.suspects.needless:
             yield _with_reason(f"# drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
-        for name in filter(lambda name: can_cut(self.dataset.rows, "split", name), self.suspects.splits):
-            yield _with_reason(f"# split = {toml(name)}", "the column says which rows train, validate and test")
-        for name in filter(lambda name: can_cut(self.dataset.rows, "group", name), self.suspects.groups):
-            yield _with_reason(f"# group = {toml(name)}", f"rows of one {name} stay together")
-        for name in filter(lambda name: can_cut(self.dataset.rows, "time", name), self.suspects.times):
-            yield _with_reason(f"# time = {toml(name)}", "the newest rows are the test rows")
+        cuts = [(key, name) for key, name in self._cuts() if can_cut(self.dataset.rows, key, name)]
+        if {"group", "time"} <= {key for key, _ in cuts}:
+            yield from comment(EITHER)
+        for key, name in cuts:
+            yield _with_reason(f"# {key} = {toml(name)}", WHY[key].format(name))
         for name in self._exposures():
             yield _with_reason(f"# exposure = {toml(name)}", "predictions are exposure times rate; no feature then")
         if self.task.value == "binary":
@@ -95,6 +100,11 @@ class Draft:
             yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
         if can_fold(self.dataset.rows):
             yield _with_reason(f"# folds = {FOLDS}", "scores every row outside the test, in place of validation")
+
+    def _cuts(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys that may cut the rows, with columns."""
+        found = {"split": self.suspects.splits, "group": self.suspects.groups, "time": self.suspects.times}
+        yield from ((key, name) for key, names in found.items() for name in names)
 
     def _exposures(self) -> list[str]:
         """Return the columns that may be exposures of counts or claims, unless the study names one."""
@@ -108,8 +118,12 @@ class Draft:
 
     def _guessed(self) -> str:
         """Return how columns are read whose reading is not obvious, as the inside of an inline table."""
-        readings = self.dataset.rows.readings.get("", {}).items()
-        kinds = {name: reading.kind for name, reading in readings if reading.note and reading.kind in KINDS}
+        readings, gone = self.dataset.rows.readings.get("", {}).items(), self.suspects.needless
+        kinds = {
+            name: reading.kind
+            for name, reading in readings
+            if reading.note and reading.kind in KINDS and name not in gone
+        }
         return ", ".join(f"{toml(name)} = {toml(kind)}" for name, kind in list(kinds.items())[:SHOWN])
 
     def _train(self) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Suspects:
     beside: groups, times and splits that are arrays beside the features; refused: groups and splits that the study's
     keys or the parts of its source exclude; in_parts: the source gives the parts, in each of which numbers may begin
     again; measure: of how well; columns: the number of columns, which a study can leave out, 0 of other data than a
-    single table.
+    single table; by_time: the study cuts by time.
     """
 
     betraying: dict[str, float]
@@ -106,6 +106,7 @@ class Suspects:
     in_parts: bool
     measure: str
     columns: int
+    by_time: bool
 
     @classmethod
     def of(cls, dataset: Dataset) -> Suspects:
@@ -132,6 +133,7 @@ class Suspects:
             in_parts=raw.given is not None,
             measure="balanced accuracy" if dataset.classes else "share of the variance of its ranks",
             columns=len(raw.x.columns) if isinstance(raw.x, pd.DataFrame) else 0,
+            by_time="time" in raw.aside,
         )
 
     @property
@@ -177,7 +179,7 @@ class Suspects:
             counts = ", ".join(f"{number:,} {part}" for part, number in rows.items())
             yield f"{listed([name])}: names the part of each row ({counts}), and {use}{self._cut('split', name)}"
         for name in filter(columns.is_group, self.groups):
-            remedy = self._cut("group", name)
+            remedy = self._cut("group", name) or (self._left_out(name) if self.by_time else "")
             yield (
                 f"{listed([name])}: {self.groups[name]:,} values in {self.rows:,} rows; where rows of one {name} stand "
                 f"on both sides of a split, scores are better than they will be for a new one{remedy}"
@@ -187,6 +189,10 @@ class Suspects:
         """Return the key that cuts the rows by a column, which can be one of a single table or an array beside."""
         is_possible = (self.columns or name in self.beside) and name not in self.refused
         return f": data.{key} = {_quoted(name)}" if is_possible else ""
+
+    def _left_out(self, name: str) -> str:
+        """Return the key that leaves out a column where it cannot cut the rows; empty where there is no other."""
+        return f": data.drop = {_quoted([name])}" if self.columns > 1 and name not in self.beside else ""
 
     def _drop(self, names: Sequence[str]) -> str:
         """Return the key that leaves columns out, of which the study does not need all."""

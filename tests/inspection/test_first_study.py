@@ -265,6 +265,24 @@ def test_a_date_that_betrays_the_target_is_proposed_to_be_left_out():
     inspection = lossreg.init("rows.csv", "left")
     assert inspection.warnings[0].endswith('leave it out: data.drop = ["cancelled_on"]')
     assert '# drop = ["spent_again", "cancelled_on"]' in inspection.text
+    keys = [line for line in proposals(inspection.text) if line.startswith("# columns")]
+    assert keys == ['# columns = { "since" = "date" }  # how columns are read; say so where a guess is wrong']
+
+
+def test_of_keys_that_exclude_each_other_the_file_says_which_to_take():
+    text = lossreg.init(table(), "left").text
+    assert "# Not both group and time: group if new ones are predicted" in text
+    assert "Not both" not in lossreg.init(table().drop(columns="since"), "left").text
+
+
+@pytest.mark.parametrize("key", ["", "time"])
+def test_with_times_a_likely_group_can_be_dropped(key):
+    table().to_csv("rows.csv", index=False)
+    told = warnings.of(
+        load("rows.csv", target="left", time="since" if key else None), catalogue.resolve("f1", "binary")
+    )
+    [line] = [line for line in told if line.startswith("customer: ")]
+    assert line.endswith(': data.drop = ["customer"]' if key else ': data.group = "customer"')
 
 
 def test_the_file_says_what_its_comments_are_and_what_the_task_follows_from():
