@@ -381,4 +381,4 @@ def _fits(metric: Metric, task: str) -> str:
     """Return a hint with metrics of the task, those of a similar name first."""
     stem = metric.name.removeprefix("neg_").split("_")[0]
     names = sorted((m.name for m in available(task)), key=lambda name: stem not in name)
-    return f"For {task}: {', '.join(names[:6])}, ... {ALL_HINT}"
+    return f"Leave it out for {default(task)}. For {task}: {', '.join(names[:6])}, ... {ALL_HINT}"

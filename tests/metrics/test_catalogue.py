@@ -328,6 +328,7 @@ def test_names_are_looked_up_kindly(given: str, task: str, name: str) -> None:
         ),
         ("f1", "multiclass", InputError, "for binary and segmentation tasks.*f1_macro"),
         ("mse", "binary", InputError, "for regression and positive and count tasks, and this one is binary"),
+        ("f1_macro", "count", InputError, r"this one is count\. Leave it out for r2\."),
         ("accuracy", "regression", InputError, "for binary and multiclass and multilabel and segm.*r2"),
         ("val_loss", "binary", InputError, "val_loss is a loss.*not comparable.*f1_macro"),
         ("loss", "regression", InputError, "not comparable.*r2"),
