@@ -32,7 +32,7 @@ def _facts(outline: Outline) -> Table:
         "data": ", ".join(filter(None, [str(outline.data.get("name", "")), report.rows_of(outline.data)])),
         "task": outline.task,
         "metric": f"{outline.metric}, {report.arrow(outline.direction)}",
-        "baseline": outline.baseline,
+        "baseline": _baseline(outline),
         "optimizer": outline.optimizer,
         "learning rate": ", ".join(filter(None, [outline.learning_rate, outline.schedule])),
         **outline.architectures,
@@ -42,6 +42,12 @@ def _facts(outline: Outline) -> Table:
     }.items():
         grid.add_row(name, cell(str(value)))
     return grid
+
+
+def _baseline(outline: Outline) -> str:
+    """Return the baseline with its loss, where the name is another one."""
+    loss = next((loss for name, loss, *_ in outline.rows if name == outline.baseline), outline.baseline)
+    return outline.baseline if loss == outline.baseline else f"{outline.baseline} ({loss})"
 
 
 def _candidates(outline: Outline) -> Table:
