@@ -61,6 +61,11 @@ def candidates_of(
     return _with_baseline(chosen, registry.find(baselines[task]))
 
 
+def takes_exposure(spec: LossSpec, n_classes: int = 0) -> bool:
+    """Return whether a loss has one raw score and a log link, so that log(exposure) can be an offset."""
+    return activations.has_log_link(activations.get(spec.activation)) and spec.width(n_classes) == 1
+
+
 def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidate]:
     return [
         Candidate(entry.spec.name, entry.spec, entry, {p.name: declared(p, n_classes) for p in entry.spec.params})

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.contract.targets import REGRESSION
@@ -19,7 +20,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.data.loading import load
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, InputError
-from lossreg.inspection import target
+from lossreg.inspection import columns, target
 from lossreg.inspection.target import Numbers
 from lossreg.metrics import catalogue
 from lossreg.registry.registry import Registry
@@ -28,6 +29,11 @@ TRIALS, PER_LOSS = 64, 8
 MANY_ZEROS = 0.1  # of a skewed target, from which they are more than a rounded tail
 SKEWED = 1.0
 VALUES_OF_COUNTS = 8  # distinct values from 0 or 1 on, from which whole numbers are counts rather than classes
+OF_COUNTS = frozenset((
+    "accidents", "anzahl", "cases", "claims", "count", "counts", "events", "frequency", "incidents", "purchases",
+    "visits",
+))  # fmt: skip
+NUMBER_OF = frozenset(("n", "nb", "nr", "num", "number"))  # with another word
 MANY_ROWS = {50_000: (512, 15), 10_000: (128, 20)}  # training rows from which batch and epochs are others
 
 # losses for situations; those of a task that are not named here are recommended for what their summary says
@@ -71,13 +77,28 @@ def read(raw: Raw, where: str) -> tuple[Dataset, Choice]:
     return load(whole, task=choice.value, options=options), choice
 
 
+def is_called_count(name: str) -> bool:
+    """Return whether a target is called as counts are: `claims`, `ClaimNb`, `n_visits`."""
+    called = columns.words(name)
+    return bool(called & OF_COUNTS) or (len(called) > 1 and bool(called & NUMBER_OF))
+
+
+def may_be_count(numbers: Numbers) -> bool:
+    """Return whether values are whole numbers from 0 on without large gaps, and skewed to the right."""
+    is_consecutive = numbers.is_whole and numbers.low == 0 and numbers.high < 2 * numbers.distinct
+    return is_consecutive and numbers.distinct > 2 and numbers.skewness > SKEWED
+
+
 def task(labels: Labels, raw: Raw) -> Choice:
     """Return the task of labels: what was inferred, but counts and positive values where they are such."""
     inferred = Choice(labels.task, _why(labels))
     if labels.task == "regression":
         return _of_numbers(Numbers.of(labels.y), inferred)
     if labels.task == "multiclass" and isinstance(raw.y, pd.Series) and is_number(raw.y.dtype):
-        return _of_numbers(Numbers.of(np.asarray(raw.y, np.float64)), inferred)
+        numbers = Numbers.of(np.asarray(raw.y, np.float64))
+        if may_be_count(numbers) and numbers.zeros >= 0.5 and is_called_count(str(raw.y.name)):
+            return Choice("count", f"whole numbers from 0 to {numbers.high:g}, most of them 0, under such a name")
+        return _of_numbers(numbers, inferred)
     return inferred
 
 
@@ -114,10 +135,15 @@ def metric(dataset: Dataset, numbers: Numbers | None) -> Choice:
     rows = target.counts(np.concatenate([part.y for part in _parts(dataset)]), dataset.n_classes, several=False)
     share = rows.max() / rows.sum()
     if not target.are_unequal(rows):
-        return Choice("accuracy", "the classes are about equally frequent, so none is left out unnoticed")
+        return Choice("accuracy", f"no class is rare: {_times(rows)}")
     return Choice(
         usual, f"all classes count alike; accuracy would be {share:.2f} for a model that always predicts the commonest"
     )
+
+
+def _times(rows: NDArray[Any]) -> str:
+    """Return how many times as many rows the commonest class has as the rarest."""
+    return f"the commonest has {rows.max() / max(rows.min(), 1):.2g} times as many rows as the rarest"
 
 
 def _parts(dataset: Dataset) -> list[Any]:
@@ -167,7 +193,7 @@ def _situation(dataset: Dataset, numbers: Numbers | None) -> tuple[Mapping[str, 
         rows = np.asarray(dataset.constants.class_counts)
         if dataset.task not in ("binary", "multiclass") or target.are_unequal(rows):
             return FOR_RARE_CLASSES, {}
-        return {}, dict.fromkeys(FOR_RARE_CLASSES, "the classes are about equally frequent")
+        return {}, dict.fromkeys(FOR_RARE_CLASSES, f"no class is rare: {_times(rows)}")
     reasons = dict(FOR_FAR_VALUES) if numbers.has_outliers else {}
     needless = {} if numbers.zeros else dict.fromkeys(FOR_ZEROS, "no value is 0")
     if numbers.low == 0 and numbers.zeros >= MANY_ZEROS and numbers.skewness >= SKEWED and dataset.task in REGRESSION:

@@ -10,20 +10,26 @@ from typing import Any
 
 import pandas as pd
 
+from lossreg.config.candidates import takes_exposure
 from lossreg.contract.data_options import EXPOSURE
 from lossreg.data import exposures
+from lossreg.data.columns import is_number
 from lossreg.data.conversions import AsNumbers
 from lossreg.data.dataset import Dataset
 from lossreg.errors import count_of
 from lossreg.inspection import columns
-from lossreg.inspection.recommendation import Choice
+from lossreg.inspection.recommendation import Choice, may_be_count
 from lossreg.inspection.suspects import Suspects, can_cut
+from lossreg.inspection.target import Numbers
 from lossreg.inspection.warnings import FOLDS, can_fold
+from lossreg.registry import registry
 from lossreg.terminal.plain_text import printable_line
 
 WIDTH = 110
 SHOWN = 6
 EITHER = "Not both group and time: group if new ones are predicted (new customers), time if the same ones are, later."
+OR_COUNT = "in place of the task above, if these are numbers of events; then remove metric and losses"
+NOT_EXPOSED = "not with exposure"
 WHY = {
     "split": "the column says which rows train, validate and test",
     "group": "rows of one {} stay together",
@@ -74,6 +80,8 @@ class Draft:
         if self.target is not None:
             yield f"target = {toml(self.target)}"
         yield _with_reason(f"task = {toml(self.task.value)}", self.task.reason)
+        if self.task.value == "multiclass" and self._may_be_count():
+            yield _with_reason('# task = "count"', OR_COUNT)
         if self.unlabelled:
             yield _with_reason(
                 "drop_unlabelled = true", f"{count_of(self.unlabelled, 'row has', 'rows have')} no label"
@@ -90,7 +98,7 @@ class Draft:
         for key, name in cuts:
             yield _with_reason(f"# {key} = {toml(name)}", WHY[key].format(name))
         for name in self._exposures():
-            yield _with_reason(f"# exposure = {toml(name)}", "predictions are exposure times rate; no feature then")
+            yield _with_reason(f"# exposure = {toml(name)}", self._of_exposure())
         if self.task.value == "binary":
             positive = toml(self.dataset.classes[1])
             yield _with_reason(f"# positive = {positive}", "the class that f1, precision and recall are of")
@@ -103,14 +111,32 @@ class Draft:
 
     def _cuts(self) -> Iterator[tuple[str, str]]:
         """Yield the keys that may cut the rows, with columns."""
-        found = {"split": self.suspects.splits, "group": self.suspects.groups, "time": self.suspects.times}
-        yield from ((key, name) for key, names in found.items() for name in names)
+        yield from (("split", name) for name in self.suspects.splits)
+        yield from (("group", name) for name in self.suspects.groups)
+        yield from (("time", name) for name in self.suspects.times)
 
     def _exposures(self) -> list[str]:
         """Return the columns that may be exposures of counts or claims, unless the study names one."""
         raw = self.dataset.rows.raw
         may_be = self.task.value in exposures.TASKS and EXPOSURE not in raw.aside
         return columns.exposures(raw.x) if may_be and isinstance(raw.x, pd.DataFrame) else []
+
+    def _of_exposure(self) -> str:
+        """Return what an exposure does, and what else is to be changed with it."""
+        text = "predictions are exposure times rate"
+        return f"{text}; then remove losses {NOT_EXPOSED!r}" if self._without_link() else f"{text}; no feature then"
+
+    def _without_link(self) -> list[str]:
+        """Return the losses that take no exposure, where one is proposed."""
+        if not self._exposures():
+            return []
+        entries = {name: registry.default().look_up(name) for name in self.losses}
+        return [name for name, entry in entries.items() if entry is None or not takes_exposure(entry.spec)]
+
+    def _may_be_count(self) -> bool:
+        """Return whether classes may be numbers of events."""
+        y = self.dataset.rows.raw.y
+        return isinstance(y, pd.Series) and is_number(y.dtype) and may_be_count(Numbers.of(y.dropna().to_numpy()))
 
     def _ways(self) -> Iterator[Any]:
         """Yield the ways in which the columns of a single table are read."""
@@ -142,8 +168,10 @@ class Draft:
 
     def _losses(self) -> Iterator[str]:
         yield from comment("Each table is a loss to try. A parameter that is not named is searched over its range.")
-        for name, reason in self.losses.items():
-            yield _with_reason(f"[losses.{name}]", reason)
+        unfit = self._without_link()
+        for name in sorted(self.losses, key=unfit.__contains__):
+            marked = f"{NOT_EXPOSED}: " if name in unfit else ""
+            yield _with_reason(f"[losses.{name}]", f"{marked}{self.losses[name]}")
         for name, reason in self.left_out.items():
             yield _with_reason(f"# [losses.{name}]", f"left out: {reason}")
 

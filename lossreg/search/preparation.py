@@ -9,7 +9,7 @@ from typing import Any
 from lossreg import data
 from lossreg.config import schema
 from lossreg.config import study as studies
-from lossreg.config.candidates import Candidate, candidates_of
+from lossreg.config.candidates import Candidate, candidates_of, takes_exposure
 from lossreg.config.optimization import branches, ends
 from lossreg.config.search_space import Fixed, Space, nearest
 from lossreg.config.study import StudySpec
@@ -289,18 +289,21 @@ def suitable(
 ) -> tuple[dict[str, Candidate], Notes]:
     """Return the candidates that the metric can score and the labels allow.
 
-    One that the study names and that does not fit is an error; one of a default set is left out.
+    Those that the study names and that do not fit are an error; one of a default set is left out.
     """
-    fitting, notes = {}, []
+    fitting, notes, mistakes = {}, [], []
     for candidate in candidates:
         try:
             _check_fit(candidate, metric, dataset)
         except InputError as error:
             if spec.losses and not candidate.baseline:
-                raise error.at(spec.place(f"losses.{candidate.name}")) from error
+                mistakes.append(error.at(f"losses.{candidate.name}"))
+                continue
             notes.append(f"{candidate.name} is left out: {error}")
             continue
         fitting[candidate.name] = candidate
+    if mistakes:
+        raise spec.gathered(mistakes)
     return fitting, notes
 
 
@@ -310,7 +313,7 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
     spec, k = candidate.spec, dataset.n_classes
     if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
         raise InputError(f"{spec.name} has {spec.width(k)} raw scores for {k} classes", hint='Set outputs = "k".')
-    if dataset.exposure and not (activations.has_log_link(activations.get(spec.activation)) and spec.width(k) == 1):
+    if dataset.exposure and not takes_exposure(spec, k):
         hint = "Those of one raw score and the activation exp have it: poisson, negative_binomial, tweedie, gamma_nll."
         raise InputError(f"{spec.name} has no log link, to which an exposure could be an offset", hint=hint)
     parts = [part for fold in dataset.folds for part in (fold.train, fold.validation)]

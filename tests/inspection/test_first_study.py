@@ -422,6 +422,56 @@ def test_task_and_metric_fit_the_target_and_the_file_is_a_sound_study(name, tmp_
     assert list(inspection.dataset.validation.y) == list(dataset.validation.y)
 
 
+def claims():
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"age": rng.integers(18, 80, N), "Exposure": rng.uniform(0.1, 1, N)})
+    return frame.assign(ClaimNb=rng.choice(4, N, p=[0.7, 0.2, 0.07, 0.03]))
+
+
+@pytest.mark.parametrize("name", ["Exposure", "days_insured"])
+def test_an_exposure_is_proposed_with_the_losses_that_go_with_it(name, tmp_path):
+    claims().rename(columns={"Exposure": name}).to_csv("rows.csv", index=False)
+    text = lossreg.init("rows.csv", "ClaimNb").text
+    [key] = [line for line in proposals(text) if line.startswith("# exposure")]
+    with pytest.raises(InputError) as refused:
+        prepared(text.replace(key, key[2:]))
+    blocks = re.split(r"(?m)^(?=\[)", text.replace(key, key[2:]))
+    unfit = [block for block in blocks if "not with exposure" in block and block.startswith("[losses.")]
+    names = [re.match(r"\[losses\.(\w+)\]", block)[1] for block in unfit]
+    assert "mean_squared_error" in names
+    assert all(f"losses.{name}: {name} has no log link" in str(refused.value) for name in names)
+    assert blocks[-len(unfit) :] == unfit  # those that go with it come first
+    spec, dataset, _, candidates, notes = prepared("".join(block for block in blocks if block not in unfit))
+    assert dataset.exposure == name
+    assert set(candidates) == set(spec.losses) == {"poisson", "negative_binomial", "tweedie"}
+    assert notes == []
+
+
+@pytest.mark.parametrize("name", ["ClaimNb", "n_visits", "claims", "y", "num"])
+def test_small_numbers_of_events_are_counts_by_name_and_otherwise_offered_as_such(name):
+    frame = claims().rename(columns={"ClaimNb": name})
+    inspection = lossreg.init(frame, name)
+    is_called = name not in ("y", "num")
+    assert inspection.task.value == ("count" if is_called else "multiclass")
+    assert ('# task = "count"' in inspection.text) == (not is_called)
+    frame.to_parquet("data.parquet")
+    blocks = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^(task|metric) = .*$", "", inspection.text))
+    text = "".join(block for block in blocks if not block.startswith("[losses."))
+    text = text.replace('# task = "count"', 'task = "count"') if not is_called else text
+    assert prepared(text)[1].task == ("multiclass" if is_called else "count")
+
+
+def test_balanced_classes_of_numbers_are_not_offered_as_counts():
+    digits = pd.DataFrame({"a": np.arange(N) % 7, "y": np.arange(N) % 5})
+    assert '# task = "count"' not in lossreg.init(digits, "y").text
+
+
+def test_the_reason_for_accuracy_fits_the_rows():
+    frame = pd.DataFrame({"a": np.arange(N) % 7, "y": np.where(np.arange(N) % 16 < 5, "yes", "no")})
+    reason = lossreg.init(frame, "y").metric.reason
+    assert reason == "no class is rare: the commonest has 2.2 times as many rows as the rarest"
+
+
 def test_losses_follow_from_the_target():
     def losses(name):
         found = lossreg.init(pd.DataFrame({"a": np.arange(N) % 7, "y": targets()[name][0]}), "y")
