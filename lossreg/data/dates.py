@@ -78,7 +78,7 @@ class Dates:
         text = "dates, read as days since 1970"
         if self.plain:
             return text
-        kinds = ", ".join(f"{rows} like {example}" for example, rows in self.forms)
+        kinds = ", ".join(f"{rows:,} such as {example}" for example, rows in self.forms)
         years = f"years of two digits are {1900 + PIVOT} to {1999 + PIVOT}" if self.short else ""
         return "; ".join(filter(None, (f"{text} ({kinds})", *self._described_orders(), years)))
 

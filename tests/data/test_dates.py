@@ -48,7 +48,7 @@ READ = {
     ),
     "names of months": (
         ["5 Sept 2020", "September 5, 2020", "Sep. 5 2020", "05-SEP-2020"], [day(2020, 9, 5)] * 4,
-        "60 like 5 Sept 2020, 60 like September 5, 2020",
+        "60 such as 5 Sept 2020, 60 such as September 5, 2020",
     ),
     "two digits": (
         ["31/12/99", "01/02/68", "01/02/69"], [DEC_31, day(2068, 2, 1), day(1969, 2, 1)],

@@ -326,8 +326,8 @@ FORMS = {
     "slashes": ("%d/%m/%Y", "day before month"),
     "American": ("%m/%d/%Y", "month before day"),
     "dots": ("%d.%m.%Y", "day before month"),
-    "names of months": ("%d %b %Y", "120 like "),
-    "a comma": ("%B %d, %Y", "120 like "),
+    "names of months": ("%d %b %Y", "120 such as "),
+    "a comma": ("%B %d, %Y", "120 such as "),
     "time and zone": ("%Y-%m-%dT00:00:00Z", "dates, read as days since 1970."),
     "half days": ("%d/%m/%Y 12:00 AM", "day before month"),
 }
@@ -345,7 +345,7 @@ def test_dates_in_two_forms_are_both_read_and_counted() -> None:
     texts = [d.strftime("%Y-%m-%d" if i < 60 else "%d/%m/%Y") for i, d in enumerate(DAYS)]
     loaded = of_value(with_column(texts), target="y")
     same_features(loaded, NUMBERED)
-    assert any("60 like 20" in note and "day before month" in note for note in loaded.notes)
+    assert any("60 such as 20" in note and "day before month" in note for note in loaded.notes)
 
 
 def test_dates_that_fit_both_orders_are_said_to() -> None:
