@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -128,7 +128,8 @@ def _of_columns(inspection: Inspection) -> dict[str, str]:
     from lossreg.data.origin import listed
 
     suspects = inspection.suspects
-    groups: dict[str, Any] = {f"{name} ({number:,} values)": number for name, number in suspects.groups.items()}
+    groups = [f"{name} ({number:,} values{_gaps(inspection, name)})" for name, number in suspects.groups.items()]
+    times = [f"{name} ({gaps[2:]})" if (gaps := _gaps(inspection, name)) else name for name in suspects.times]
     return {
         "constant": listed(inspection.constant, SHOWN) if inspection.constant else "",
         "copies": listed([f"{name} of {other}" for name, other in suspects.copies.items()], SHOWN),
@@ -142,9 +143,18 @@ def _of_columns(inspection: Inspection) -> dict[str, str]:
             )
         ),
         "likely groups": listed(groups, SHOWN),
-        "likely times": listed(suspects.times, SHOWN),
+        "likely times": listed(times, SHOWN),
         "likely parts": listed(suspects.splits, SHOWN),
     }
+
+
+def _gaps(inspection: Inspection, name: str) -> str:
+    """Return `, not offered: 12 gaps` of a column that cannot cut the rows since it has gaps."""
+    import pandas as pd
+
+    x = inspection.dataset.rows.raw.x
+    gaps = int(x[name].isna().sum()) if isinstance(x, pd.DataFrame) and name in x else 0
+    return f", not offered: {count_of(gaps, 'gap')}" if gaps else ""
 
 
 def _losses(inspection: Inspection) -> Table:

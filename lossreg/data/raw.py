@@ -37,10 +37,11 @@ class TargetError(DataError):
     """A table without a target, or without the column that is named; `table` is what was read, where it is known."""
 
     table: pd.DataFrame | None = None
+    index: Sequence[str] = ()
 
-    def of(self, table: pd.DataFrame) -> TargetError:
-        """Return the same error with its table."""
-        self.table = table
+    def of(self, table: pd.DataFrame, index: Sequence[str] = ()) -> TargetError:
+        """Return the same error with its table, and the names of levels of the index that the table had."""
+        self.table, self.index = table, index
         return self
 
 
@@ -137,7 +138,8 @@ def from_table(table: pd.DataFrame, origin: Origin, place: Place | None = None) 
     for name in targets:
         if name not in columns:
             hint = near(name, columns, index) if name in index else did_you_mean(name, columns)
-            raise TargetError(f"no column {name!r}; it has {listed(columns)}", where=origin.where, hint=hint).of(table)
+            what = f"no column {name!r}; it has {listed(columns)}"
+            raise TargetError(what, where=origin.where, hint=hint).of(table, index)
     rows = RowNumbers.of(len(table), place)
     copies = metric_columns.copied(table, {}, origin)
     table, weights, weight_notes = _weighed(table, index, rows, origin)

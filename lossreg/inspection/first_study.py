@@ -173,7 +173,8 @@ def _from_here(error: InputError) -> InputError:
     """Return the error as of rows that were given, or with a hint on paths, which start at the current folder."""
     if error.where == GIVEN:
         return error.at(HERE)
-    return type(error)(error.what, where=error.where, hint=HERE_ON) if error.hint == files.RELATIVE else error
+    what = error.what.removesuffix(f": {error.where}")  # a path that is the source itself
+    return type(error)(what, where=error.where, hint=HERE_ON if error.hint == files.RELATIVE else error.hint)
 
 
 def _with_likely(error: TargetError, target: Target) -> InputError:
@@ -189,7 +190,7 @@ def _with_likely(error: TargetError, target: Target) -> InputError:
         what = words("a table needs --target COLUMN", "a table needs a target")
         return DataError(what, where=where, hint=others)
     wanted = next((name for name in ([target] if isinstance(target, str) else target) if name not in names), "")
-    hint = error.hint if error.hint.startswith("It is the index") else did_you_mean(wanted, names)
+    hint = error.hint if wanted in error.index else did_you_mean(wanted, names)
     return DataError(f"no column {shortened(repr(wanted), SHOWN)}", where=where, hint=f"{hint} {others}".strip())
 
 

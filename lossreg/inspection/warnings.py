@@ -58,7 +58,7 @@ def can_fold(rows: LoadedRows) -> bool:
 
 
 def _rows(dataset: Dataset, y: Any, units: Array | None) -> str:
-    """Return `validation has 200 rows, 9 of them of class yes`, or the groups or times of these rows and of a class."""
+    """Return `validation has 200 rows, 9 of them of class yes`, or how many of its groups or times have such rows."""
     layout = dataset.rows.layout
     by_time = layout.times is not None and units is not None
     what = "time" if by_time else "group" if layout.grouped else ""
@@ -71,5 +71,6 @@ def _rows(dataset: Dataset, y: Any, units: Array | None) -> str:
     masks = (y.T == 1) if y.ndim == 2 else [y == label for label in range(dataset.n_classes)]
     counts = [noise.count(None if units is None else units[mask], int(mask.sum())) for mask in masks]
     rarest = int(np.argmin(counts))
-    kind = "with label" if y.ndim == 2 else "with class" if what else "of class"
-    return f"{has}, {counts[rarest]:,} of them {kind} {listed([dataset.classes[rarest]])}"
+    kind = "with label" if y.ndim == 2 else "of class"
+    has_rows = f"of these {what}s {'has' if counts[rarest] == 1 else 'have'} rows" if what else "of them"
+    return f"{has}, {counts[rarest]:,} {has_rows} {kind} {listed([dataset.classes[rarest]])}"

@@ -358,7 +358,7 @@ def test_few_groups_are_noise_and_the_remedy_for_groups_is_named():
     [line] = warnings.of(load("rows.csv", target="y"), accuracy)
     assert line.endswith(': data.group = "customer"')
     [line] = warnings.of(load("rows.csv", target="y", group="customer"), accuracy)
-    assert re.match(r"validation has [\d,]+ rows of (9|10) groups, (9|10) of them with class ", line)
+    assert re.match(r"validation has [\d,]+ rows of (9|10) groups, (9|10) of these groups have rows of class ", line)
     assert "are noise" in line
 
 
@@ -373,7 +373,7 @@ def test_groups_and_times_of_a_class_are_counted(way):
     rows, units = dataset.validation.y, np.unique(dataset.validation.units)
     rare = len(np.unique(dataset.validation.units[rows == 1]))
     start = "validation" if way == "group" else "validation, the newest rows before the test,"
-    of = f"{len(units)} {way}s, {rare} of them with class 1: differences under "
+    of = f"{len(units)} {way}s, {rare} of these {way}s have rows of class 1: differences under "
     assert line.startswith(f"{start} has {len(rows)} rows of {of}")
     assert 1 < rare < len(units) < len(rows) / 4
 
@@ -674,6 +674,17 @@ def test_the_command_writes_a_file_that_is_never_overwritten(command):
     assert "Run it with `lossreg tune 'my study.toml'`, or write another one with --out" in err
 
 
+def test_a_time_or_group_that_is_not_offered_has_the_reason(command):
+    frame = table().assign(ended=lambda rows: rows.since)
+    frame.loc[::50, ["ended", "customer"]] = None
+    frame.loc[1, "ended"] = "2030-01-01"
+    frame.to_csv("churn.csv", index=False)
+    _, out, _ = command("init", "churn.csv", "--target", "left")
+    said = " ".join(out.split())
+    assert "likely times since, ended (not offered: 8 gaps)" in said
+    assert re.search(r"likely groups customer \(\d+ values, not offered: 8 gaps\)", said)
+
+
 def test_one_json_document(command):
     table().to_csv("churn.csv", index=False)
     code, out, err = command("init", "churn.csv", "--target", "left", "--out", "a.toml", "--json")
@@ -688,8 +699,11 @@ WRONG = {
     "no target": (("churn.csv",), "churn.csv: a table needs --target COLUMN. Likely: left (2 classes)"),
     "misspelt": (("churn.csv", "--target", "leftt"), "no column 'leftt'. Did you mean left? Likely: left (2 classes)"),
     "unknown": (("churn.csv", "--target", "zzzzz"), "no column 'zzzzz'. Likely: left (2 classes)"),
-    "no file": (("churm.csv", "--target", "left"), "no such file: churm.csv. Did you mean churn.csv?"),
-    "no file at all": (("zzzzz.csv", "--target", "left"), "zzzzz.csv. Relative paths start at the current folder."),
+    "no file": (("churm.csv", "--target", "left"), "Error: churm.csv: no such file. Did you mean churn.csv?"),
+    "no file at all": (
+        ("zzzzz.csv", "--target", "left"),
+        "Error: zzzzz.csv: no such file. Relative paths start at the current folder.",
+    ),
     "no file of code": (("zzzzz.py:rows",), "zzzzz.py. Relative paths start at the current folder."),
     "no toml": (("churn.csv", "--target", "left", "--out", "a.txt"), "a.txt: must end in .toml"),
     "no folder": (("churn.csv", "--target", "left", "--out", "b/a.toml"), "b: no such folder"),
