@@ -13,6 +13,9 @@ from lossreg.data.delimited_file import Delimited, Record
 
 OTHERS = ";\t|"
 SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)  # as Excel reads and writes it
+PAGE = re.compile(r"\s*<(!doctype|html|\?xml|table|body|head)\b", re.IGNORECASE)
+DOCUMENT = re.compile(r'\s*(\[\s*)?\{\s*("|$)|\s*\[\s*$')
+TITLE = "The first line leaves columns without a name: if it is a title, remove the lines above the names."
 NO_HEADER = "The first line holds numbers: if it is a row, put a line of names before it."
 
 
@@ -25,6 +28,7 @@ def read(file: Delimited) -> tuple[list[str], Record | None]:
         header = next(file.records(), None)
     if header is None:
         raise file.error("no rows: the file is empty")
+    _check_format(file, header.fields)
     other = next((sep for sep in OTHERS if sep in header.fields[0]), "") if len(header.fields) == 1 else ""
     if other:
         file.separator = other
@@ -33,6 +37,22 @@ def read(file: Delimited) -> tuple[list[str], Record | None]:
     _set_spaces(file)
     records = file.records()
     return next(records).fields, next(records, None)
+
+
+def _check_format(file: Delimited, fields: list[str]) -> None:
+    """Raise `DataError` for a page or JSON in place of separated fields."""
+    if PAGE.match(fields[0]):
+        raise file.error("is an HTML or XML page, and no table", "Save its table as .csv.")
+    if DOCUMENT.match(fields[0]):
+        raise file.error("holds JSON, not separated fields", "With one object per line, call it .jsonl.")
+
+
+def advice(table: pd.DataFrame) -> str:
+    """Return a hint on a table without its target, where its names may be a title or a row; empty for others."""
+    names = [str(name) for name in table.columns]
+    if any(not name or name.startswith("Unnamed:") for name in names[1:]):
+        return TITLE
+    return NO_HEADER if 2 * sum(are_numbers([name]) for name in names) > len(names) else ""
 
 
 def _set_quote(file: Delimited) -> None:

@@ -34,15 +34,27 @@ NO_COLUMNS = (*FEATURE_KEYS, *LABEL_KEYS, *WEIGHT_KEYS, "feature_names", "target
 
 
 class TargetError(DataError):
-    """A table without a target, or without the column that is named; `table` is what was read, where it is known."""
+    """A table without a target, or without the column that is named; `table` is what was read, where it is known.
+
+    index: the names of levels of the index that it had; advice: what may be wrong with the file.
+    """
 
     table: pd.DataFrame | None = None
     index: Sequence[str] = ()
+    advice: str = ""
 
     def of(self, table: pd.DataFrame, index: Sequence[str] = ()) -> TargetError:
-        """Return the same error with its table, and the names of levels of the index that the table had."""
+        """Return the same error with its table."""
         self.table, self.index = table, index
         return self
+
+    def with_advice(self, advice: str) -> TargetError:
+        """Return the same error with a hint on what the file is like, which comes first."""
+        if not advice or self.table is None:
+            return self
+        error = TargetError(self.what, where=self.where, hint=f"{advice} {self.hint}".strip())
+        error.advice = advice
+        return error.of(self.table, self.index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

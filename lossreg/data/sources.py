@@ -20,7 +20,7 @@ from lossreg.contract.image_options import ImageOptions
 from lossreg.data import compressed, delimited, files, header, image_folder, option_checks, room, table_files
 from lossreg.data.origin import Origin
 from lossreg.data.parts import NAMES
-from lossreg.data.raw import Raw, appended, from_mapping, from_object, from_table
+from lossreg.data.raw import Raw, TargetError, appended, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.runtime import system, user_code
 
@@ -37,6 +37,7 @@ SMALLER = "Ask for fewer rows or features, such as n_samples=10000."
 COPIES = 3  # what is drawn, what is shuffled, and the rows of the parts
 RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
 PLAIN_ARRAYS = "Save x and y as plain arrays of numbers or strings with numpy.savez."
+OTHER_SHEET = "data.sheet in a study names another."
 TABLES = f"{compressed.shown(('.csv', '.tsv', '.jsonl'))}, .parquet, .feather, .xlsx"
 KINDS = f'Known: {TABLES}, .npz, a folder of images, "sklearn:NAME", "file.py:function", "package.module:function".'
 
@@ -137,6 +138,11 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     if source.endswith("/"):
         raise image_folder.missing(source, base, origin)
     what = f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
+    if suffix in compressed.OPENERS:
+        named = f"{Path(source).stem}.csv{suffix}"
+        raise DataError(
+            f"its name does not say what is in {suffix}", where=source, hint=f"Call it {named}, or unpack it."
+        )
     given = " A table in Python is given itself, not by its name." if source.isidentifier() else ""
     raise DataError(what, where=source, hint=f"{KINDS}{given}")
 
@@ -159,6 +165,8 @@ def _read_text(path: Path, origin: Origin) -> Raw:
     read = delimited.read(path, origin.where, as_text, coded, known=known, targets=targets, options=options)
     try:
         raw = from_table(read.rows, replace(origin, name=_stem(path)), read.place)
+    except TargetError as error:
+        raise error.with_advice(header.advice(read.rows)) from None
     except DataError as error:
         if header.are_numbers(map(str, read.rows.columns)):
             raise DataError(error.what, where=error.where, hint=header.NO_HEADER) from None
@@ -169,7 +177,10 @@ def _read_text(path: Path, origin: Origin) -> Raw:
 
 def _read_table(path: Path, origin: Origin) -> Raw:
     read = table_files.read(path, origin.where, origin.options)
-    raw = from_table(read.rows, replace(origin, name=_stem(path)), read.place)
+    try:
+        raw = from_table(read.rows, replace(origin, name=_stem(path)), read.place)
+    except TargetError as error:
+        raise error.with_advice(" ".join([*read.notes, OTHER_SHEET] if read.notes else [])) from None
     return replace(raw, notes=[*read.notes, *raw.notes])
 
 

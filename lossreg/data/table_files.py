@@ -103,7 +103,10 @@ def _excel(path: Path, where: str, options: Options) -> Table:
         cells = pd.read_excel(book, sheet_name=sheet, header=None, dtype=object)
     others = [name for name in names if name != sheet]
     chosen = [f"Sheet {sheet!r} is read, and not {listed(others, 5)}."] if others and options.sheet is None else []
-    rows = _under_header(cells, where)
+    try:
+        rows = _under_header(cells, where)
+    except DataError as error:
+        raise DataError(error.what, where=where, hint=" ".join([*chosen, error.hint]).strip()) from None
     numbers = [int(row) + 1 for row in rows.index]
     return Table(rows.reset_index(drop=True), chosen, Place(where, "row", "the sheet", partial(list, numbers)))
 
@@ -118,7 +121,7 @@ def _under_header(cells: pd.DataFrame, where: str) -> pd.DataFrame:
         raise DataError("no rows: the sheet has no line under its header", where=where)
     names = ["" if pd.isna(name) else shown(name).strip() for name in cells.iloc[0]]
     if "" in names:
-        hint = "The first line that is not empty is the header."
+        hint = "The first line that is not empty is the header: remove a title above it."
         raise DataError(f"column {names.index('') + 1} of the sheet has no name", where=where, hint=hint)
     return cells.iloc[1:].set_axis(pd.Index(names), axis=1).infer_objects()
 

@@ -188,10 +188,11 @@ def _with_likely(error: TargetError, target: Target) -> InputError:
     others = f"Likely: {shown}." if found else f"Columns: {listed(names) or 'none'}."
     if target is None:
         what = words("a table needs --target COLUMN", "a table needs a target")
-        return DataError(what, where=where, hint=others)
+        return DataError(what, where=where, hint=f"{error.advice} {others}".strip())
     wanted = next((name for name in ([target] if isinstance(target, str) else target) if name not in names), "")
     hint = error.hint if wanted in error.index else did_you_mean(wanted, names)
-    return DataError(f"no column {shortened(repr(wanted), SHOWN)}", where=where, hint=f"{hint} {others}".strip())
+    hints = " ".join(filter(None, [error.advice, hint, others]))
+    return DataError(f"no column {shortened(repr(wanted), SHOWN)}", where=where, hint=hints)
 
 
 def _from(folder: Path, source: str) -> str:

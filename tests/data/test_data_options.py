@@ -573,6 +573,17 @@ def test_spreadsheets(tmp_path):
     assert dataset.preprocessor.transform(path).shape == (N, 2)
 
 
+@pytest.mark.parametrize("cover", [["Report"], ["Report", "of 2024"]])
+def test_a_cover_sheet_is_told_from_the_table(tmp_path, cover):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "rows.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame(cover).to_excel(book, sheet_name="cover", index=False, header=False)
+        pd.DataFrame({"a": numbers(), "y": labels()}).to_excel(book, sheet_name="Daten", index=False)
+    with pytest.raises(DataError, match=r"Sheet 'cover' is read, and not Daten\."):
+        loaded(path)
+
+
 def through_json(dataset, folder):
     preprocessor_file.save_preprocessor(dataset.preprocessor, folder / "preprocessor.json")
     return preprocessor_file.load_preprocessor(folder / "preprocessor.json")

@@ -674,6 +674,20 @@ def test_the_command_writes_a_file_that_is_never_overwritten(command):
     assert "Run it with `lossreg tune 'my study.toml'`, or write another one with --out" in err
 
 
+def test_a_file_without_the_target_is_told_what_may_be_wrong_with_it(command):
+    rows = [f"{i / 2},{i % 3},{'ja' if i % 2 else 'nein'}" for i in range(40)]
+    Path("title.csv").write_text("\n".join(["Report 2024,,", "a,b,y", *rows]))
+    Path("none.csv").write_text("\n".join(rows))
+    for name, advice in {
+        "title": "if it is a title, remove the lines above the names",
+        "none": "holds numbers",
+    }.items():
+        code, _, err = command("init", f"{name}.csv", "--target", "y")
+        assert code == 2
+        assert f"{name}.csv: no column 'y'. The first line " in err
+        assert advice in err
+
+
 def test_a_time_or_group_that_is_not_offered_has_the_reason(command):
     frame = table().assign(ended=lambda rows: rows.since)
     frame.loc[::50, ["ended", "customer"]] = None
