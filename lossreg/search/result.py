@@ -24,7 +24,11 @@ class Result(StudyResult):
     @classmethod
     def of(cls, result: StudyResult) -> Result:
         """Return a result in this form, as it is where it has it."""
-        return result if isinstance(result, cls) else cls(**{field.name: getattr(result, field.name) for field in fields(StudyResult)})
+        return (
+            result
+            if isinstance(result, cls)
+            else cls(**{field.name: getattr(result, field.name) for field in fields(StudyResult)})
+        )
 
     @property
     def predictor(self) -> Predictor:
