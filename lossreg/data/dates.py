@@ -99,10 +99,10 @@ class Dates:
     def _days(self, group: Alike) -> Days:
         if group.form != ANY_ORDER:
             return group.days(group.form)
-        order = self._order(group.separator, group.short)
+        order = self.order(group.separator, group.short)
         return _unambiguous(group) if order is None else group.days(order)
 
-    def _order(self, separator: str, short: bool) -> str | None:
+    def order(self, separator: str, short: bool) -> str | None:
         """Return the order around a separator; for an unknown separator that of the others, for a dot day first."""
         orders = [each for each in self.orders if short or each.order != YEAR_FIRST or not each.other]
         nearest = min(orders, key=lambda order: (order.separator != separator, order.short != short), default=None)

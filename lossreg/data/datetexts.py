@@ -98,7 +98,9 @@ class Alike:
         return (MONTH_FIRST, DAY_FIRST, YEAR_FIRST) if self.short else (MONTH_FIRST, DAY_FIRST)
 
     def days(self, order: str) -> NDArray[np.float64]:
-        """Return days since 1970 `(n,)` in one of `orders`, NaN where there is no such day or time."""
+        """Return days since 1970 `(n,)` in one of `orders`, NaN where there is no such day or time, or no order."""
+        if not order:
+            return np.full(len(self.indices), np.nan)
         start, is_day = self._starts(order)
         time, is_time = self._microseconds()
         days: NDArray[np.float64] = (start * int(MICROSECONDS) + time) / MICROSECONDS

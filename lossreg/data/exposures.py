@@ -17,6 +17,7 @@ from lossreg.data.cells import example, shown
 from lossreg.data.conversions import AsDurations, AsNumbers
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor
 from lossreg.data.lost import Lost
+from lossreg.data.new_forms import Forms
 from lossreg.data.new_rows import Form
 from lossreg.data.origin import Origin, listed
 from lossreg.data.preprocess import Counted, Float32, ImagePreprocessor, warned
@@ -198,21 +199,24 @@ class ExposedPreprocessor:
         arrays: dict[str, Float32] = warned(self.counted(rows))
         return arrays
 
-    def counted(self, rows: Any) -> Counted:
-        """Return the same arrays, and the lost values in place of a warning."""
+    def counted(self, rows: Any, forms: Forms | None = None) -> Counted:
+        """Return the same arrays, and the lost values in place of a warning.
+
+        forms: those of numbers and dates; without them the rows decide.
+        """
         if not isinstance(rows, (str, os.PathLike)) or len(self.form().columns) == 1:
-            return self._counted(rows)
+            return self._counted(rows, forms)
         before = Lost()
         try:
-            array, lost = self._counted(new_rows.file(os.fspath(rows), self.form(), before))
+            array, lost = self._counted(new_rows.file(os.fspath(rows), self.form(), before), forms)
         except DataError as error:
             raise error.at(os.fspath(rows)) from None
         lost.notes[:0] = before.notes
         return Counted(array, lost)
 
-    def _counted(self, rows: Any) -> Counted:
+    def _counted(self, rows: Any, forms: Forms | None) -> Counted:
         rows = rows if isinstance(rows, (Mapping, str, os.PathLike)) else foreign.plain(rows, Origin("", ""))
-        array, lost = self.base.counted(self._features(rows))
+        array, lost = self.base.counted(self._features(rows), forms)
         given = self._exposures(rows)
         number = len(next(iter(array.values()))) if isinstance(array, dict) else len(array)
         if given is None:

@@ -15,6 +15,7 @@ from lossreg.data import features
 from lossreg.data.features import Features, Part
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
+from lossreg.data.new_forms import Forms
 from lossreg.data.origin import listed
 from lossreg.data.preprocess import AsGiven, Columns, Counted, Float32, ImagePreprocessor, TablePreprocessor, warned
 from lossreg.data.readings import Readings
@@ -46,8 +47,11 @@ class InputsPreprocessor:
         arrays: dict[str, Float32] = warned(self.counted(rows))
         return arrays
 
-    def counted(self, rows: Any) -> Counted:
-        """Return the same arrays, and the lost values in place of a warning."""
+    def counted(self, rows: Any, forms: Forms | None = None) -> Counted:
+        """Return the same arrays, and the lost values in place of a warning.
+
+        forms: those of numbers and dates in all inputs; without them the rows decide.
+        """
         missing = [name for name in self.parts if name not in rows] if isinstance(rows, Mapping) else list(self.parts)
         if missing:
             hint = f"Rows are a table or an array for each of {listed(self.parts)}."
@@ -55,7 +59,7 @@ class InputsPreprocessor:
         arrays, lost = {}, Lost()
         for name, part in self.parts.items():
             with _within(name):
-                arrays[name], lost_here = part.counted(rows[name])
+                arrays[name], lost_here = part.counted(rows[name], forms)
             lost = lost.plus(lost_here.within(name))
         if len(set(map(len, arrays.values()))) > 1:
             counts = ", ".join(f"{name} has {len(values)}" for name, values in arrays.items())

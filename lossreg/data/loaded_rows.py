@@ -21,6 +21,7 @@ from lossreg.data.exposures import ExposedPreprocessor, Exposures
 from lossreg.data.inputs import Preprocessor
 from lossreg.data.layout import Layout
 from lossreg.data.lost import Lost, missing_line
+from lossreg.data.new_forms import AS_TRAINED
 from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
 from lossreg.data.readings import Readings
@@ -163,14 +164,14 @@ class LoadedRows:
         decisions = inputs.decide(features.take(x, decisive), self.readings)
         further = self.options, self.raw.images
         fitted = [inputs.fit(features.take(x, rows.train), choices, decisions, *further) for rows in cuts]
-        row = fitted[0].counted(features.take(x, cuts[0].train[:1])).array
+        row = fitted[0].counted(features.take(x, cuts[0].train[:1]), AS_TRAINED).array
         room.check(row, len(self.labels.y), len(cuts), self.where)
         return fitted
 
     def _transformed(self, preprocessor: Preprocessor, rows: Rows3) -> Counted:
         """Return the training, validation and test samples of a cut, one after the other, preprocessed."""
         every = np.concatenate([rows.train, rows.validation, rows.test])
-        counted = preprocessor.counted(features.take(self.raw.x, every))
+        counted = preprocessor.counted(features.take(self.raw.x, every), AS_TRAINED)
         if self.exposure is None:
             return counted
         return counted._replace(array=exposures.beside(counted.array, self.exposure.values[every]))

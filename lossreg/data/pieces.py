@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from lossreg.contract.data_options import Options
-from lossreg.data import delimited, files, image_files, new_rows, option_checks, table_files
+from lossreg.data import delimited, files, image_files, new_forms, new_rows, option_checks, table_files
 from lossreg.data.exposures import ExposedPreprocessor, Fitted, base_of
 from lossreg.data.image_files import ImageReader
 from lossreg.data.inputs import InputsPreprocessor
+from lossreg.data.lost import Lost
+from lossreg.data.new_forms import Forms
 from lossreg.data.new_rows import Form
 from lossreg.data.preprocess import AsGiven, TablePreprocessor
 from lossreg.errors import DataError
@@ -30,13 +33,15 @@ class Piece(NamedTuple):
     """Some rows as a preprocessor takes them.
 
     beside: the columns of the file, as they are written in it, or the paths of images; None for arrays; notes: on
-    lines that are not read in full; separator: that of fields in a text file.
+    lines that are not read in full; separator: that of fields in a text file; forms: those of numbers and dates in all
+    pieces, None where each decides.
     """
 
     rows: Any
     beside: pd.DataFrame | None
     notes: list[str]
     separator: str = ""
+    forms: Forms | None = None
 
 
 def of(source: str | os.PathLike[str], preprocessor: Fitted, size: int = SIZE) -> Iterator[Piece]:
@@ -51,7 +56,7 @@ def of(source: str | os.PathLike[str], preprocessor: Fitted, size: int = SIZE) -
         elif reader := getattr(base, "images_", None):
             yield from _images(where, reader)
         else:
-            yield from _table(where, _form(preprocessor), size)
+            yield from _in_one_form(where, preprocessor, size)
     except DataError as error:
         raise error.at(where) from None
 
@@ -61,6 +66,21 @@ def _form(preprocessor: Fitted) -> Form:
     if isinstance(base, TablePreprocessor) or (isinstance(base, AsGiven) and base.features_):
         return preprocessor.form() if isinstance(preprocessor, ExposedPreprocessor) else base.form()
     raise DataError("is no file of arrays, and this model takes arrays", hint="Give an .npz file with an array x.")
+
+
+def _in_one_form(where: str, preprocessor: Fitted, size: int) -> Iterator[Piece]:
+    """Yield the rows of a table, all of which decide on the forms of numbers and dates."""
+    form, base = _form(preprocessor), base_of(preprocessor)
+    rows = _table(where, form, size)
+    if not isinstance(base, TablePreprocessor) or not hasattr(base, "readings_"):
+        yield from rows
+        return
+    first, counted = [*islice(rows, 2)], new_forms.Counted(base.readings_, getattr(base, "options", None))
+    for piece in first if len(first) < 2 else _table(where, form, size):
+        counted.add(new_rows.table(piece.rows, base.form(), Lost()))
+    forms = counted.forms()
+    for piece in chain(first, rows):
+        yield piece._replace(forms=forms)
 
 
 def _table(where: str, form: Form, size: int) -> Iterator[Piece]:

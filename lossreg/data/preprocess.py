@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from lossreg.contract.data_options import Options
-from lossreg.data import new_rows, pixels
+from lossreg.data import new_forms, new_rows, pixels
 from lossreg.data.cells import of_rows
 from lossreg.data.columns import MISSING, texts
 from lossreg.data.conversions import AsDays, AsNumbers
@@ -26,6 +26,7 @@ from lossreg.data.fitted_steps import FittedSteps
 from lossreg.data.free_text import TextEncoder
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
+from lossreg.data.new_forms import AS_TRAINED, Forms
 from lossreg.data.numerals import Numerals
 from lossreg.data.origin import listed
 from lossreg.data.reading import FEW_TEXTS, Reading
@@ -158,8 +159,11 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         array: Float32 = warned(self.counted(rows))
         return array
 
-    def counted(self, rows: Any) -> Counted:
-        """Return the same array, and the lost values in place of a warning."""
+    def counted(self, rows: Any, forms: Forms | None = None) -> Counted:
+        """Return the same array, and the lost values in place of a warning.
+
+        forms: those of numbers and dates; without them the rows decide.
+        """
         raise NotImplementedError
 
 
@@ -191,7 +195,7 @@ class TablePreprocessor(Transformer):
             self.transformer_ = steps.fit(self._limited(table, Lost()))
         return self
 
-    def counted(self, rows: Any) -> Counted:
+    def counted(self, rows: Any, forms: Forms | None = None) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
         lost = Lost()
         table = new_rows.table(rows, self.form(), lost)
@@ -199,7 +203,7 @@ class TablePreprocessor(Transformer):
         if not len(table):
             return Counted(np.empty((0, len(self.get_feature_names_out())), np.float32), lost)
         if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
-            table, lost = self._read(table, lost)
+            table, lost = self._read(table, lost, forms)
         with np.errstate(over="ignore"), of_rows():
             array = _by_parts(self.transformer_.transform, table)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
@@ -209,7 +213,7 @@ class TablePreprocessor(Transformer):
         steps = FittedSteps.of(self.transformer_, self.groups_)
         if not steps.has_constant:
             return False
-        return steps.levels(self._read(new_rows.table(rows, self.form(), Lost()), Lost())[0])
+        return steps.levels(self._read(new_rows.table(rows, self.form(), Lost()), Lost(), AS_TRAINED)[0])
 
     def form(self) -> new_rows.Form:
         """Return the form of the rows of training."""
@@ -232,12 +236,13 @@ class TablePreprocessor(Transformer):
         ways = {name: reading.read for name, reading in getattr(self, "readings_", {}).items()}
         return {name: way.numerals for name, way in ways.items() if isinstance(way, AsNumbers)}
 
-    def _read(self, table: pd.DataFrame, before: Lost) -> tuple[pd.DataFrame, Lost]:
+    def _read(self, table: pd.DataFrame, before: Lost, forms: Forms | None) -> tuple[pd.DataFrame, Lost]:
         """Return the new rows in the terms of the training rows, and the lost or guessed values with those `before`."""
         table = self.terms_.before(table)
-        read, lost = self.readings_.apply(table)
-        lost.notes, lost.counts = before.notes, before.counts | lost.counts
-        return self.terms_.after(table, self._limited(read, lost), lost), lost
+        forms = new_forms.of(table, self.readings_, getattr(self, "options", None)) if forms is None else forms
+        read, lost = Readings({**self.readings_, **forms.readings}).apply(table)
+        lost.notes, lost.counts = [*before.notes, *forms.notes], before.counts | lost.counts
+        return self.terms_.after(table, self._limited(read, lost), lost, forms.readings), lost
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
         """Return the table with far too large numbers as missing, which are counted."""
@@ -318,7 +323,7 @@ class ImagePreprocessor(Transformer):
         self.notes += pixels.scaling(rows, self.mean_, self.scale_)
         return self
 
-    def counted(self, rows: Any) -> Counted:
+    def counted(self, rows: Any, forms: Forms | None = None) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
         array = new_rows.array(rows, self.images_)
         lost = Lost(array.size)
@@ -378,7 +383,7 @@ class AsGiven(Transformer):
         self.notes += pixels.as_given(rows)
         return self
 
-    def counted(self, rows: Any) -> Counted:
+    def counted(self, rows: Any, forms: Forms | None = None) -> Counted:
         """Return the same values as float32, with notes on lines of a file; no value is lost."""
         lost = Lost()
         given = self._given(self._numbers(rows, lost))

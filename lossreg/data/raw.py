@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features, foreign, gaps, label_gaps, metric_columns, no_data, numerals, readings
+from lossreg.data import features, foreign, gaps, label_gaps, metric_columns, new_forms, no_data, numerals, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.columns import MISSING, texts
@@ -371,13 +371,26 @@ def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
     before = np.full(len(rows.y), TRAIN, np.int8) if rows.given is None else rows.given
     numbers = {f"the {NAMES[of]} rows": raw.numbers for of, raw in ((TRAIN, rows), (part, other))}
     both = [name for name in rows.beside if name in other.beside]
+    x, notes = _as_trained(rows.x, other.x, origin)
     return replace(
-        rows, x=features.joined(rows.x, other.x, origin), y=_joined_labels(rows.y, other.y, origin),
+        rows, x=features.joined(rows.x, x, origin), y=_joined_labels(rows.y, other.y, origin),
         given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
         aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
         read_as=RowNumbers.joined(numbers), gap_words=Counter(rows.gap_words) + Counter(other.gap_words),
         beside={name: pd.concat([rows.beside[name], other.beside[name]], ignore_index=True) for name in both},
+        notes=[*rows.notes, *(f"{NAMES[part].capitalize()} rows: {note}" for note in notes)],
     )  # fmt: skip
+
+
+def _as_trained(train: Features, test: Features, origin: Origin) -> tuple[Features, list[str]]:
+    """Return rows of a further part with numbers and dates in the form of the training rows, and notes."""
+    known, parts, notes = features.parts(train), dict(features.parts(test)), list[str]()
+    for name, part in parts.items():
+        training = known.get(name)
+        if isinstance(part, pd.DataFrame) and isinstance(training, pd.DataFrame) and not origin.as_given:
+            parts[name], told = new_forms.as_trained(part, training, origin.options)
+            notes += [f"{name}: {note}" if name else note for note in told]
+    return (parts if isinstance(test, dict) else parts[""]), notes
 
 
 def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:

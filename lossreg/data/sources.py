@@ -17,7 +17,7 @@ import pandas as pd
 
 from lossreg.contract.data_options import DROP, GIVEN, TEXT
 from lossreg.contract.image_options import ImageOptions
-from lossreg.data import compressed, delimited, files, header, image_folder, option_checks, room, table_files
+from lossreg.data import compressed, delimited, files, header, image_folder, new_forms, option_checks, room, table_files
 from lossreg.data.origin import Origin
 from lossreg.data.parts import NAMES
 from lossreg.data.raw import Raw, TargetError, appended, from_mapping, from_object, from_table
@@ -79,17 +79,28 @@ def read_parts(
     if raw.given is not None or "split" in origin.aside:
         what = "split gives the parts" if "split" in origin.aside else "has test rows or validation rows of its own"
         raise origin.error(f"{what}, and so does {' and '.join(others.values())}", "Keep one of them.")
-    rows, notes = raw, [*raw.notes]
+    rows, notes = raw, []
     for part, file in others.items():
         further = replace(origin, where=file)
         try:
             own = _further(further, _columns(raw), drop=drop, base=base, seed=seed)
+            _check_labels(raw, own, further, origin)
             rows = appended(rows, own, part, further)
         except InputError as error:
             what = error.what if file in error.what else f"{file}: {error.what}"
             raise type(error)(what, where=NAMES[part], hint=error.hint) from None
         notes += [f"{NAMES[part].capitalize()} rows: {file}.", *(f"{file}: {note}" for note in own.notes)]
-    return replace(rows, from_files=True, notes=notes)
+    return replace(rows, from_files=True, notes=[*rows.notes, *notes])
+
+
+def _check_labels(raw: Raw, own: Raw, further: Origin, origin: Origin) -> None:
+    """Raise `DataError` for labels of a further file that are numbers in another form than those of the first."""
+    if not (isinstance(raw.y, pd.Series) and isinstance(own.y, pd.Series)):
+        return
+    written = new_forms.of_labels(own.y, raw.y, origin.options)
+    if written:
+        hint = "Write them in the same form in both files."
+        raise further.error(f"the labels are written in another form ({written}) than those of {origin.where}", hint)
 
 
 def _further(origin: Origin, columns: Mapping[str, bool], *, drop: Sequence[str], base: Path, seed: int) -> Raw:

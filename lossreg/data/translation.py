@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,10 +63,14 @@ class Translation:
         flags = {name: truths.as_numbers(rows[name]) for name in self.flags if not is_number(rows[name].dtype)}
         return rows.assign(**ranks, **flags) if ranks or flags else rows
 
-    def after(self, rows: pd.DataFrame, read: pd.DataFrame, lost: Lost) -> pd.DataFrame:
-        """Return the new rows as they were read, with the categories of the training rows; guesses are counted."""
+    def after(self, rows: pd.DataFrame, read: pd.DataFrame, lost: Lost, decided: Collection[str] = ()) -> pd.DataFrame:
+        """Return the new rows as they were read, with the categories of the training rows; guesses are counted.
+
+        decided: the columns whose form the new rows decide, so that nothing is guessed.
+        """
         for name, thousands in self.thousands.items():
-            thousands.count(rows[name], name, lost)
+            if name not in decided:
+                thousands.count(rows[name], name, lost)
         known = {name: categories.match(read[name], lost) for name, categories in self.categories.items()}
         return read.assign(**known) if known else read
 

@@ -74,7 +74,7 @@ def predict(
     summary, numbers = Summary(), _numbers(predictor, source, size) if _ends(output, ".parquet") else []
     with tables.writer(output) as writer:
         for piece in pieces.of(source, predictor.preprocessor, size):
-            outputs, lost = predictor.outputs(piece.rows)
+            outputs, lost = predictor.outputs(piece.rows, piece.forms)
             notes = piece.notes
             if isinstance(writer, tables.TextWriter):
                 writer.write_as(piece.separator, _decimal(predictor))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import FEATURES
 from lossreg.data.exposures import Fitted, base_of
+from lossreg.data.new_forms import Forms
 from lossreg.data.preprocess import Counted, TablePreprocessor, warned
 from lossreg.errors import InputError, one_line
 from lossreg.prediction.description import Description
@@ -70,9 +71,12 @@ class Predictor:
         """
         return self.tabulated(warned(self.outputs(rows), gaps=True))
 
-    def outputs(self, rows: Any) -> Counted:
-        """Return the outputs of the network, and the values that were lost in place of a warning."""
-        array, lost = self.preprocessor.counted(self._as_table(rows))
+    def outputs(self, rows: Any, forms: Forms | None = None) -> Counted:
+        """Return the outputs of the network, and the values that were lost in place of a warning.
+
+        forms: those of numbers and dates; without them the rows decide.
+        """
+        array, lost = self.preprocessor.counted(self._as_table(rows), forms)
         size = len(next(iter(array.values()))) if isinstance(array, dict) else len(array)
         if not size:
             return Counted(np.empty((0, *self.model.output_shape[1:]), np.float32), lost)

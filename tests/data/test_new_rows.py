@@ -15,8 +15,10 @@ import pytest
 
 from lossreg import data
 from lossreg.contract.data_options import Options
+from lossreg.data import pieces
 from lossreg.data.inputs import InputsPreprocessor
-from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
+from lossreg.data.preprocess import AsGiven, Columns, ImagePreprocessor, TablePreprocessor
+from lossreg.data.readings import Readings
 from lossreg.errors import DataError
 
 N = 60
@@ -136,7 +138,26 @@ DOUBTFUL = "c: 1 of 2 values is text that may mean another number"
         ("comma", [1.234, 2.5], [1.234, 2.5], ""),
         ("comma", ["1.234", "2,5"], [1234, 2.5], rf"{DOUBTFUL} \('1.234' as 1234\)"),
         ("number", ["1,234", "2.5"], [1234, 2.5], rf"{DOUBTFUL} \('1,234' as 1234\)"),
-        ("number", ["1,234", "2,5"], [1234, None], rf"{DOUBTFUL} \('1,234' as 1234\)"),
+        (
+            "number",
+            ["1,234", "2,5"],
+            [1.234, 2.5],
+            r"^c: read as numbers with a decimal comma, which '2,5' needs; .* point\.$",
+        ),
+        (
+            "number",
+            ["-1,303", "0,346", "x"],
+            [-1.303, 0.346, None],
+            "decimal comma, which '0,346' needs.*\nc: 1 of 3 .*'x'",
+        ),
+        ("number", ["1.234.567", "1.234"], [1234567, 1234], "decimal comma, which '1.234.567' needs"),
+        ("number", ["2,5", "2.5", "1,234"], [None, 2.5, 1234], "c: 1 of 3 values is not a number"),
+        (
+            "comma",
+            ["1.234", "2.5"],
+            [1.234, 2.5],
+            "decimal point, which '2.5' needs; training rows have a decimal comma",
+        ),
         ("number", ["1,234", "1,234,567"], [1234, 1234567], ""),
         ("number", ["1,234", "1,234.5"], [1234, 1234.5], ""),
         ("number", [True, 1.5], [None, 1.5], r"1 of 2 values is not a number \(True\)"),
@@ -339,6 +360,120 @@ def test_a_line_that_is_no_row_is_a_warning(kind: Any, several: bool, tmp_path: 
         array, warning = transformed(preprocessor, tmp_path / "new.csv")
     assert np.array_equal(array, wanted)
     assert warning == message
+
+
+# ------------------------------------------------------------------ dates and tables in another form
+
+STAMPS = pd.date_range("2021-01-01", periods=N)
+ISO, SLASHES = "%Y-%m-%d", "%m/%d/%Y"
+OPEN = (
+    r"c: 12 of 12 values are no dates, or leave the order of day and month open \('01/01/2021', .* taken as missing\."
+)
+
+
+@pytest.mark.parametrize("trained", [None, ISO, SLASHES], ids=["datetime64", "ISO", "month first"])
+@pytest.mark.parametrize(
+    ("form", "rows", "message"),
+    [
+        ("%d.%m.%Y", N, "c: dates in another form than in training: '13.01.2021' is read as day before month."),
+        ("%d.%m.%Y", 12, "c: dates in another form than in training: '02.01.2021' is read as day before month."),
+        ("%d/%m/%Y", N, "c: dates in another form than in training: '13/01/2021' is read as day before month."),
+        ("%m/%d/%Y", N, "c: dates in another form than in training: '01/13/2021' is read as month before day."),
+        ("%d/%m/%Y %H:%M", N, "'13/01/2021 00:00' is read as day before month."),
+        ("%d-%b-%Y", N, ""),
+        ("%Y/%m/%d", N, ""),
+    ],
+)
+def test_new_rows_decide_on_the_order_of_their_own_dates(trained: Any, form: str, rows: int, message: str) -> None:
+    training = pd.DataFrame({"c": STAMPS.strftime(trained) if trained else STAMPS})
+    preprocessor = TablePreprocessor().fit(training)
+    new = pd.DataFrame({"c": STAMPS[:rows].strftime(form)})
+    array, warning = transformed(preprocessor, new)
+    np.testing.assert_allclose(array, preprocessor.transform(training)[:rows], atol=1e-6)
+    message = message if trained != SLASHES or form.startswith("%d/") else ""  # as training has it
+    assert bool(warning) == bool(message)
+    assert message in warning
+
+
+def test_new_dates_whose_order_is_open_are_missing_together() -> None:
+    preprocessor = TablePreprocessor().fit(pd.DataFrame({"c": STAMPS.strftime(ISO)}))
+    array, warning = transformed(preprocessor, pd.DataFrame({"c": STAMPS[:12].strftime(SLASHES)}))
+    np.testing.assert_allclose(array, 0, atol=1e-6)
+    assert re.match(OPEN, warning)
+
+
+GIVEN_ORDER = Options(columns={"c": "date:mdy"})
+
+
+def test_an_order_that_the_study_says_holds_for_new_rows() -> None:
+    rows = pd.DataFrame({"c": STAMPS.strftime(SLASHES)})
+    columns = Columns.of(rows, Readings.of(rows, GIVEN_ORDER))
+    preprocessor = TablePreprocessor(GIVEN_ORDER).fit(rows, columns=columns)
+    assert "c: 48 of 60 values are not dates" not in transformed(preprocessor, rows)[1]
+    array, warning = transformed(preprocessor, pd.DataFrame({"c": ["13/01/2021", "02/03/2021"]}))
+    assert array[1] == preprocessor.transform(pd.DataFrame({"c": ["2021-02-03"]}))[0]
+    assert "c: 1 of 2 values is not a date ('13/01/2021')" in warning
+
+
+def measured(rows: int, seed: int) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    table = {
+        "day": pd.date_range("2021-01-01", periods=rows),
+        "a": draw.normal(0, 2, rows).round(3),
+        "b": draw.uniform(1, 9, rows).round(3),
+    }
+    return pd.DataFrame({**table, "y": draw.normal(size=rows).round(3)})
+
+
+def german(rows: pd.DataFrame) -> pd.DataFrame:
+    written = {name: [f"{value:.3f}".replace(".", ",") for value in rows[name]] for name in ("a", "b")}
+    return rows.assign(**written, day=rows["day"].dt.strftime("%d.%m.%Y"))
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_rows_of_a_further_file_may_be_written_in_another_form(part: str, tmp_path: Path) -> None:
+    further = measured(90, 1)
+    measured(200, 0).to_csv(tmp_path / "rows.csv", index=False)
+    further.to_csv(tmp_path / "same.csv", index=False)
+    german(further).to_csv(tmp_path / "other.csv", index=False, sep=";")
+    same, other = (
+        data.load("rows.csv", target="y", task="regression", base=tmp_path, **{part: file})
+        for file in ("same.csv", "other.csv")
+    )
+    for name in ("train", "validation", "test"):
+        np.testing.assert_allclose(getattr(other, name).x, getattr(same, name).x, atol=1e-6)
+    notes = "\n".join(other.notes)
+    assert re.search(rf"{part.capitalize()} rows: a, b: read as numbers with a decimal comma, which .* needs", notes)
+    assert f"{part.capitalize()} rows: day: dates in another form than in training: '13.01.2021'" in notes
+    assert not any("in another form" in note or "missing" in note for note in same.notes)
+    measured(90, 1).to_csv(tmp_path / "labels.csv", index=False, sep=";", decimal=",")
+    says = r"labels\.csv: the labels are written in another form \('-?\d,\d+'\) than those of rows\.csv"
+    with pytest.raises(DataError, match=says):
+        data.load("rows.csv", target="y", task="regression", base=tmp_path, **{part: "labels.csv"})
+
+
+@pytest.mark.parametrize("written", [german, lambda rows: rows], ids=["German", "as in training"])
+def test_all_pieces_of_a_file_are_read_in_one_form(written: Any, tmp_path: Path) -> None:
+    rows = measured(90, 1).sort_values("b", ignore_index=True)
+    rows["day"] = rows["day"].sort_values(key=lambda days: days.dt.day, ignore_index=True)
+    preprocessor = TablePreprocessor().fit(measured(200, 0)[["day", "a", "b"]])
+    rows["b"] = rows["b"].replace(rows["b"].iloc[-1], 0.5)  # what decides is in the last piece
+    written(rows).to_csv(tmp_path / "new.csv", index=False, sep=";")
+    parts = [
+        preprocessor.counted(piece.rows, piece.forms) for piece in pieces.of(tmp_path / "new.csv", preprocessor, 7)
+    ]
+    assert len(parts) == 13
+    np.testing.assert_allclose(np.concatenate([part.array for part in parts]), preprocessor.transform(rows), atol=1e-6)
+    assert len({tuple(part.lost.lines()) for part in parts}) == 1
+
+
+def test_training_rows_are_read_as_the_study_decided(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"c": ["02/03/2021", "04/05/2021"] * 40, "a": np.arange(80) / 4, "y": np.arange(80) % 7 / 3})
+    rows.iloc[:60].to_csv(tmp_path / "rows.csv", index=False)
+    rows.iloc[60:].to_csv(tmp_path / "test.csv", index=False)
+    loaded = data.load("rows.csv", target="y", task="regression", test="test.csv", base=tmp_path)
+    assert any("month before day is assumed" in note for note in loaded.notes)
+    assert not any("in another form" in note for note in loaded.notes)
 
 
 # ------------------------------------------------------------------ preprocessors of version 0.1.0

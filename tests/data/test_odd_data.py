@@ -24,6 +24,7 @@ import lossreg
 from lossreg import data
 from lossreg.data import inputs
 from lossreg.data.lost import NO_NUMBER, Lost
+from lossreg.data.new_forms import AS_TRAINED
 from lossreg.errors import DataError, InputError
 
 N = 120
@@ -92,7 +93,7 @@ PLANTED: dict[str, tuple[list[Any], list[Any], str]] = {
 
 
 @pytest.mark.parametrize("case", PLANTED)
-def test_features_of_test_rows_decide_nothing_and_are_read_as_new_rows(case):
+def test_features_of_test_rows_decide_nothing_and_are_read_as_the_others(case):
     column, planted, said = PLANTED[case]
     plain = of_value(with_column(pd.Series(column, dtype=object)), target="y")
     test = plain.rows.test.tolist()
@@ -102,9 +103,7 @@ def test_features_of_test_rows_decide_nothing_and_are_read_as_new_rows(case):
     for one, other in ((plain, changed), *zip(*(it.resampled([1, 2]).folds for it in (plain, changed)), strict=True)):
         np.testing.assert_array_equal(one.train.x, other.train.x)
         np.testing.assert_array_equal(one.validation.x, other.validation.x)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        as_new = plain.preprocessor.transform(table.drop(columns="y").iloc[test])
+    as_new = plain.preprocessor.counted(table.drop(columns="y").iloc[test], AS_TRAINED).array
     np.testing.assert_array_equal(changed.test.x, as_new)
     assert not said or [note for note in changed.notes if note.startswith("c") and said in note]
 
@@ -669,7 +668,7 @@ def test_new_rows_are_finite_and_what_is_lost_is_a_warning(odd: dict[str, Any], 
         ({"d": "0001-01-01"}, {"d": np.datetime64("0001-01-01", "s")}),
         ({"d": pd.Timestamp("2024-01-02")}, {"d": "2024-01-02"}),
         ({"p": 1.5}, {"p": "1,5"}),
-        ({"c": "0,25"}, {"c": None}),
+        ({"c": "0,25"}, {"c": 0.25}),
         ({"c": "0.25"}, {"c": 0.25}),
         ({"c": Decimal("0.25")}, {"c": 0.25}),
         ({"a": b"1.5"}, {"a": 1.5}),

@@ -86,6 +86,18 @@ def test_text_is_predicted_in_pieces_as_at_once_with_its_fields_as_they_are_writ
         assert whole[["age", "city", "size"]].to_csv(index=False) == TEXT
 
 
+def test_numbers_in_another_form_stay_as_they_are_written_in_parquet(of_table, tmp_path):
+    ROWS.astype(object).to_csv(tmp_path / "new.csv", index=False, sep=";")
+    text = (tmp_path / "new.csv").read_text().replace(".", ",")
+    (tmp_path / "new.csv").write_text(text)
+    summary = filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.parquet", size=5)
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert table["age"].str.replace(",", ".").astype(float).tolist() == ROWS["age"].tolist()
+    assert table["size"].tolist() == ROWS["size"].tolist()
+    np.testing.assert_allclose(table["probability_of_yes"], of_table.predict_proba(ROWS)[:, 1], rtol=1e-5)
+    assert ["age: read as numbers with a decimal comma" in line for line in summary.lines()] == [True]
+
+
 def test_lines_of_separators_at_the_end_are_told_however_they_fall_into_pieces(of_table, tmp_path):
     source = tmp_path / "new.csv"
     source.write_text(FORMS["blank end"], encoding="utf-8")
