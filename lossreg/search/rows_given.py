@@ -37,7 +37,10 @@ def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], sett
     given = {name: value for name, value in arguments.items() if value is not None}
     if not _are_rows(study, second):
         if _is_array(study):
-            raise InputError("rows without labels", hint="Give the labels too: lossreg.tune(X, y).")
+            raise InputError(
+                "rows without labels",
+                hint="Give the labels too: lossreg.tune(X, y); a study is a file or a table of its sections.",
+            )
         if given or settings is not None:
             name = next(iter(given), "settings")
             raise InputError(BESIDE, where=name, hint=f"Set {KEYS.get(name, 'it')} in the study.")

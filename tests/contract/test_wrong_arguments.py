@@ -129,7 +129,8 @@ CASES = [
     *of_first(lossreg.load_model, None, 3, [], {}, b"model.keras", HALF, expected="is no path"),
     *of_first(lossreg.load_model, "nowhere.keras", "", expected="there is no such file|Keras cannot load it"),
     *of_first(lossreg.load_trial, None, 3, [], b"study.toml", HALF, NOTHING, expected="study|no such file"),
-    *of_first(lossreg.tune, None, 3, [], b"study.toml", HALF, NOTHING, {}, expected="study|no such file|rows without labels"),
+    *of_first(lossreg.tune, None, 3, b"study.toml", HALF, NOTHING, {}, expected="study|no such file"),
+    *of_first(lossreg.tune, [], [[1.0]], expected="rows without labels"),
     *of_arguments(
         lossreg.tune, {"data": {"source": "sklearn:iris"}},
         ("overrides", "search.trials=3", "overrides are texts"), ("overrides", [3], "overrides are texts"),

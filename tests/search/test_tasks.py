@@ -120,7 +120,7 @@ def test_a_convolution_of_the_users_that_ends_in_sigmoid_segments(folder: Path) 
     [
         ({"source": "strokes.npz"}, {"build": "own.py:pooled"}, "the model's output .*one raw score per pixel"),
         ({"source": "strokes.npz", "task": "multilabel"}, {}, "data: task multilabel needs labels"),
-        ({"source": "topics.csv", "target": ["news", "x0"]}, {}, "data: y has 2 outputs per row"),
+        ({"source": "topics.csv", "target": ["news", "x0"]}, {}, "data: y has 2 numbers per row"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_trained(
