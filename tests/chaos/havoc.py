@@ -68,6 +68,11 @@ class Worker:
         far_end.close()
         self.is_over = False
 
+    @property
+    def has_begun(self):
+        """Whether it has printed anything: before that, a signal ends it as it ends any process."""
+        return self.log.stat().st_size > 0
+
     def listen(self):
         """Take in what it tells: which trials have ended, that it finishes, and which process writes into MLflow."""
         try:
@@ -213,8 +218,10 @@ class Havoc:
     def _hit(self, kind):
         if kind in SERVERS:
             self._stop(kind)
+        elif able := [worker for worker in self.workers if kind != "term" or worker.has_begun]:
+            self._signal(kind, self._chance.choice(able))
         elif self.workers:
-            self._signal(kind, self._chance.choice(self.workers))
+            self._later(0.5, self._hit, kind)
 
     def _signal(self, kind, worker):
         worker.signal(SIGNALS.get(kind, signal.SIGKILL))

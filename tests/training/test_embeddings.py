@@ -69,8 +69,10 @@ def words(optimizer, layer=lambda: keras.layers.Embedding(6, 4)):
     """A problem whose rows are seven tokens of a vocabulary of six."""
     builder = Mlp(layer, keras.layers.Flatten)
     instance = problem("multiclass", {"ce": "cross_entropy"}, optimizer=optimizer, builder=builder)
-    for part in (instance.dataset.train, instance.dataset.validation):
-        part.x = np.digitize(part.x, [-1, -0.5, 0, 0.5, 1]).astype("float32")
+    for name in ("train", "validation"):
+        part = getattr(instance.dataset, name)
+        tokens = np.digitize(part.x, [-1, -0.5, 0, 0.5, 1]).astype("float32")
+        setattr(instance.dataset, name, replace(part, x=tokens))
     return instance
 
 

@@ -423,8 +423,9 @@ class TwoInputs:
 def test_a_model_of_several_inputs_equals_model_fit():
     setup = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=TwoInputs())
     setup.dataset.input_shape = {"left": (3,), "right": (4,)}
-    for part in (setup.dataset.train, setup.dataset.validation):
-        part.x = {"left": part.x[:, :3], "right": part.x[:, 3:]}
+    for name in ("train", "validation"):
+        part = getattr(setup.dataset, name)
+        setattr(setup.dataset, name, replace(part, x={"left": part.x[:, :3], "right": part.x[:, 3:]}))
     setup.dataset.folds = (setup.dataset, setup.dataset)
     equal_to_fit(setup, [replace(plan(setup, "ce", 0.1, epochs=2), fold=fold) for fold in (0, 1)])
 
