@@ -101,8 +101,8 @@ def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool, ou
         named = (spec.data.source, spec.data.test, spec.data.validation)
         files = [spec.base / name for name in named if isinstance(name, str)]
         tables.require_other(output, files, "is data of the study")
-    predictors.require(spec, trial, loss, train=train)
+    source = predictors.look_up(spec, trial, loss, train=train)
     import_keras()
     doing = "loading the predictor, whose trial is trained again if need be" if train else "loading the predictor"
     with waiting.busy(doing, line=train):
-        return predictors.of_trial(spec, trial, loss, train=train)
+        return predictors.of_source(spec, source)

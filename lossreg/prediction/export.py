@@ -67,9 +67,12 @@ def write(predictor: Predictor, folder: Path, *, onnx: bool = False) -> None:
             shutil.move(network, folder / ONNX)
         shutil.rmtree(folder / bundle.PACKAGE, ignore_errors=True)
         bundle.write(folder)
-        (folder / "predict.py").write_text(SCRIPT.format(package=bundle.PACKAGE))
-        (folder / "README.md").write_text(_page(predictor))
-        (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in predictor.about.requirements))
+        texts = {
+            "predict.py": SCRIPT.format(package=bundle.PACKAGE), "README.md": _page(predictor),
+            "requirements.txt": "".join(f"{line}\n" for line in predictor.about.requirements),
+        }  # fmt: skip
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def write_onnx(predictor: Predictor, folder: Path) -> Path:

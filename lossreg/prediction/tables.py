@@ -18,7 +18,6 @@ from lossreg.errors import InputError, brief, did_you_mean, on_disk
 TEXT = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 ARRAYS = ".npz"
 KNOWN = (*TEXT, ".parquet", ARRAYS)
-STREAM = "-"
 
 
 class Writer(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lossreg.config import study as studies
 from lossreg.data import features
@@ -13,14 +13,13 @@ from lossreg.prediction.description import Description
 from lossreg.prediction.predictor import Predictor
 from lossreg.search import history, restore
 from lossreg.search.history import StudyLike
-from lossreg.search.restore import Trained
+from lossreg.search.restore import KeptTrial, Trained
 from lossreg.storage import shared_study
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
     from lossreg.storage.records import TrialRecord, Weights
-    from lossreg.storage.study_folder import StudyFolder
 
 
 def load_predictor(
@@ -39,28 +38,36 @@ def load_predictor(
         return predictor_files.load_folder(Path(study))
     spec = studies.of(study, (), data)
     restore.check(number, loss)
-    return of_trial(spec, number, loss, train=train)
+    return of_source(spec, look_up(spec, number, loss, train=train))
 
 
-def require(spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False) -> None:
-    """Raise `InputError` where `of_trial` would, before Keras is imported; in safe mode where it would run code."""
+class Source(NamedTuple):
+    """Where the predictor of a trial comes from: the files of its study, or else the trial as it was kept."""
+
+    files: tuple[Path, Path, Path] | None
+    kept: KeptTrial | None = None
+
+
+def look_up(spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False) -> Source:
+    """Return where the predictor of a trial comes from, without importing Keras.
+
+    That of the recommended trial comes from the files of the study. Raises `InputError`, in safe mode also where code
+    of the study would be run.
+    """
     folder = shared_study.of(spec)
-    if not folder.predictor_of(_record(spec, folder, number, loss).number):
-        studies.require_trusted(spec)
-        restore.look_up(spec, number, loss, train=train)
+    record = restore.find(history.result(folder.read(), folder.path), number, loss)
+    if files := folder.predictor_of(record.number):
+        return Source(files)
+    studies.require_trusted(spec)
+    return Source(None, restore.look_up(spec, number, loss, train=train))
 
 
-def of_trial(spec: StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False) -> Predictor:
-    """Return the predictor of a trial, from the files of the study where it is the recommended one."""
-    folder = shared_study.of(spec)
-    if files := folder.predictor_of(_record(spec, folder, number, loss).number):
-        return predictor_files.load(*files)
-    kept = restore.look_up(spec, number, loss, train=train)
-    return build(*restore.with_weights(spec, kept))
-
-
-def _record(spec: StudySpec, folder: StudyFolder, number: int | None, loss: str | None) -> TrialRecord:
-    return restore.find(history.result(folder.read(), folder.path), number, loss)
+def of_source(spec: StudySpec, source: Source) -> Predictor:
+    """Return the predictor that was looked up; imports Keras."""
+    if source.files:
+        return predictor_files.load(*source.files)
+    assert source.kept is not None
+    return build(*restore.with_weights(spec, source.kept))
 
 
 def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Predictor:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from odd_values import Unspeakable, Vague
 
 import lossreg
 from lossreg import InputError
@@ -14,24 +15,6 @@ from lossreg import InputError
 N = 40
 ROWS = pd.DataFrame({"a": np.arange(N) * 1.0, "b": np.arange(N) % 7, "y": np.arange(N) % 2})
 X, Y = ROWS[["a", "b"]].to_numpy(), ROWS.y.to_numpy()
-
-
-class Unspeakable:
-    """A value whose text cannot be had."""
-
-    def __repr__(self):
-        raise RuntimeError("no text")
-
-    __str__ = __repr__
-
-
-class Vague:
-    """A value that is equal to nothing and to nothing not."""
-
-    def __eq__(self, other):
-        raise ValueError("ambiguous")
-
-    __hash__ = None
 
 
 @pytest.fixture(autouse=True)

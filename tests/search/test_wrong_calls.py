@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mutations import mutated, paths, scrambled
+from odd_values import Unspeakable, Vague
 from wrong_studies import GOOD
 
 import lossreg
@@ -43,24 +44,6 @@ activation = "softmax"
 [plugins]
 block = ["x"]
 """
-
-
-class Unspeakable:
-    """A value whose text cannot be had."""
-
-    def __repr__(self):
-        raise RuntimeError("no text")
-
-    __str__ = __repr__
-
-
-class Vague:
-    """A value that is equal to nothing and to nothing not."""
-
-    def __eq__(self, other):
-        raise ValueError("ambiguous")
-
-    __hash__ = None
 
 
 def cyclic():
