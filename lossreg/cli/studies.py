@@ -381,7 +381,7 @@ def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
     """Return which commands reach a verdict; empty where there is one, or nothing to compare."""
     from lossreg.search import completion
 
-    if result.verdict or not completion.is_comparable(result):
+    if result.verdict or not spec.has_verdict or not completion.is_comparable(result):
         return ""
     text = f"There is no verdict yet. `lossreg verdict {study}` reaches one on the trials that there are"
     command = "worker" if spec.storage.url else "tune"

@@ -78,7 +78,18 @@ def _share(value: Any) -> Any:
     return value
 
 
+def _share_or_none(value: Any) -> Any:
+    """Return a share of rows as `_share` does, or 0 for none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value > 0:
+        return _share(value)
+    if value < 0:
+        hint = "It is a share of the rows; 0 leaves no test rows, so that all of them are developed on."
+        raise InputError(f"must be 0 or above, not {shown(value)}", hint=hint)
+    return 0.0 if value == 0 else _share(value)
+
+
 Share = Annotated[float | str, PlainValidator(_share), PlainSerializer(lambda share: share)]
+ShareOrNone = Annotated[float | str, PlainValidator(_share_or_none), PlainSerializer(lambda share: share)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -45,6 +45,7 @@ from lossreg.config.fields import (
     Preprocessing,
     Seeds,
     Share,
+    ShareOrNone,
     StorageUrl,
     TargetName,
     Text,
@@ -81,6 +82,8 @@ class Section(BaseModel):
 class Data(Section):
     """The data. `test` is a share of all rows, `validation` of those that remain, or each a file of further rows.
 
+    With `test = 0` there are no test rows.
+
     `group`, `time` and `split` are columns that say how the rows are cut, and no features.
     """
 
@@ -93,7 +96,7 @@ class Data(Section):
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
         "auto"
     )
-    test: Share = 0.2
+    test: ShareOrNone = 0.2
     validation: Share = 0.2
     folds: int | None = Field(
         default=None, ge=2, le=10_000, description="It is the number of folds of the rows outside the test, at least 2."
@@ -121,6 +124,11 @@ class Data(Section):
     def targets(self) -> tuple[str, ...]:
         """The target columns."""
         return (self.target,) if isinstance(self.target, str) else self.target or ()
+
+    @property
+    def is_tested(self) -> bool:
+        """True where the study has test rows."""
+        return self.test != 0
 
     @property
     def aside(self) -> dict[str, str]:

@@ -39,6 +39,7 @@ from lossreg.errors import InputError, is_text, represented
 from lossreg.runtime import digests, safety
 from lossreg.terminal.masking import masked_values
 
+UNTESTED = "a verdict takes test rows, and data.test = 0 leaves none"
 FIXED_SECTIONS = ("data", "model", "train")
 FIXED_SEARCH = ("metric", "direction", "predictions", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision")
 
@@ -124,17 +125,44 @@ class StudySpec(Section):
             raise InputError(what, where="verdict.outer", hint="Leave it out: the newest rows are the test rows.")
         return self
 
+    @model_validator(mode="after")
+    def _tested(self) -> StudySpec:
+        if self.verdict.enabled and not self.has_verdict:
+            raise InputError(UNTESTED, where="verdict.enabled", hint=self.tested_by)
+        return self
+
+    @property
+    def has_verdict(self) -> bool:
+        """True where a verdict has rows to test on."""
+        return self.data.is_tested or bool(self.verdict.outer)
+
+    @property
+    def tested_by(self) -> str:
+        """What would give a study without test rows a verdict."""
+        if self.data.time is not None:
+            return "Let data.test be a share of the rows, such as 0.2."
+        return "Set verdict.outer = 5, which tests every row once, or let data.test be a share, such as 0.2."
+
     @model_validator(mode="before")
     @classmethod
     def _filled_in(cls, document: Any) -> Any:
-        """Fill in defaults that follow from other sections: the experiment's name, and the epoch that is scored."""
+        """Fill in defaults that follow from other sections: the experiment's name, the epoch that is scored, and that
+        a study without test rows has no verdict.
+        """
         name, tracking = document.get("name", "study"), document.get("tracking", {})
         if isinstance(name, str) and isinstance(tracking, Mapping):
             document = {**document, "tracking": {**tracking, "experiment": tracking.get("experiment") or name}}
         train, search = document.get("train", {}), document.get("search", {})
         if isinstance(train, Mapping) and isinstance(search, Mapping) and train.get("early_stopping") is not None:
             document = {**document, "search": {"score_epoch": "best", **search}}
+        data, verdict = document.get("data", {}), document.get("verdict", {})
+        if isinstance(data, Mapping) and isinstance(verdict, Mapping) and _is_zero(data.get("test")):
+            document = {**document, "verdict": {"enabled": bool(verdict.get("outer")), **verdict}}
         return document
+
+
+def _is_zero(share: Any) -> bool:
+    return isinstance(share, (int, float)) and not isinstance(share, bool) and share == 0
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:

@@ -26,6 +26,9 @@ FEW, COPIES = 0.1, 0.1
 LARGEST, LINKED = 0.1, 0.1  # of all rows: most equal ones, and most rows of groups that equal ones link
 # beyond these, too few rows stand alone to even sizes out, and equal rows are cut as groups are
 MOST_SHIFTED, LARGEST_SHIFTED = 0.5, 0.02
+# of a study without test rows, and with them
+PARTS = ("training and validation", "training, validation and test")
+NEWEST = ("validation rows are the newest", "test rows are the newest, validation rows the newest of the rest")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +75,18 @@ class Layout:
         return len(rows) if self.dependent is None else len(np.unique(self.dependent[rows]))
 
 
-def of(raw: Raw, where: str, *, ties_twins: bool = True, options: Options | None = None) -> Layout:
+def of(
+    raw: Raw, where: str, *, ties_twins: bool = True, options: Options | None = None, is_tested: bool = True
+) -> Layout:
     """Return the layout of raw rows; ties_twins: rows that stand twice stay together; options: as in `load`.
 
+    is_tested: some rows are to be test rows.
     Raises `DataError` for columns that say nothing, and for contradictions.
     """
     origin = Origin("", where, options=options or Options())
     given, of_given = _given(raw, origin)
-    ranks, of_time = _times(raw, origin)
-    groups, of_groups = _groups(raw, origin)
+    ranks, of_time = _times(raw, origin, is_tested=is_tested)
+    groups, of_groups = _groups(raw, origin, is_tested=is_tested)
     if ranks is not None:
         if given is not None:
             raise origin.error(f"{raw.aside['time'].name!r} is to cut the rows in time, and there are given parts")
@@ -94,7 +100,7 @@ def of(raw: Raw, where: str, *, ties_twins: bool = True, options: Options | None
 # ------------------------------------------------------------ groups
 
 
-def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str]]:
+def _groups(raw: Raw, origin: Origin, *, is_tested: bool) -> tuple[NDArray[np.int64] | None, list[str]]:
     """Return the number of each row's group, and a note on them."""
     if (column := raw.aside.get("group")) is None:
         return None, []
@@ -102,9 +108,9 @@ def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[st
     numbers = _numbered(raw, origin)
     sizes = np.bincount(numbers)
     name = listed([str(column.name)])
-    if len(sizes) < 3:
-        what = f"group = {name!r} has {len(sizes)} value{'s' * (len(sizes) != 1)}, and training, validation and test"
-        raise origin.error(f"{what} rows take 3 groups at least")
+    if len(sizes) < 2 + is_tested:
+        what = f"group = {name!r} has {len(sizes)} value{'s' * (len(sizes) != 1)}"
+        raise origin.error(f"{what}, and {PARTS[is_tested]} rows take {2 + is_tested} groups at least")
     spread = f"{sizes.min()} to {sizes.max()} rows" if sizes.min() < sizes.max() else _rows(int(sizes[0]))
     return numbers, [
         f"{name}: {len(sizes):,} groups of {spread} each, which no cut takes apart; the column is no feature."
@@ -155,7 +161,7 @@ def _check_straddling(groups: NDArray[np.int64], given: NDArray[np.int8], raw: R
 # ------------------------------------------------------------ time
 
 
-def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str]]:
+def _times(raw: Raw, origin: Origin, *, is_tested: bool) -> tuple[NDArray[np.int64] | None, list[str]]:
     """Return the rank of each row's time, and a note on it; raises `DataError` for a column without an order."""
     if (column := raw.aside.get("time")) is None:
         return None, []
@@ -168,13 +174,12 @@ def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str
         raise origin.error(what, f"They are {note}." if note else "")
     ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
     number = int(ranks.max()) + 1
-    if number < 3:
+    if number < 2 + is_tested:
         what = f"time = {name!r} has {number} distinct value{'s' * (number > 1)}"
-        raise origin.error(f"{what}, and training, validation and test rows take 3 at least")
+        raise origin.error(f"{what}, and {PARTS[is_tested]} rows take {2 + is_tested} at least")
     ends = [example(column.iloc[int(np.flatnonzero(ranks == rank)[0])]) for rank in (0, number - 1)]
     return ranks, [
-        f"{name}: {number:,} times from {ends[0]} to {ends[1]}; test rows are the newest, validation rows the newest "
-        "of the rest. The column is no feature.",
+        f"{name}: {number:,} times from {ends[0]} to {ends[1]}; {NEWEST[is_tested]}. The column is no feature.",
         *([f"{name}: {note}."] if note else []),
     ]
 

@@ -79,9 +79,10 @@ class LoadedRows:
 
     @property
     def tested(self) -> str:
-        """A hash of features and labels of the test rows."""
-        y = self.raw.y.iloc[self.test] if isinstance(self.raw.y, pd.Series) else self.raw.y[self.test]
-        x = features.take(self.raw.x, self.test)
+        """A hash of features and labels of the test rows; of all rows, which outer folds test, where there are none."""
+        rows = self.test if len(self.test) else self.development
+        y = self.raw.y.iloc[rows] if isinstance(self.raw.y, pd.Series) else self.raw.y[rows]
+        x = features.take(self.raw.x, rows)
         return replace(self.raw, x=x, y=y, weights=None, aside={}, given=None).digest()
 
     def outer(self, number: int, seed: int) -> tuple[Part, ...]:

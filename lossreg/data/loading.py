@@ -57,8 +57,9 @@ def load(
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file or a folder of images
     (relative to `base`), or `file.py:function` / `package.module:function`, or rows that were read; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`; test: share
-    of all rows, or a file of test rows; validation: share of the rows outside the test, or a file; folds: the number of
-    folds into which these rows are cut instead; group: the column or array whose rows of one value no cut takes apart;
+    of all rows, 0 for none, or a file of test rows; validation: share of the rows outside the test, or a file; folds:
+    the number of folds into which these are cut instead; group: the column or array whose rows of one value no cut
+    takes apart;
     time: that by which rows are cut forward in time; split: that which says train, validation or test for each row;
     weight: the column of a table with sample weights; exposure: the column or array of exposures, of which the mean of
     a count or sum is a multiple; class_weight: weights of the classes in training, as in `weights.of_classes`;
@@ -84,7 +85,7 @@ def load(
     labelled = labels.read(raw, exposures.task_of(task, raw), where, options)
     exposed = exposures.of(raw, labelled.task, where, options)
     taken = metric_columns.read(raw, beside, labelled.task, options)
-    arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options)
+    arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options, is_tested=test != 0)
     cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
     choices = inputs.preprocessing_of(raw.x, preprocess)
     try:

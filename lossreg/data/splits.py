@@ -166,7 +166,7 @@ def cut(
     labels: Labels, layout: Layout = FREE, *, test: float | str, validation: float | str, folds: int | None = None,
     seed: int, where: str,
 ) -> tuple[Rows3, ...]:  # fmt: skip
-    """Cut the rows; `test` is a share of all rows, `validation` of the rows that are not test rows.
+    """Cut the rows; `test` is a share of all rows, 0 for none, `validation` of the rows that are not test rows.
 
     layout: rows that stay together, times that are cut forward, and parts that are given, which are as they are. With
     `folds`, each row outside the test is a validation row of one fold and a training row of the others;
@@ -176,14 +176,15 @@ def cut(
     rows; a single row is a training row. For a multilabel row the rarest of its labels counts as its class.
     Raises `DataError` if a part would have fewer than two rows, or a class no training row.
     """
-    if not layout.has(TEST):
+    has_test = layout.has(TEST) or isinstance(test, bool) or test != 0
+    if has_test and not layout.has(TEST):
         _check_share("test", test)
     if not layout.has(VALIDATION):
         _check_share("validation", validation)
     cutter = _Cutter(labels, layout, where)
     given = np.zeros(len(labels.y), np.int8) if layout.given is None else layout.given
     rest, chosen, held = (np.flatnonzero(given == part) for part in (TRAIN, VALIDATION, TEST))
-    if not len(held):
+    if has_test and not len(held):
         rest, held = cutter.share_out(rest, _number(test, len(given)), seed)
     if len(chosen):
         _check_without_folds(folds)
@@ -283,7 +284,8 @@ def _random_state(seed: int, use: int) -> int:
 
 def _checked(labels: Labels, rows: Rows3, split: str, where: str) -> Rows3:
     """Return the parts with notes on what they lack; raises `DataError` where they cannot be used."""
-    _check_sizes({"training": rows.train, "validation": rows.validation, "test": rows.test}, where)
+    tested = {"test": rows.test} if len(rows.test) else {}
+    _check_sizes({"training": rows.train, "validation": rows.validation, **tested}, where)
     return replace(rows, notes=_check_classes(labels, rows, split, where))
 
 
@@ -359,7 +361,7 @@ def _check_classes(labels: Labels, rows: Rows3, split: str, where: str) -> list[
     absent = {
         f"training row{split}": labels.absent(rows.train),
         f"validation row{split}": labels.absent(rows.validation),
-        "test row": labels.absent(rows.test),
+        "test row": labels.absent(rows.test) if len(rows.test) else [],
     }
     kind, hint = LACKS.get(labels.task, ("of class", "Drop or merge rare classes."))
     lacking = absent.pop(f"training row{split}")

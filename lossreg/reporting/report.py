@@ -20,6 +20,7 @@ LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
 )
 OPTIMISM = f"{LEADERBOARD}no test row was used for them."
+UNTESTED = f"{LEADERBOARD}there are no test rows."
 TEST_ROWS = f"{LEADERBOARD}those of the verdict come from the test rows, which the search did not use."
 OUTER_FOLDS = f"{LEADERBOARD}those of the verdict come from rows that the search of their outer fold did not use."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
@@ -32,6 +33,8 @@ def heading(result: StudyResult) -> str:
 
 def caveat(result: StudyResult) -> str:
     """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
+    if result.data.get("rows", {}).get("test") == 0 and not (result.verdict and result.verdict.openings):
+        return f"{UNTESTED}{_untried(result)}"
     if result.verdict is None or not result.verdict.openings:
         return f"{OPTIMISM}{_untried(result)}"
     return f"{OUTER_FOLDS if result.verdict.outer else TEST_ROWS}{_untried(result)}"

@@ -131,6 +131,7 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     dataset, data_notes = load_data(spec, stored)
     if rehearsed and not stored:  # a document that was kept names defaults too
         data_notes = [*data_notes, *unused_shares(spec, dataset.rows.layout)]
+    data_notes = [*data_notes, *untested(spec)]
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
@@ -178,8 +179,18 @@ def unused_shares(spec: StudySpec, layout: Layout) -> Notes:
         if section.split is not None:
             what = f"{share:g} is a share of the rows, and the column {section.split!r} gives {key} rows"
             raise InputError(what, where=spec.place(f"data.{key}"), hint=f"Leave out data.{key}, or data.split.")
+        if share == 0:
+            what = "0 leaves no test rows, and the source gives test rows"
+            raise InputError(what, where=spec.place("data.test"), hint="Leave it out, or give no test rows.")
         notes.append(f"data.{key} = {share:g} is not used: the source gives {key} rows.")
     return notes
+
+
+def untested(spec: StudySpec) -> Notes:
+    """Return a note on a study that has no verdict, since it has no test rows."""
+    if spec.has_verdict:
+        return []
+    return [f"data.test = 0: there are no test rows, and so there is no verdict. {spec.tested_by}"]
 
 
 def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -> data.Dataset:

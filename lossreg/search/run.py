@@ -116,6 +116,8 @@ def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult
 def _for_verdict(study: StudyLike, repeats: int | None, data: Any = None) -> tuple[StudySpec, StudyFolder]:
     """Return the study with a verdict on the trials that have ended, and its folder, which no other process uses."""
     begun = studies.of(study, (), data)
+    if not begun.has_verdict:
+        raise InputError(studies.UNTESTED, where=begun.place("data.test"), hint=begun.tested_by)
     folder = shared_study.of(begun)
     changed = ["verdict.enabled=true", f"search.trials={_ended(folder)}"]
     folder.require_free()

@@ -36,6 +36,7 @@ from lossreg.terminal import caller
 from lossreg.training import programs
 
 if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
 
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
@@ -103,7 +104,7 @@ class VerdictStage:
             if not outer:
                 raise
             if _passes(error) or not self._may_leave_out_folds:
-                raise _naming_one_split(error) from error
+                raise _naming_one_split(error, self.prepared.spec) from error
             self._leave_out_folds(error)
             compared = self._compared_in(0)
         if isinstance(compared, str):
@@ -307,9 +308,9 @@ class VerdictStage:
                 raise InputError(f"it compares {candidate}, which is missing", hint="Install its plugin again.")
 
 
-def _naming_one_split(error: Exception) -> Exception:
+def _naming_one_split(error: Exception, spec: StudySpec) -> Exception:
     """Return the error of outer folds with what works instead."""
-    if isinstance(error, UnansweredError):
+    if isinstance(error, UnansweredError) or not spec.data.is_tested:
         return error
     if not isinstance(error, InputError):
         return LossregError(f"{_reason(error).rstrip('.')}. {ONE_SPLIT}")

@@ -475,6 +475,9 @@ def test_results_name_the_commands_that_reach_a_verdict(lossreg, study, finished
     study.write_text(STUDY)
     finished.result.failure = "boom"
     assert last_line().endswith("that there are.")
+    study.write_text(STUDY.replace("[data]\n", "[data]\ntest = 0\n"))
+    assert last_line() == ""
+    study.write_text(STUDY)
     finished.result.trials = [trial for trial in finished.result.trials if trial.candidate == finished.result.baseline]
     assert last_line() == ""
 

@@ -414,7 +414,7 @@ MISTAKES = [
     ("[data]\nsauce = 'a.csv'", "data.sauce: unknown key; [data] has source, target,", "Did you mean source?",
      "data.source: is missing"),
     ("[data]\nsource = 'a'\ntask = 'binry'", 'data.task: must be one of "auto", "binary",', "Did you mean binary?"),
-    ("[data]\nsource = 'a'\ntest = 0", "data.test: must be above 0, not 0", "between 0 and 1"),
+    ("[data]\nsource = 'a'\nvalidation = 0", "data.validation: must be above 0, not 0", "between 0 and 1"),
     ("[data]\nsource = 'a'\ntest = 1.0", "data.test: must be below 1, not 1.0"),
     ("[data]\nsource = 'a'\nvalidation = -0.2", "data.validation: must be above 0, not -0.2"),
     ("[data]\nsource = 'a'\nvalidation = true", "data.validation: must be a number or a file, not true"),
