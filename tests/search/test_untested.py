@@ -85,7 +85,7 @@ def test_the_dry_run_says_it_and_a_study_goes_on():
 
 
 @pytest.mark.parametrize(("sections", "words"), [
-    ({"verdict": {"enabled": True}}, r"verdict.enabled: a verdict takes test rows, .* leaves none. Set verdict.outer = 5"),
+    ({"verdict": {"enabled": True}}, r"verdict.enabled: a verdict takes test rows, .* Set verdict.outer = 5"),
     ({"verdict": {"enabled": True, "outer": 0}}, r"verdict.enabled: a verdict takes test rows"),
     ({"data": {**UNTESTED, "test": -0.1}}, r"data.test: must be 0 or above, not -0.1"),
     ({"data": {**UNTESTED, "test": False}}, r"data.test: must be a number or a file, not false"),
