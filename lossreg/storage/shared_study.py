@@ -166,9 +166,9 @@ class SharedStudy(StudyFolder):
         return InputError(f"the study there is damaged ({reason})", where=self.where, hint="Give it another name.")
 
 
-def of(spec: StudySpec) -> StudyFolder:
-    """Return what holds a study: the folder beside its file, and the storage that it names, if it names one."""
-    named, url = spec.storage, spec.storage_url
+def of(spec: StudySpec, folder: Path | None = None) -> StudyFolder:
+    """Return what holds a study: the folder beside its file, or another one, and the storage that it names, if any."""
+    named, url, folder = spec.storage, spec.storage_url, folder or spec.folder
     if url is None:
-        return StudyFolder(spec.folder, spec.name)
-    return SharedStudy(spec.folder, spec.name, url, dead_after=named.dead_after, patience=named.patience)
+        return StudyFolder(folder, spec.name)
+    return SharedStudy(folder, spec.name, url, dead_after=named.dead_after, patience=named.patience)

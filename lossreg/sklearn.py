@@ -1,0 +1,242 @@
+"""For users of scikit-learn: `LossSearchClassifier` and `LossSearchRegressor`, whose `fit` is a search over losses."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from lossreg.data import foreign
+from lossreg.data.origin import Origin
+from lossreg.data.preprocess import warned
+from lossreg.search import estimators
+
+if TYPE_CHECKING:
+    from lossreg.prediction.predictor import Predictor
+    from lossreg.search.result import Result
+    from lossreg.storage.verdict import Verdict
+
+__all__ = ["LossSearchClassifier", "LossSearchRegressor"]
+
+LARGEST_SEED = 2**32 - 1
+
+
+class _LossSearch(BaseEstimator):
+    """What both estimators have in common."""
+
+    tasks: tuple[str, ...] = ()
+    predictor_: Predictor
+    result_: Result
+    n_features_in_: int
+
+    def __init__(
+        self,
+        losses: Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        metric: str | Callable[..., Any] | None = None,
+        trials: int = 64,
+        epochs: int = 30,
+        model: Mapping[str, Any] | None = None,
+        validation_fraction: float = 0.2,
+        settings: Mapping[str, Any] | None = None,
+        directory: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.losses = losses
+        self.metric = metric
+        self.trials = trials
+        self.epochs = epochs
+        self.model = model
+        self.validation_fraction = validation_fraction
+        self.settings = settings
+        self.directory = directory
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _search(self, rows: dict[str, Any], weights: Any, task: str) -> Self:
+        """Run the study of these rows, and keep what it found."""
+        rows = rows if weights is None else {**rows, "sample_weight": weights}
+        given, tasks = {**self._given(), "search.seed": self._seed()}, self.tasks or (task,)
+        with estimators.named_as_arguments(self.settings):
+            sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)
+            found = estimators.fit(sections, rows, directory=self.directory, verbose=self.verbose)
+        self.predictor_, self.result_ = found
+        self.cv_results_ = estimators.cv_results(found.result)
+        trial = found.result.recommended
+        self.best_index_ = found.result.trials.index(trial)
+        self.best_loss_, self.best_params_ = trial.candidate, self.cv_results_["params"][self.best_index_]
+        self.best_score_ = trial.score
+        self.verdict_: Verdict | None = found.result.verdict
+        return self
+
+    def _given(self) -> dict[str, Any]:
+        """Return the arguments by the key of a study that each stands for, without the seed."""
+        return {key: getattr(self, name) for key, name in estimators.ARGUMENTS.items() if name != "random_state"}
+
+    def _seed(self) -> int | None:
+        """Return the seed that `random_state` stands for: a number itself, as in a study, otherwise one that it draws.
+
+        None where settings have a seed and nothing else was said.
+        """
+        state = self.random_state
+        search = self.settings.get("search") if isinstance(self.settings, Mapping) else None
+        if state is None and isinstance(search, Mapping) and "seed" in search:
+            return None
+        if isinstance(state, numbers.Integral) and 0 <= int(state) <= LARGEST_SEED:
+            return int(state)
+        return int(check_random_state(state).randint(LARGEST_SEED, dtype=np.uint32))
+
+    def _rows(self, X: Any, *, reset: bool) -> Any:
+        """Return features as an array of two or more dimensions, or a table of pandas, after scikit-learn's checks."""
+        X = foreign.plain(X, Origin("X", "X"))
+        if isinstance(X, pd.DataFrame):
+            return validate_data(self, X, reset=reset, skip_check_array=True)
+        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, allow_nd=True)
+
+    def _weighed(self, X: Any, y: NDArray[Any], sample_weight: Any) -> tuple[Any, NDArray[Any], NDArray[Any] | None]:
+        """Return rows without those that weigh nothing, with their weights."""
+        check_consistent_length(X, y, sample_weight)
+        if sample_weight is None:
+            return X, y, None
+        weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+        if weights.ndim != 1:
+            raise ValueError(f"sample_weight must be 1D, not of shape {weights.shape}")
+        if (weights < 0).any():
+            raise ValueError("sample_weight has negative numbers")
+        if not weights.any():
+            raise ValueError("sample_weight must have a number that is not zero")
+        kept = np.flatnonzero(weights)
+        return (X.iloc[kept] if isinstance(X, pd.DataFrame) else X[kept]), y[kept], weights[kept]
+
+    def _as_fitted(self, X: Any) -> Any:
+        """Return features in the form of those that were fitted: a table by name, or an array."""
+        check_is_fitted(self)
+        X = self._rows(X, reset=False)
+        names = getattr(self, "feature_names_in_", None)
+        if isinstance(X, pd.DataFrame):
+            return X if names is not None else X.to_numpy()
+        return X if names is None else pd.DataFrame(X, columns=names).infer_objects()
+
+
+def _defaults(of: type[_LossSearch]) -> dict[str, Any]:
+    """Return the defaults of the arguments by the key of a study that each stands for."""
+    signature = inspect.signature(of.__init__).parameters
+    return {key: signature[name].default for key, name in estimators.ARGUMENTS.items()}
+
+
+def _required(y: Any, name: str) -> None:
+    if y is None:
+        raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
+
+
+def _gives(output: str) -> Callable[[LossSearchClassifier], bool]:
+    """Return a check of whether the recommended loss gives such numbers; before fit probabilities are expected."""
+
+    def check(self: LossSearchClassifier) -> bool:
+        predictor = getattr(self, "predictor_", None)
+        return (predictor.about.output if predictor else "probability") == output
+
+    return check
+
+
+class LossSearchClassifier(ClassifierMixin, _LossSearch):
+    """A neural network for one class per row, whose loss, with its parameters and learning rate, is searched in `fit`.
+
+    losses: names of registered losses, or a table of parameters for each, as under [losses] of a study; by default
+    those recommended for the task; metric: what decides between trials, a name of `lossreg metrics` or a function
+    (whose `direction` goes into settings); trials: the number of settings that are tried; epochs: those of each;
+    model: as under [model] of a study, such as `{"hidden": [64]}`; validation_fraction: the share of the rows given
+    to `fit` that are scored, and never trained on, to decide between trials; settings: further sections of a study,
+    such as `{"train": {"batch_size": 64}, "data": {"columns": {"code": "category"}}}`; directory: a folder in which
+    the study is kept, so that an interrupted `fit` goes on (with a `random_state`); without it nothing is left on disk;
+    random_state: a number, as `search.seed` of a study, a `RandomState`, or None; verbose: 1 writes what is done,
+    2 also each trial. Nothing is written to MLflow unless settings have `tracking`. No test rows are cut off, so there
+    is no verdict, unless settings ask for one: `{"data": {"test": 0.2}}` or `{"verdict": {"outer": 5}}`.
+
+    After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (of a table), `best_loss_`, `best_params_`,
+    `best_score_` (of the metric, on the validation rows), `best_index_`, `cv_results_` (a row per trial), `result_`
+    (as `lossreg.tune` returns it), `verdict_` (None without one), `predictor_` (from raw rows to names of classes).
+    """
+
+    classes_: NDArray[Any]
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Search the loss, train with it, and return the estimator.
+
+        X: a table (of pandas, Polars or Arrow, also with words and gaps) or an array, of two dimensions or of images;
+        y: a class per row; sample_weight: a weight per row, in training and in scores. Raises `InputError`, a
+        `ValueError`, that names the argument.
+        """
+        _required(y, type(self).__name__)
+        X = self._rows(X, reset=True)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        X, y, weights = self._weighed(X, y, sample_weight)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        names = [str(name) for name in self.classes_.tolist()]
+        if len(names) < 2:
+            raise ValueError(f"y has one class only ({names[0]}), and there is nothing to learn")
+        rows = {"x": X, "y": codes, "target_names": names}
+        self._search(rows, weights, "binary" if len(names) == 2 else "multiclass")
+        self._outputs = [self.predictor_.about.names.index(name) for name in names]
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the class of each row."""
+        X = self._as_fitted(X)
+        names = pd.Index(np.array(self.predictor_.about.names)[self._outputs])
+        classes: NDArray[Any] = self.classes_[names.get_indexer(pd.Index(self.predictor_.predict(X)))]
+        return classes
+
+    @available_if(_gives("probability"))
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, in the order of `classes_`."""
+        X = self._as_fitted(X)
+        return self.predictor_.predict_proba(X)[:, self._outputs].astype(np.float64)
+
+    @available_if(_gives("score"))
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the raw score of each class, of two that of the second, where the loss gives no probabilities."""
+        outputs = warned(self.predictor_.outputs(self._as_fitted(X)), gaps=True)
+        scores = self.predictor_.by_class(outputs)[:, self._outputs].astype(np.float64)
+        return scores[:, 1] if len(self.classes_) == 2 else scores
+
+
+class LossSearchRegressor(RegressorMixin, _LossSearch):
+    """A neural network for one number per row, whose loss, with its parameters and learning rate, is searched in `fit`.
+
+    The arguments and attributes are those of `LossSearchClassifier`, but for `classes_`. Numbers of 0 and more, and
+    counts, have losses of their own: `settings={"data": {"task": "positive"}}`, `{"data": {"task": "count"}}`.
+    """
+
+    tasks = ("regression", "positive", "count")
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Search the loss, train with it, and return the estimator; the arguments are those of a classifier."""
+        _required(y, type(self).__name__)
+        X = self._rows(X, reset=True)
+        y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        X, y, weights = self._weighed(X, y, sample_weight)
+        return self._search({"x": X, "y": y}, weights, "regression")
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the number that is predicted for each row."""
+        X = self._as_fitted(X)
+        return self.predictor_.predict(X).astype(np.float64)
