@@ -77,9 +77,8 @@ class _LossSearch(BaseEstimator):
         with estimators.named_as_arguments(self.settings):
             sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)
             found = estimators.fit(sections, rows, directory=self.directory, verbose=self.verbose)
-        self.predictor_, self.result_ = found
+        self.predictor_, self.result_, trial = found
         self.cv_results_ = estimators.cv_results(found.result)
-        trial = found.result.recommended
         self.best_index_ = found.result.trials.index(trial)
         self.best_loss_, self.best_params_ = trial.candidate, self.cv_results_["params"][self.best_index_]
         self.best_score_ = trial.score
@@ -108,7 +107,9 @@ class _LossSearch(BaseEstimator):
         X = foreign.plain(X, Origin("X", "X"))
         if isinstance(X, pd.DataFrame):
             return validate_data(self, X, reset=reset, skip_check_array=True)
-        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, allow_nd=True)
+        return validate_data(
+            self, X, reset=reset, dtype=None, ensure_all_finite=False, allow_nd=True, ensure_min_samples=1 + reset
+        )
 
     def _weighed(self, X: Any, y: NDArray[Any], sample_weight: Any) -> tuple[Any, NDArray[Any], NDArray[Any] | None]:
         """Return rows without those that weigh nothing, with their weights."""

@@ -64,6 +64,7 @@ class StudySpec(Section):
     _origin: Origin = PrivateAttr(Origin())
     _base: Path = PrivateAttr(Path())
     _given: Any = PrivateAttr(None)
+    _fewest: int = PrivateAttr(2)
 
     @property
     def path(self) -> Path | None:
@@ -79,6 +80,17 @@ class StudySpec(Section):
     def given(self) -> Any:
         """The rows that the caller gave in Python, None of a study whose source is read."""
         return self._given
+
+    @property
+    def fewest(self) -> int:
+        """The number of rows that a class needs."""
+        return self._fewest
+
+    def with_single_rows(self) -> StudySpec:
+        """Return the same study for data whose classes may have a single row, which is then a training row."""
+        study = self.model_copy()
+        study._fewest = 1
+        return study
 
     @property
     def folder(self) -> Path:

@@ -27,7 +27,7 @@ class Options:
     "none"; na_values: texts and numbers that are missing values, of all columns or by column; drop_unlabelled: rows
     without a label are left out; columns: the kind of single columns, one of `KINDS`; positive: the positive class of a
     binary task; former: the positive class that a resumed study began with, used where `positive` is not set; sheet:
-    of a spreadsheet.
+    of a spreadsheet; fewest: the number of rows that a class needs.
     """
 
     encoding: str | None = None
@@ -39,6 +39,7 @@ class Options:
     positive: Any = None
     former: str | None = None
     sheet: str | None = None
+    fewest: int = 2
 
     @property
     def marks(self) -> tuple[str, str] | None:

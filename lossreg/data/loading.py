@@ -82,7 +82,7 @@ def load(
         raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given, images=images)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
-    labelled = labels.read(raw, exposures.task_of(task, raw), where, options)
+    labelled = labels.read(raw, exposures.task_of(task, raw), where, options, fewest=options.fewest)
     exposed = exposures.of(raw, labelled.task, where, options)
     taken = metric_columns.read(raw, beside, labelled.task, options)
     arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options, is_tested=test != 0)

@@ -38,10 +38,11 @@ KEY = re.compile(r"^([a-z_]+(?:\.\w+)*)(?=: |$)")
 
 
 class Fitted(NamedTuple):
-    """A study that has ended: its predictor from raw rows, its result, and the index of the recommended trial."""
+    """A study that has ended: its predictor from raw rows, its result, and the trial that the predictor is of."""
 
     predictor: Predictor
     result: Result
+    trial: TrialRecord
 
 
 def document(
@@ -110,9 +111,9 @@ def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, directory: Any,
     Relative paths of the study start at the current folder. Raises `InputError` for what is wrong with the study,
     `LossregError` when no trial ends with a model.
     """
-    if isinstance(verbose, bool) or not isinstance(verbose, (int, np.integer)):
+    if isinstance(verbose, bool) or not isinstance(verbose, int):
         raise InputError(f"must be a whole number, not {represented(verbose)}", where="verbose")
-    spec = studies.of(dict(sections), (), rows)
+    spec = studies.of(dict(sections), (), rows).with_single_rows()
     if directory is not None:
         return _fitted(spec, require_path(directory, "directory"), verbose)
     with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:
@@ -123,12 +124,11 @@ def _fitted(spec: StudySpec, directory: Path, verbose: int) -> Fitted:
     backend.check()
     folder = shared_study.of(spec, directory / ".lossreg" / spec.name)
     told = _Told(verbose)
-    result = run.finished(spec, folder, told) or run.go_on(spec, folder, told, Switches())
-    try:
-        return Fitted(predictors.load_predictor(folder.path), Result.of(result))
-    except InputError as error:
-        reason = told.warnings[-1] if told.warnings else str(error)
-        raise LossregError(f"the study has no model: {reason}") from error
+    result = Result.of(run.finished(spec, folder, told) or run.go_on(spec, folder, told, Switches()))
+    trial = result.recommended
+    if trial is None or not folder.has_best(trial.number):
+        raise LossregError(f"the study has no model: {told.warnings[-1] if told.warnings else 'no trial has a score'}")
+    return Fitted(predictors.load_predictor(folder.path), result, trial)
 
 
 class _Told(Observer):
