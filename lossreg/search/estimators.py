@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 import sys
 import tempfile
@@ -63,16 +64,23 @@ def document(
     is_cut = [key for key in CUTS if key in data]
     if "split" not in data:
         data.setdefault("test", 0)
+    _check_fraction(given["data.validation"])
     sections.setdefault("tracking", {"enabled": False})
     for key, value in given.items():
         is_default = key in defaults and value is defaults[key]
         if value is None or (is_default and (_has(sections, key) or (key == "data.validation" and is_cut))):
             continue
-        if _has(sections, key):
-            raise InputError(f"settings has {key} too", where=ARGUMENTS[key], hint="Leave out one of them.")
+        if twice := [key] if _has(sections, key) else [f"data.{cut}" for cut in is_cut if key == "data.validation"]:
+            raise InputError(f"settings has {twice[0]} too", where=ARGUMENTS[key], hint="Leave out one of them.")
         section, _, name = key.partition(".")
         sections[section] = {**sections.get(section, {}), name: value} if name else _table(key, value)
     return sections
+
+
+def _check_fraction(share: Any) -> None:
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < share < 1:
+        what = f"must be a share of the rows between 0 and 1, not {represented(share)}"
+        raise InputError(what, where=ARGUMENTS["data.validation"], hint="Such as 0.2.")
 
 
 def _sections(settings: Any) -> dict[str, Any]:
@@ -98,7 +106,7 @@ def _table(name: str, value: Any) -> Any:
     """Return a section; of names of losses a table for each."""
     if isinstance(value, Mapping):
         return value
-    if name == "losses" and isinstance(value, (list, tuple)) and all(isinstance(loss, str) for loss in value):
+    if name == "losses" and value and isinstance(value, (list, tuple)) and all(isinstance(loss, str) for loss in value):
         return {loss: {} for loss in value}
     what = "names of losses, or a table for each" if name == "losses" else "the section of a study"
     example = '["cross_entropy", "focal"]' if name == "losses" else '{"hidden": [64, 64]}'
@@ -111,13 +119,13 @@ def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, directory: Any,
     Relative paths of the study start at the current folder. Raises `InputError` for what is wrong with the study,
     `LossregError` when no trial ends with a model.
     """
-    if isinstance(verbose, bool) or not isinstance(verbose, int):
+    if isinstance(verbose, bool) or not isinstance(verbose, numbers.Integral):
         raise InputError(f"must be a whole number, not {represented(verbose)}", where="verbose")
     spec = studies.of(dict(sections), (), rows).with_single_rows()
     if directory is not None:
-        return _fitted(spec, require_path(directory, "directory"), verbose)
+        return _fitted(spec, require_path(directory, "directory"), int(verbose))
     with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:
-        return _fitted(spec, Path(folder), verbose)
+        return _fitted(spec, Path(folder), int(verbose))
 
 
 def _fitted(spec: StudySpec, directory: Path, verbose: int) -> Fitted:
@@ -173,8 +181,8 @@ def _place(key: str, settings: Any) -> str:
     for name, argument in ARGUMENTS.items():
         if (key == name or key.startswith(f"{name}.")) and not (isinstance(settings, Mapping) and _has(settings, name)):
             return argument + _indexed(key[len(name) + 1 :])
-    section = key.partition(".")[0]
-    return f"settings{_indexed(key)}" if section in studies.StudySpec.model_fields else key
+    section, given = key.partition(".")[0], settings if isinstance(settings, Mapping) else {}
+    return f"settings{_indexed(key)}" if section in given or section in studies.StudySpec.model_fields else key
 
 
 def _indexed(key: str) -> str:
