@@ -78,7 +78,7 @@ def document(
 
 
 def _check_fraction(share: Any) -> None:
-    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < share < 1:
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < float(share) < 1:
         what = f"must be a share of the rows between 0 and 1, not {represented(share)}"
         raise InputError(what, where=ARGUMENTS["data.validation"], hint="Such as 0.2.")
 

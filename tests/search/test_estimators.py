@@ -189,14 +189,17 @@ def test_a_hinge_loss_has_no_probabilities():
     raise AssertionError(f"no study ends with the other loss: {found}")
 
 
-def test_numbers_are_predicted_in_their_unit_and_rows_of_weight_zero_are_left_out():
+def test_numbers_are_predicted_in_their_unit_and_rows_of_weight_zero_are_left_out(capsys):
     odd = np.arange(ROWS) % 4 == 0
-    search = LossSearchRegressor(["mean_squared_error"], settings=QUICK, **SMALLEST)
+    search = LossSearchRegressor(["mean_squared_error"], settings=QUICK, verbose=2, **SMALLEST)
     search.fit(TABLE, np.where(odd, 1e6, PRICE), sample_weight=np.where(odd, 0.0, 2.0))
     assert search.result_.data["rows"] == {"train": 72, "validation": 18, "test": 0}
     assert search.score(TABLE[~odd], PRICE[~odd]) > 0.5
     assert not hasattr(search, "classes_")
     assert not hasattr(search, "decision_function")
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("[lossreg] ") for line in lines)
+    assert any("trial 0: mean_squared_error, complete, r2 " in line for line in lines)
 
 
 @pytest.mark.long
@@ -344,23 +347,13 @@ def test_weights_that_do_not_fit_are_refused(weights, words):
         LossSearchClassifier(trials=1).fit(TABLE, ANSWER, sample_weight=weights)
 
 
-def test_what_is_done_is_written_if_it_is_asked_for(capsys):
-    small = {**SMALLEST, "epochs": 1, "settings": QUICK}
-    LossSearchRegressor(["mean_squared_error"], verbose=2, **small).fit(TABLE[["age"]], PRICE)
-    lines = capsys.readouterr().out.splitlines()
-    assert all(line.startswith("[lossreg] ") for line in lines)
-    assert any("trial 0: mean_squared_error, complete, r2 " in line for line in lines)
-
-
 # ------------------------------------------------------------ the page
 
 
-@pytest.mark.parametrize(
-    "snippets", [SNIPPETS[:1], pytest.param(SNIPPETS, marks=pytest.mark.long)], ids=["first", "all"]
-)
-def test_what_stands_on_the_page_runs(snippets, capsys):
+@pytest.mark.long
+def test_what_stands_on_the_page_runs(capsys):
     names = {}
-    for snippet in snippets:
+    for snippet in SNIPPETS:
         exec(compile(snippet, "scikit-learn.md", "exec"), names)
     assert names["search"].score(names["X_test"], names["y_test"]) > 0.9
     assert capsys.readouterr().out
