@@ -67,7 +67,7 @@ def document(
     _check_fraction(given["data.validation"])
     sections.setdefault("tracking", {"enabled": False})
     for key, value in given.items():
-        is_default = key in defaults and value is defaults[key]
+        is_default = key in defaults and type(value) is type(defaults[key]) and value == defaults[key]
         if value is None or (is_default and (_has(sections, key) or (key == "data.validation" and is_cut))):
             continue
         if twice := [key] if _has(sections, key) else [f"data.{cut}" for cut in is_cut if key == "data.validation"]:
