@@ -126,3 +126,18 @@ def test_outer_folds_test_every_row_once():
         assert stored["winner"].shape[:2] == (2, 150)
         assert np.isfinite(stored["baseline"]).all()
     assert lossreg.tune(small_study.study(data=UNTESTED, verdict={"outer": 3, "repeats": 2})).verdict == result.verdict
+
+
+@pytest.mark.long
+def test_mlflow_has_its_model_and_it_predicts_new_rows(tmp_path):
+    import mlflow
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    result = lossreg.tune(small_study.study(data=UNTESTED, tracking={"uri": uri}))
+    client = mlflow.MlflowClient(uri, uri)
+    assert client.get_model_version_by_alias("small", "candidate").run_id == result.tracking["run_id"]
+    assert client.get_registered_model("small").aliases.keys() == {"candidate"}
+    rows = load("table.py:rows", base=tmp_path).rows.raw.x
+    predicted = result.predictor.predict(rows)
+    assert predicted.shape == (150,)
+    assert (lossreg.load_predictor(Path(".lossreg/small")).predict(rows) == predicted).all()
