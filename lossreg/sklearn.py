@@ -105,11 +105,12 @@ class _LossSearch(BaseEstimator):
     def _rows(self, X: Any, *, reset: bool) -> Any:
         """Return features as an array of two or more dimensions, or a table of pandas, after scikit-learn's checks."""
         X = foreign.plain(X, Origin("X", "X"))
+        fewest = 1 + reset
         if isinstance(X, pd.DataFrame):
+            _check_table(X, fewest, type(self).__name__)
             return validate_data(self, X, reset=reset, skip_check_array=True)
-        return validate_data(
-            self, X, reset=reset, dtype=None, ensure_all_finite=False, allow_nd=True, ensure_min_samples=1 + reset
-        )
+        further: dict[str, Any] = {"dtype": None, "ensure_all_finite": False, "allow_nd": True}
+        return validate_data(self, X, reset=reset, ensure_min_samples=fewest, **further)
 
     def _weighed(self, X: Any, y: NDArray[Any], sample_weight: Any) -> tuple[Any, NDArray[Any], NDArray[Any] | None]:
         """Return rows without those that weigh nothing, with their weights."""
@@ -140,6 +141,16 @@ def _defaults(of: type[_LossSearch]) -> dict[str, Any]:
     """Return the defaults of the arguments by the key of a study that each stands for."""
     signature = inspect.signature(of.__init__).parameters
     return {key: signature[name].default for key, name in estimators.ARGUMENTS.items()}
+
+
+def _check_table(X: pd.DataFrame, fewest: int, name: str) -> None:
+    """Raise `ValueError`, in scikit-learn's words, for a table of too few rows, without columns, or with one twice."""
+    if twice := list(X.columns[X.columns.duplicated()]):
+        raise ValueError(f"X has two columns called {twice[0]!r}")
+    for number, what, least in ((len(X), "sample", fewest), (X.shape[1], "feature", 1)):
+        if number < least:
+            found = f"Found a table with {number} {what}(s) (shape={X.shape})"
+            raise ValueError(f"{found} while a minimum of {least} is required by {name}.")
 
 
 def _required(y: Any, name: str) -> None:

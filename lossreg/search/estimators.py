@@ -65,6 +65,9 @@ def document(
     if "split" not in data:
         data.setdefault("test", 0)
     _check_fraction(given["data.validation"])
+    if callable(given["search.metric"]) and not _has(sections, "search.direction"):
+        hint = 'Give settings={"search": {"direction": "maximize"}}, or "minimize".'
+        raise InputError("is a function, whose better end only you know", where="metric", hint=hint)
     sections.setdefault("tracking", {"enabled": False})
     for key, value in given.items():
         is_default = key in defaults and type(value) is type(defaults[key]) and value == defaults[key]

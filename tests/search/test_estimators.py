@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch):
 def classifier():
     losses = {"cross_entropy": {}, "focal": {"gamma": {"low": 1.0, "high": 2.0}}}
     # the network gives the probability of "no", which is the first of classes_
-    settings = {**QUICK, "data": {"positive": "no"}}
+    settings = {"train": {**QUICK["train"], "class_weight": {"yes": 2.0}}, "data": {"positive": "no"}}
     return LossSearchClassifier(losses, trials=4, epochs=4, random_state=3, settings=settings).fit(TABLE, ANSWER)
 
 
@@ -113,6 +113,7 @@ def test_what_is_found_is_that_of_the_study(classifier):
     assert list(gammas.mask) == [trial.candidate != "focal" for trial in result.trials]
     assert set(table["param_loss"]) == {"cross_entropy", "focal"}
     assert classifier.verdict_ is None
+    assert result.best.weights == {"classes": [2.0, 1.0]}
     assert result.data["rows"] == {"train": 96, "validation": 24, "test": 0}
 
 
@@ -284,6 +285,7 @@ def test_polars_images_truth_values_rare_classes_and_folds():
         ({"metric": "f2"}, r"^metric: unknown metric 'f2'"),
         ({"metric": 3}, r"^metric: must be text, not 3"),
         ({"metric": "r2"}, r"^metric: r2 is for regression"),
+        ({"metric": f1_score}, r"^metric: is a function, .* settings=\{\"search\": \{\"direction\": \"maximize\"\}\}"),
         ({"trials": 0}, r"^trials: must be at least 1, not 0"),
         ({"trials": 2.5}, r"^trials: must be a whole number, not 2.5"),
         ({"epochs": -1}, r"^epochs: must be at least 1, not -1"),
@@ -343,6 +345,20 @@ def test_settings_stand_in_place_of_defaults_also_in_a_copy():
 def test_labels_that_do_not_fit_are_refused(estimator, y, words):
     with pytest.raises(ValueError, match=words):
         estimator(trials=1).fit(TABLE, y)
+
+
+@pytest.mark.parametrize(("X", "words"), [
+    (TABLE["age"], "Expected a 2-dimensional container"),
+    (TABLE[["age", "city", "age"]], "X has two columns called 'age'"),
+    (TABLE[[]], r"0 feature\(s\) \(shape=\(120, 0\)\) while a minimum of 1 is required by LossSearchClassifier"),
+    (TABLE[:0], r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 2 is required"),
+    (TABLE[["age"]].assign(age=np.nan), "^X, y: no usable column among age"),
+    (TABLE.set_axis(["a", 1, "b"], axis=1), "Feature names are only supported if all input features have string names"),
+    ("rows.csv", "Expected 2D array, got scalar array"),
+])  # fmt: skip
+def test_rows_that_do_not_fit_are_refused(X, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        LossSearchClassifier(["cross_entropy"], trials=1).fit(X, ANSWER[: len(X)])
 
 
 @pytest.mark.parametrize(("weights", "words"), [
