@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -281,6 +282,20 @@ def _metric(value: Any) -> Any:
     raise InputError(f"must be text, not {shown(value)}", hint="`lossreg metrics` lists the names.")
 
 
+def _start(value: Any) -> Any:
+    """Return the path of a saved Keras model as text."""
+    hint = 'It is a saved Keras model, such as start = "base.keras": model.save("base.keras").'
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if path is None:
+        return None
+    if not isinstance(path, str):
+        raise InputError(f"must be the path of a file, not {shown(value)}", hint=hint)
+    if not path.endswith(".keras"):
+        what = f"{shown(path)} is no .keras file" if path else "must not be empty"
+        raise InputError(what, hint=f"{hint} Other formats: keras.saving.load_model(...).save(...).")
+    return path
+
+
 def _known(what: str, known: Mapping[str, Any]) -> AfterValidator:
     def check(value: str | None) -> str | None:
         if value is not None and value not in known:
@@ -343,6 +358,7 @@ ImageSize = Annotated[
     tuple[int, int] | None, PlainValidator(_image_size), PlainSerializer(lambda size: size and list(size))
 ]
 Preprocessing = Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)]
+StartFile = Annotated[str | None, PlainValidator(_start), PlainSerializer(lambda start: start)]
 Hyperparameters = Annotated[Any, PlainValidator(_hp)]
 ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)]
 TrackingUri = Annotated[Text, AfterValidator(_with_secrets_noted)]

@@ -46,6 +46,7 @@ from lossreg.config.fields import (
     Seeds,
     Share,
     ShareOrNone,
+    StartFile,
     StorageUrl,
     TargetName,
     Text,
@@ -207,8 +208,8 @@ class Data(Section):
 class Model(Section):
     """The model: the built-in `mlp` or `cnn`, or the user's `file.py:function`, which defines its own layers.
 
-    By default it is `cnn` for images and `mlp` for other data. `hp` has the values and search spaces of a user's
-    hyperparameters; each option of a built-in model may be searched.
+    By default it is `cnn` for images and `mlp` for other data; `start` is a saved model in its place. `hp` has the
+    values and search spaces of a user's hyperparameters; each option of a built-in model may be searched.
     """
 
     # stored as by older versions, unless the data make another one of it
@@ -226,6 +227,24 @@ class Model(Section):
     )
     kernel_size: Annotated[KernelSize, *SEARCHED] = _later(3)
     hp: Hyperparameters = None
+    start: StartFile = _later(None, 'It is the path of a saved Keras model, such as "base.keras".')
+    head: Literal["kept", "new"] = _later("kept")
+
+    @model_validator(mode="after")
+    def _starts_in_one_way(self) -> Model:
+        if self.start is None and self.head == "new":
+            what = 'belongs to start = "base.keras", a saved model'
+            raise InputError(what, where="head", hint="Leave it out: other models end as the losses need it.")
+        for name in ("build", *MLP_OPTIONS, *CNN_OPTIONS, "hp"):
+            if self.start is not None and name in self.model_fields_set:
+                what = f"belongs to a model that is built, and {self.start} is one already"
+                raise InputError(what, where=name, hint="Leave it out, or start.")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        section: dict[str, Any] = plain(self)
+        return {name: section[name] for name in ("start", "head") if name in section} if self.start else section
 
     @model_validator(mode="after")
     def _options_fit_build(self) -> Model:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from lossreg.config.schema import (
 from lossreg.config.search_space import shown
 from lossreg.contract.data_options import GIVEN
 from lossreg.errors import InputError, is_text, represented
-from lossreg.runtime import digests, safety
+from lossreg.runtime import digests, safety, start_files
 from lossreg.terminal.masking import masked_values
 
 UNTESTED = "a verdict takes test rows, and data.test = 0 leaves none"
@@ -267,7 +268,7 @@ def _checked(
 def _named(study: StudySpec) -> StudySpec:
     """Name the study of a dictionary without a name by its content: the same one is resumed, another one is apart."""
     # under the keys of 0.2.0, so that a study without a name keeps its name
-    marks = [_with_activation_as("link", fingerprint(study)), *_functions(study), *_rows(study)]
+    marks = [_with_activation_as("link", fingerprint(study)), *_functions(study), *_rows(study), *_start(study)]
     hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
     named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
     named._document, named._origin, named._base = study._document, study._origin, study._base
@@ -288,6 +289,13 @@ def _rows(study: StudySpec) -> list[str]:
         return [from_object(study.given, rows).digest()]
     except InputError as error:
         raise error.at("data") from error
+
+
+def _start(study: StudySpec) -> list[str]:
+    """Return the digest of the saved model that trials begin from; one that cannot be read is refused later."""
+    with suppress(InputError, OSError):
+        return [start_files.digest(start_files.read(study.model.start, study.base))] if study.model.start else []
+    return []
 
 
 def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:

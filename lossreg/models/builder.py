@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
-from lossreg.models import built_in
+from lossreg.models import built_in, saved_model
 from lossreg.models.hyperparameters import Answer, default
 from lossreg.models.need import Need
 from lossreg.models.raw_scores import raw_scores
+from lossreg.models.saved_model import SavedModel
 from lossreg.models.user_model import UserModel
 from lossreg.runtime import user_code
 
@@ -32,7 +33,8 @@ BUILDING = Lock()
 class Builder:
     """Builds one architecture any number of times. `notes` lists what was changed in a user's model.
 
-    spatial_shape: of a mask, empty for other tasks; multilabel: a sample has several labels; exposed: as in `Need`.
+    spatial_shape: of a mask, empty for other tasks; multilabel: a sample has several labels; exposed, head: as in
+    `Need`.
     """
 
     name: str
@@ -40,7 +42,13 @@ class Builder:
     spatial_shape: tuple[int, ...] = ()
     multilabel: bool = False
     exposed: bool = False
+    head: str = "rebuilt"
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """A mark of the saved model that trials begin from; empty where models are built."""
+        return str(getattr(self.make, "digest", ""))
 
     @property
     def declared(self) -> list[str]:
@@ -61,10 +69,12 @@ class Builder:
         Equal seeds give equal weights. Python's and NumPy's random states are left as they were;
         the seed of Keras and of its backend is set. Raises `InputError` if the model cannot be built.
         """
-        form = (self.spatial_shape, self.multilabel, self.exposed)
+        form = (self.spatial_shape, self.multilabel, self.exposed, self.head)
         need = Need(_shape(input_shape), int(outputs), int(n_classes), *form)
         with BUILDING, _seeded(int(seed)):
             model = _with_raw_scores(self._model(need, answer), need, self.name)
+            if need.is_saved:
+                saved_model.note(model, need, self.name)
         for line in need.notes:
             note = f"{self.name}: {line}."
             if _unnumbered(note) not in map(_unnumbered, self.notes):
@@ -140,6 +150,22 @@ def resolve(
     given_options = {name: value for name, value in options.items() if value is not None}
     name, make = _maker(build, base, given_options, hp)
     return Builder(name, make, tuple(int(size) for size in spatial_shape), multilabel, exposed)
+
+
+def resolve_saved(
+    start: str,
+    *,
+    base: Path = Path(),
+    spatial_shape: tuple[int, ...] = (),
+    multilabel: bool = False,
+    exposed: bool = False,
+    head: str = "kept",
+) -> Builder:
+    """Return the builder of a saved `.keras` model, from whose weights every training begins.
+
+    base: the folder where a relative path starts; the others: as in `Need`. Raises `InputError` if there is no file.
+    """
+    return Builder(start, SavedModel.of(start, base), spatial_shape, multilabel, exposed, head)
 
 
 def _maker(build: Any, base: Path, given_options: Mapping[str, Any], hp: Any) -> tuple[str, Make]:

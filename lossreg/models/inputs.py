@@ -8,6 +8,14 @@ from typing import Any
 from lossreg.errors import InputError, count_of, did_you_mean
 from lossreg.models.need import Need, Shape
 
+ONE_OUTPUT = "and a study compares losses of one output"
+ONE_EACH = "Return a model of one of them, keras.Model(inputs, output): each needs a study of its own."
+BY_FUNCTION = 'hp.get("input_shape") is the shape of a sample; a Reshape layer may stand first.'
+AS_PREPROCESSED = (
+    'Rows reach the model preprocessed; with preprocess = "none" under [data] they stay as they are, and image_size, '
+    "image_channels and drop there say which images and columns these are."
+)
+
 
 def traced(model: Any, need: Need) -> tuple[Any, Any]:
     """Return the symbolic inputs, one or by name, and the output of a model, which is built first if it is not yet.
@@ -24,14 +32,16 @@ def traced(model: Any, need: Need) -> tuple[Any, Any]:
         inputs, outputs = list(model.inputs), model.outputs
     else:
         new = need.inputs()
-        inputs, outputs = keras.tree.flatten(new), [model(new)]
-    if (len(inputs) != 1 and not several) or len(outputs) != 1 or not hasattr(outputs[0], "shape"):
+        inputs, outputs = keras.tree.flatten(new), keras.tree.flatten(model(new))
+    if len(outputs) != 1:
+        raise InputError(f"the model has {len(outputs)} outputs, {ONE_OUTPUT}", hint=ONE_EACH)
+    if (len(inputs) != 1 and not several) or not hasattr(outputs[0], "shape"):
         text = f"the model has {count_of(len(inputs), 'input')} and {count_of(len(outputs), 'output')}"
         raise InputError(text, hint="One output is needed." if several else "One of each is needed.")
     if isinstance(shapes, Mapping):
         matched = _matched(_by_name(model, inputs), shapes, need)
         return _renamed(model, matched) if any(e.name != n for n, e in matched.items()) else (matched, outputs[0])
-    _check_input(tuple(inputs[0].shape[1:]), shapes)
+    _check_input(tuple(inputs[0].shape[1:]), shapes, AS_PREPROCESSED if need.is_saved else BY_FUNCTION)
     return inputs[0], outputs[0]
 
 
@@ -57,7 +67,7 @@ def _matched(inputs: dict[str, Any], shapes: Mapping[str, Shape], need: Need) ->
         try:
             _check_input(tuple(entry.shape[1:]), shapes[name])
         except InputError as error:
-            hint = f'hp.get("input_shape")["{name}"] is the shape of a sample.'
+            hint = AS_PREPROCESSED if need.is_saved else f'hp.get("input_shape")["{name}"] is the shape of a sample.'
             raise InputError(f"input {name}: {error.what}", hint=hint) from error
     unused = {name: keras.Input(shape, name=name) for name, shape in shapes.items() if name not in inputs}
     need.notes.extend(f"input {name} of the data is not used" for name in unused)
@@ -73,9 +83,8 @@ def _sample_shape(model: Any, need: Need) -> Any:
     return tuple(model.inputs[0].shape[1:]) if hasattr(model, "inputs") else need.input_shape
 
 
-def _check_input(takes: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
+def _check_input(takes: tuple[int | None, ...], shape: tuple[int, ...], hint: str = "") -> None:
     if len(takes) != len(shape) or any(t not in (None, s) for t, s in zip(takes, shape, strict=True)):
-        hint = 'hp.get("input_shape") is the shape of a sample; a Reshape layer may stand first.'
         raise InputError(
             f"the model takes samples of shape {takes}, and the data has samples of shape {shape}", hint=hint
         )

@@ -15,7 +15,8 @@ class Need:
 
     input_shape: of a sample, or of each of its inputs by name; spatial_shape: of a mask, with raw scores
     `(batch, *spatial_shape, outputs)`, empty for other tasks; multilabel: a sample has several labels; exposed: the
-    logarithm of a further input, `exposure`, is added to the raw scores.
+    logarithm of a further input, `exposure`, is added to the raw scores; head: the last layer is `rebuilt` where it has
+    another number of outputs, or `kept`, or always a `new` one.
     """
 
     input_shape: Shape | Mapping[str, Shape]
@@ -24,6 +25,7 @@ class Need:
     spatial_shape: tuple[int, ...] = ()
     multilabel: bool = False
     exposed: bool = False
+    head: str = "rebuilt"
     notes: list[str] = field(default_factory=list, compare=False)
 
     @property
@@ -31,6 +33,11 @@ class Need:
         """The numbers of outputs with which models of this task usually end, whatever the loss needs."""
         binary = self.n_classes == 2 and not self.multilabel
         return (self.outputs, *((1, 2) if binary else (self.n_classes or 1,)))
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the model is a saved one, which no function of the user's can fit to the data."""
+        return self.head != "rebuilt"
 
     def inputs(self) -> Any:
         """Return symbolic inputs, one or by name."""

@@ -39,7 +39,7 @@ def raw_scores(model: Any, need: Need) -> Any:
 
     inputs, output = traced(model, need)
     inputs, output = _stripped(inputs, output, need)
-    if need.n_classes and not _is_linear(producer(inputs, output)[0]):
+    if need.n_classes and need.head != "new" and not _is_linear(producer(inputs, output)[0]):
         output = _from_probabilities(keras.Model(inputs, output), need)
     fitted = _closed(keras.Model(inputs, _fitted(inputs, _shaped(output, need), need)), need)
     fitted = _exposed(fitted) if need.exposed else fitted
@@ -274,12 +274,19 @@ def _check_shape(shape: tuple[int | None, ...], need: Need) -> None:
 def _fitted(inputs: Any, output: Any, need: Need) -> Any:
     """Return raw scores of the width that is needed; raises `InputError` if the last layer cannot be rebuilt."""
     width = output.shape[-1]
+    if need.head == "new":
+        return _with_new_head(inputs, output, need)
     if width == need.outputs:
         return output
     if (width, need.outputs, need.n_classes) == (2, 1, 2):
         need.notes.append("two outputs for a binary task: their difference is the raw score")
         every = (slice(None),) * (len(output.shape) - 1)
         return output[(*every, slice(1, None))] - output[(*every, slice(None, 1))]
+    if need.head == "kept":
+        raise InputError(
+            f"the model has {count_of(width, 'output')}, and {count_of(need.outputs, 'is', 'are')} needed",
+            hint='head = "new" under [model] gives it a new last layer, which begins untrained.',
+        )
     layer, given = producer(inputs, output)
     if _is_linear(layer):
         need.notes.append(
@@ -290,3 +297,35 @@ def _fitted(inputs: Any, output: Any, need: Need) -> Any:
         f"the model has {count_of(width, 'output')}, and {count_of(need.outputs, 'is', 'are')} needed",
         hint=WIDTH_HINT,
     )
+
+
+def _with_new_head(inputs: Any, output: Any, need: Need) -> Any:
+    """Return raw scores of a new last layer: in place of the one that makes outputs, or after features."""
+    from keras import layers
+
+    layer, given = producer(inputs, output)
+    ends = count_of(need.outputs, "output")
+    if _is_linear(layer):
+        need.notes.append(f"the last layer ({layer.name}) is replaced by a new one with {ends}")
+        return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs, "trainable": True})(given)
+    if inside := _head_of(layer, need):
+        what = f"the last layer ({inside}) stands inside of another model ({layer.name}), and cannot be replaced there"
+        raise InputError(what, hint="Save the model without it.")
+    if need.spatial_shape:
+        what = f"the model ends in {layer.name}, and a new last layer takes the place of a convolution or Dense"
+        raise InputError(what, hint="Save a model that ends in one.")
+    need.notes.append(f"a new last layer with {ends} stands after {layer.name}")
+    return layers.Dense(need.outputs)(output)
+
+
+def _head_of(layer: Any, need: Need) -> str:
+    """Return the name of the layer inside a model that makes its outputs; empty where it ends in features."""
+    output = None
+    while hasattr(layer, "layers") and hasattr(layer, "outputs"):
+        inputs, output = layer.inputs, layer.outputs[0]
+        layer, given = producer(inputs, output)
+        while _activation(layer) and _ends_in(_activation(layer), output, need):
+            output = given
+            layer, given = producer(inputs, output)
+    is_head = output is not None and bool(_size(layer)) and _ends_in(_name(layer.activation), output, need)
+    return str(layer.name) if is_head else ""

@@ -137,7 +137,7 @@ def _source(spec: StudySpec) -> list[Any] | None:
     if ":" in spec.model.build or any(map(is_function, functions)):
         return None
     data = spec.data
-    parts = [part for part in (data.test, data.validation) if isinstance(part, str)]
+    parts = [part for part in (data.test, data.validation, spec.model.start) if isinstance(part, str)]
     with suppress(OSError, RuntimeError):
         return [mark for name in (data.source, *parts) for mark in _stamp(name, spec.base)]
     return None

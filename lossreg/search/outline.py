@@ -117,7 +117,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
     """Return what a study sets besides data, metric, losses and ranges, in words, and nothing of its defaults."""
     data, train, search, stop = spec.data, spec.train, spec.search, spec.train.early_stopping
     values = {
-        "model": spec.model.build if spec.model.build != "mlp" else "",
+        "model": spec.model.start or (spec.model.build if spec.model.build != "mlp" else ""),
         "a trial": report.members(spec.document()),
         "columns": ", ".join(f"{name} {kind}" for name, kind in data.columns.items()),
         "read with": ", ".join(_reading(data)),

@@ -22,7 +22,7 @@ from lossreg.errors import InputError, UnknownError, contained, did_you_mean, on
 from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, decision, functions
 from lossreg.metrics.catalogue import Metric
-from lossreg.models.builder import Builder, resolve
+from lossreg.models.builder import Builder, resolve, resolve_saved
 from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
 from lossreg.runtime.user_code import is_function
@@ -220,7 +220,7 @@ def choose_model(spec: StudySpec, dataset: data.Dataset, stored: Mapping[str, An
     stored: the attributes of a resumed study, which goes on with the model it began with. Raises `InputError` for
     options of another model.
     """
-    if spec.model.build != schema.AUTO:
+    if spec.model.build != schema.AUTO or spec.model.start:
         return spec, []
     spec = studies.with_begun_model(spec, stored.get("fingerprint", {}))
     x = dataset.loaded.raw.x if dataset.loaded else None
@@ -399,12 +399,15 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
 
 
 def _builder(spec: StudySpec, dataset: data.Dataset) -> Builder:
-    section = spec.model
-    builder: Builder = _located(
-        spec, "model.build", resolve, section.build, base=spec.base, hp=section.hp,
-        spatial_shape=dataset.spatial_shape, multilabel=dataset.task == "multilabel",
-        exposed=bool(dataset.exposure), **section.options,
-    )  # fmt: skip
+    section, form = spec.model, {
+        "base": spec.base, "spatial_shape": dataset.spatial_shape, "multilabel": dataset.task == "multilabel",
+        "exposed": bool(dataset.exposure),
+    }  # fmt: skip
+    builder: Builder
+    if section.start:
+        builder = _located(spec, "model.start", resolve_saved, section.start, head=section.head, **form)
+    else:
+        builder = _located(spec, "model.build", resolve, section.build, hp=section.hp, **form, **section.options)
     return builder
 
 
@@ -433,10 +436,19 @@ def _explored(spec: StudySpec, problem: Problem) -> tuple[Architectures, dict[st
         try:
             architectures.declared(width)
         except InputError as error:
+            if spec.model.start:
+                raise _of_start(spec, problem, width, error) from error
             key = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
             raise error.at(spec.place(key)) from error
     _check_hyperparameters(spec, builder.declared)
     return architectures, embeddings
+
+
+def _of_start(spec: StudySpec, problem: Problem, width: int, error: InputError) -> InputError:
+    """Return a mistake about the saved model; with the losses that need this width where others need another one."""
+    names = [name for name in problem.losses if problem.outputs(name) == width]
+    what = error.what if len(names) == len(problem.losses) else f"{error.what} ({', '.join(names)})"
+    return InputError(f"{spec.model.start}: {what}", where=spec.place("model.start"), hint=error.hint)
 
 
 def _check_hyperparameters(spec: StudySpec, declared: Collection[str]) -> None:

@@ -33,11 +33,14 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 
+SAME = ": every worker needs the same file"
 SCALE = "Optuna keeps the scale of a parameter"
 # key of the candidates that a study no longer has, each with its marks in the fingerprint
 LEFT_OUT = "left_out"
 # key of a mark of the code of a metric of the user's own
 METRIC_CODE = "metric_code"
+# key of a mark of the saved model that trials begin from
+START_DIGEST = "start"
 
 
 def missing(spec: StudySpec, installed: Registry, stored: Mapping[str, Any]) -> dict[str, str]:
@@ -119,6 +122,7 @@ class Changes:
             *(_changes_of_metric(prepared, self.stored) if scores else ()),
             *_changes_of_losses(prepared, self.stored, known),
             *_changes_of_models(prepared, self.stored, known),
+            *_changes_of_start(prepared, self.stored),
         ]
         return self.adding([*differences, *(self._changes_of_scale(prepared) if differences or self.accepted else ())])
 
@@ -215,7 +219,7 @@ def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Chan
     before, now = stored["data"].get("digest"), prepared.problem.dataset.digest
     source = prepared.spec.data.source
     # a function has no file that could be another one here
-    same = ": every worker needs the same file" if prepared.spec.storage.url and ":" not in source else ""
+    same = SAME if prepared.spec.storage.url and ":" not in source else ""
     what = f"the data of {source} (digest {before} -> {now}), or how they are read{same}"
     return [Change(what, *changes.effect_of("data"))] if before != now else []
 
@@ -225,6 +229,15 @@ def _changes_of_metric(prepared: Prepared, stored: Mapping[str, Any]) -> list[Ch
     if not functions.has_changed(stored.get(METRIC_CODE, ""), prepared.metric_code):
         return []
     return [Change(f"the code of the metric {prepared.metric.name}", *changes.effect_of("search.metric"))]
+
+
+def _changes_of_start(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
+    """Return the change of the saved model that trials begin from, under the same name."""
+    before, now, spec = stored.get(START_DIGEST, ""), prepared.problem.builder.digest, prepared.spec
+    if before == now or stored["fingerprint"].get("model.start") != spec.model.start:
+        return []
+    what = f"the model in {spec.model.start} (digest {before} -> {now}){SAME if spec.storage.url else ''}"
+    return [Change(what, *changes.effect_of("model.start"))]
 
 
 def _changes_of_models(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:
