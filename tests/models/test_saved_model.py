@@ -61,7 +61,7 @@ def by_keras(path, setup, each):
     return model.get_weights(), losses
 
 
-@pytest.mark.parametrize("kind", ["lanes", "fit"])
+@pytest.mark.parametrize("kind", ["lanes", pytest.param("fit", marks=pytest.mark.long)])
 def test_the_first_epochs_are_those_of_keras_and_frozen_layers_stay(partly_frozen, kind):
     builder = resolve_saved("base.keras", base=partly_frozen.parent)
     setup = problem("multiclass", {"ce": "cross_entropy"}, builder=builder)
