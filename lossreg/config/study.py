@@ -360,7 +360,14 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
         return study
     elsewhere = {"tracking": study.tracking.model_dump(), "storage": study.storage.model_dump()}
     given = ("tracking", "storage")
-    return _checked({**document, **elsewhere}, (), file="", base=study.base, given=given, rows=study.given)
+    begun = {**document, **elsewhere, "model": _given_of_model(document.get("model", {}))}
+    return _checked(begun, (), file="", base=study.base, given=given, rows=study.given)
+
+
+def _given_of_model(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section of a kept study without the defaults of keys that its model may not have."""
+    defaults = Model().model_dump(mode="json")
+    return {key: value for key, value in section.items() if key == "build" or value != defaults.get(key)}
 
 
 def _shown(value: Any) -> str:

@@ -1064,3 +1064,11 @@ def test_the_word_candidate_is_told_from_the_key_of_a_loss(losses):
 def test_a_wrong_activation_is_told_under_the_key_that_was_written(key, value, message):
     with pytest.raises(InputError, match=f"losses.mine.{key}: {message}"):
         unnamed(losses={"mine": {"function": "own.py:f", key: value}})
+
+
+def test_a_study_with_a_model_of_its_own_is_known_as_it_began_after_a_change():
+    document = {"name": "own", "data": {"source": "rows.csv"}, "model": {"build": "own.py:build", "hp": "search"}}
+    begun, later = (study.from_dict({**document, "train": {"epochs": epochs}}) for epochs in (3, 9))
+    again = study.as_begun(later, study.fingerprint(begun), begun.document())
+    assert (again.model.build, again.model.hp, again.train.epochs) == ("own.py:build", "search", 3)
+    assert study.fingerprint(again) == study.fingerprint(begun)

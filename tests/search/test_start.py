@@ -105,9 +105,8 @@ def test_a_plan_says_what_it_begins_from_and_one_of_rows_without_a_name_is_named
 def test_a_path_is_relative_to_the_study_file_and_may_be_a_path():
     Path("models").mkdir()
     base(name="models/base.keras")
-    Path("models/study.toml").write_text(
-        '[data]\nsource = "../rows.csv"\ntarget = "target"\n[model]\nstart = "base.keras"\n'
-    )
+    rows = '[data]\nsource = "../rows.csv"\ntarget = "target"\n'
+    Path("models/study.toml").write_text(f'{rows}[model]\nstart = "base.keras"\n')
     spec = studies.load("models/study.toml")
     assert preparation.prepare(spec, rehearsed=False).problem.builder.name == "base.keras"
     assert studies.from_dict(study(start=Path("a") / "base.keras")).model.start == "a/base.keras"
