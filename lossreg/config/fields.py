@@ -282,6 +282,14 @@ def _metric(value: Any) -> Any:
     raise InputError(f"must be text, not {shown(value)}", hint="`lossreg metrics` lists the names.")
 
 
+def _callbacks(value: Any) -> Any:
+    """Return the function that makes the callbacks of a trial."""
+    if isinstance(value, (list, tuple)) or hasattr(value, "on_epoch_end"):
+        hint = 'Write callbacks = "file.py:make_callbacks"; in Python, give a function that returns the list.'
+        raise InputError("every trial has callbacks of its own, so they come from a function", hint=hint)
+    return _function(value)
+
+
 def _start(value: Any) -> Any:
     """Return the path of a saved Keras model as text."""
     hint = 'It is a saved Keras model, such as start = "base.keras": model.save("base.keras").'
@@ -364,6 +372,7 @@ ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_lis
 TrackingUri = Annotated[Text, AfterValidator(_with_secrets_noted)]
 StorageUrl = Annotated[Text, AfterValidator(address.check)]
 Function = Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)]
+CallbackMaker = Annotated[str | Callable[..., Any] | None, PlainValidator(_callbacks), PlainSerializer(_reference)]
 MetricName = Annotated[str | Callable[..., Any] | None, PlainValidator(_metric), PlainSerializer(_reference)]
 ActivationName = Annotated[str | None, _known("activation", ACTIVATIONS)]
 TargetName = Annotated[str | None, _known("target", TARGETS)]

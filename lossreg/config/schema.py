@@ -24,6 +24,7 @@ from lossreg.config import optimization
 from lossreg.config.fields import (
     SEARCHED,
     ActivationName,
+    CallbackMaker,
     ClassWeight,
     Columns,
     Count,
@@ -344,6 +345,7 @@ class Train(Section):
     early_stopping: Annotated[EarlyStopping | None, BeforeValidator(_early_stopping)] = None
     class_weight: ClassWeight = None
     embedding_gradients: Literal["summed", "keras"] = _later("summed")
+    callbacks: CallbackMaker = _later(None, 'It is "file.py:function" or "package.module:function".')
 
 
 class Search(Section):

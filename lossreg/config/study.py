@@ -99,6 +99,11 @@ class StudySpec(Section):
         return self._base / ".lossreg" / self.name
 
     @property
+    def is_solo(self) -> bool:
+        """Whether trials are trained one after the other, with `model.fit`."""
+        return self.search.trainer == "fit" or self.train.callbacks is not None
+
+    @property
     def storage_url(self) -> str | None:
         """The address of a shared storage; raises `InputError` in safe mode where only the study file names it."""
         url, given = self.storage.url, self._origin.overridden
@@ -130,6 +135,13 @@ class StudySpec(Section):
         losses = self.losses.items()
         document["losses"] = {candidate: loss.model_dump(mode="json", exclude_none=True) for candidate, loss in losses}
         return document
+
+    @model_validator(mode="after")
+    def _calls_back_from_fit(self) -> StudySpec:
+        if self.train.callbacks is not None and self.search.trainer == "population":
+            what = 'callbacks are those of model.fit, and search.trainer = "population" trains in lanes'
+            raise InputError(what, where="train.callbacks", hint="Leave one of the two out.")
+        return self
 
     @model_validator(mode="after")
     def _forward_in_time(self) -> StudySpec:
@@ -306,8 +318,9 @@ def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:
 def _functions(study: StudySpec) -> list[str]:
     """Return the digests of the user's own functions; raises `InputError` where one cannot be computed."""
     named = {dotted(("losses", candidate, "function")): loss.function for candidate, loss in study.losses.items()}
+    named |= {"search.metric": study.search.metric, "train.callbacks": study.train.callbacks}
     marks = []
-    for where, function in {**named, "search.metric": study.search.metric}.items():
+    for where, function in named.items():
         try:
             marks += [digests.digest(function)] if callable(function) else []
         except InputError as error:

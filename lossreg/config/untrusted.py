@@ -51,9 +51,10 @@ def _override(key: str) -> str:
 
 def _functions(study: StudySpec) -> Iterator[InputError]:
     source, build = study.data.source, study.model.build
-    metric = study.search.metric
+    metric, callbacks = study.search.metric, study.train.callbacks
     named = {"data.source": source if not source.startswith(BUNDLED) else "", "model.build": build}
     named["search.metric"] = metric if isinstance(metric, str) else ""
+    named["train.callbacks"] = callbacks if isinstance(callbacks, str) else ""
     for candidate, loss in study.losses.items():
         named[dotted(("losses", candidate, "function"))] = loss.function if isinstance(loss.function, str) else ""
     for key, value in named.items():

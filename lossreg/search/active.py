@@ -102,7 +102,7 @@ class Active(Generic[Subject]):
         """The end of the training, None while it goes on."""
         if self.curve.diverged is not None:
             return Outcome.DIVERGED
-        if self.left and not self.curve.is_exhausted:
+        if self.left and not (self.curve.is_exhausted or self.curve.is_stopped):
             return None
         return Outcome.COMPLETE if math.isfinite(self.curve.score) else Outcome.DIVERGED
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
 from lossreg.search import completion, frozen
-from lossreg.search.resumption import METRIC_CODE, START_DIGEST
+from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
 from lossreg.storage import identity
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, has_score
@@ -33,6 +33,7 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
         "metric": prepared.metric.name,
         "direction": prepared.metric.direction,
         **({METRIC_CODE: code} if (code := prepared.metric_code) else {}),
+        **({CALLBACKS_CODE: code} if (code := prepared.callbacks_code) else {}),
         **({START_DIGEST: digest} if (digest := prepared.problem.builder.digest) else {}),
         "task": data.task,
         "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},

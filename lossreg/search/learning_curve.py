@@ -24,7 +24,7 @@ class LearningCurve:
 
     sign is 1.0 where a higher score is better, else -1.0; `best` scores the best epoch, the
     first of equals, otherwise the last. chosen is the epoch that is scored, from 1 (0 before the first);
-    diverged the first member that went non-finite.
+    diverged the first member that went non-finite; is_stopped whether callbacks have ended the training of all members.
     """
 
     def __init__(self, sign: float, *, best: bool = False, patience: Patience | None = None) -> None:
@@ -34,7 +34,7 @@ class LearningCurve:
         self._predicts_only: list[int] = []
         self._default_scores: list[float | None] = []
         self._decisions: list[Mapping[str, Any]] = []
-        self.chosen = 0
+        self.chosen, self.is_stopped = 0, False
         self.diverged: int | None = None
         # of scores times sign: that of the chosen epoch, and the one that early stopping wants surpassed
         self._chosen_score, self._to_surpass, self._epochs_waited = -math.inf, -math.inf, 0
@@ -49,6 +49,7 @@ class LearningCurve:
         self._decisions.append(reports[0].decision)
         default = [report.default_score for report in reports if report.default_score is not None]
         self._default_scores.append(sum(default) / len(default) if len(default) == len(reports) else None)
+        self.is_stopped = all(report.stopped for report in reports)
         self.diverged = next((i for i, report in enumerate(reports) if report.diverged), None)
         if self.diverged is None:
             self._compare(self._sign * self.curves["val_score"][-1])

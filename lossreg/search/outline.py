@@ -129,6 +129,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "exposure": f"log({data.exposure}) is added to the raw score" if data.exposure else "",
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
+        "callbacks": train.model_dump(mode="json").get("callbacks", ""),
         "early stopping": f"after {count_of(stop.patience, 'epoch')} without a better score" if stop else "",
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lossreg import data
 from lossreg.config import schema
@@ -33,8 +33,12 @@ from lossreg.search.resumption import Changes
 from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
 
+if TYPE_CHECKING:
+    from lossreg.training.own_callbacks import Maker
+
 Notes = list[str]
 NOTHING: Mapping[str, Any] = {}
+CALLED_BACK = "own callbacks, so that trials are trained one after the other with model.fit, each in a graph of its own"
 APART = "equal rows may be on both sides of a cut, as when this study began; a new study keeps them together"
 
 # numbers of an embedding from which lanes may be slower than `model.fit`: between 80,000 and 3,200,000 as measured
@@ -92,6 +96,12 @@ class Prepared:
         """A mark of the code of a metric of the user's own, empty for others."""
         metric = self.spec.search.metric
         return functions.code(metric, self.spec.base) if is_function(metric) else ""
+
+    @property
+    def callbacks_code(self) -> str:
+        """A mark of the code of the user's own callbacks, empty where there are none."""
+        given = self.spec.train.callbacks
+        return functions.code(given, self.spec.base) if given is not None else ""
 
     @property
     def baseline(self) -> str:
@@ -380,7 +390,7 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     from lossreg.training import optimizers
     from lossreg.training.backends import interface
 
-    if spec.search.trainer != "fit":
+    if not spec.is_solo:
         interface.start()
     train, searched = spec.train, spec.train.optimizer.searched
     if train.early_stopping and train.optimizer.settings.get("use_ema"):
@@ -391,11 +401,19 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     problem = Problem(
         dataset, _builder(spec, dataset), metric, losses, train.optimizer.name, dict(train.optimizer.settings),
         batch_size, train.schedule, branches(searched), train.embedding_gradients == "keras",
-        spec.search.decision,
+        spec.search.decision, _callbacks(spec),
     )  # fmt: skip
     steps = train.epochs * -(-len(dataset.train) // batch_size)
     _located(spec, "train.optimizer", optimizers.check, problem, ends(searched), steps)
     return problem
+
+
+def _callbacks(spec: StudySpec) -> Maker | None:
+    from lossreg.training.own_callbacks import Maker
+
+    given = spec.train.callbacks
+    maker: Maker | None = _located(spec, "train.callbacks", Maker.of, given, spec.base) if given is not None else None
+    return maker
 
 
 def _builder(spec: StudySpec, dataset: data.Dataset) -> Builder:
@@ -477,7 +495,7 @@ def _embedding_gradients(spec: StudySpec, embeddings: Iterable[str]) -> Notes:
 def _large_embeddings(spec: StudySpec, embeddings: Mapping[str, int]) -> Notes:
     """Return a note on embeddings so large that lanes gain nothing (`studies/benchmarks/models.py --models large`)."""
     large = [f"{name} has {numbers:,} numbers" for name, numbers in embeddings.items() if numbers >= LARGE]
-    if not large or spec.search.trainer == "fit":
+    if not large or spec.is_solo:
         return []
     return [
         f"{', '.join(large)}, which every lane updates in every step: lanes may be slower than model.fit here. "
@@ -495,6 +513,8 @@ def rehearse(prepared: Prepared) -> tuple[Mapping[str, str], Notes]:
     from lossreg.training.population import group_of
 
     problem, plans = prepared.problem, list(prepared.proposer.variants())
+    if problem.callbacks:
+        _located(prepared.spec, "train.callbacks", problem.callbacks.new)
     for plan in plans:
         group_of(problem, plan)  # all are known before the first is traced, for the width of their arguments
     reasons: dict[str, str] = {}
@@ -509,7 +529,9 @@ def rehearse(prepared: Prepared) -> tuple[Mapping[str, str], Notes]:
         else:
             reasons |= {plan.candidate: reason} if reason else {}
     notes = [_no_gradient(plan) for tried in without_gradient.values() for plan in tried]
-    if prepared.spec.search.trainer != "fit":
+    if problem.callbacks:
+        notes.append(f"{problem.callbacks.reference}: {CALLED_BACK}")
+    if not prepared.spec.is_solo:
         notes += filter(None, [interface.note()])
     return reasons, notes
 

@@ -39,6 +39,8 @@ SCALE = "Optuna keeps the scale of a parameter"
 LEFT_OUT = "left_out"
 # key of a mark of the code of a metric of the user's own
 METRIC_CODE = "metric_code"
+# key of a mark of the code of the user's own callbacks
+CALLBACKS_CODE = "callbacks_code"
 # key of a mark of the saved model that trials begin from
 START_DIGEST = "start"
 
@@ -119,7 +121,7 @@ class Changes:
         known = {change.key.rpartition(".")[0] for change in self.accepted}
         differences = [
             *_changes_of_data(prepared, self.stored),
-            *(_changes_of_metric(prepared, self.stored) if scores else ()),
+            *(_changes_of_code(prepared, self.stored) if scores else ()),
             *_changes_of_losses(prepared, self.stored, known),
             *_changes_of_models(prepared, self.stored, known),
             *_changes_of_start(prepared, self.stored),
@@ -224,11 +226,17 @@ def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Chan
     return [Change(what, *changes.effect_of("data"))] if before != now else []
 
 
-def _changes_of_metric(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
-    """Return the change of the code of a metric of the user's own; up to 0.2.0 there was none, and none was noted."""
-    if not functions.has_changed(stored.get(METRIC_CODE, ""), prepared.metric_code):
-        return []
-    return [Change(f"the code of the metric {prepared.metric.name}", *changes.effect_of("search.metric"))]
+def _changes_of_code(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
+    """Return the changes of the code of a metric and of callbacks of the user's own; up to 0.2.0 none was noted."""
+    metric, callbacks = f"the metric {prepared.metric.name}", "the callbacks"
+    return [
+        Change(f"the code of {what}", *changes.effect_of(key))
+        for what, key, mark, now in (
+            (metric, "search.metric", METRIC_CODE, prepared.metric_code),
+            (callbacks, "train.callbacks", CALLBACKS_CODE, prepared.callbacks_code),
+        )
+        if functions.has_changed(stored.get(mark, ""), now)
+    ]
 
 
 def _changes_of_start(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:

@@ -276,7 +276,7 @@ def _pool(spec: StudySpec, populations: Populations, slots: int, members: int = 
     from lossreg.training.solo import Fit
 
     fits = [Fit(populations.problem, members)] if spec.search.trainer != "population" else []
-    if spec.search.trainer == "fit":
+    if spec.is_solo:
         return Pool(fits, members=members)
     return Pool(fits, populations=populations, slots=slots, members=members)
 

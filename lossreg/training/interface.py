@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.metrics.catalogue import Metric
     from lossreg.models.builder import Builder
+    from lossreg.training.own_callbacks import Maker
 
 FEW_SAMPLES = 2**15
 
@@ -59,7 +60,8 @@ class Problem:
     losses: by candidate; optimizer: name of a Keras optimizer; optimizer_settings: its arguments but for the learning
     rate; schedule: of the learning rate; searched: the settings that differ between plans, with the choices of one
     that changes the graph and `()` for a number; sliced: whether the optimizer is given the gradients of embeddings
-    in slices, as Keras does on TensorFlow; decision: `tuned` where each score is computed with its decision tuned.
+    in slices, as Keras does on TensorFlow; decision: `tuned` where each score is computed with its decision tuned;
+    callbacks: those of the user's own, for which plans are trained with `model.fit`.
     """
 
     dataset: Dataset
@@ -73,6 +75,7 @@ class Problem:
     searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     sliced: bool = False
     decision: str = "default"
+    callbacks: Maker | None = field(default=None, compare=False)
     # of lanes that share a loss and its static parameters, traced once
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     # training and validation samples on the device, once for all populations
@@ -105,8 +108,8 @@ class EpochReport:
     train_loss: the mean over the epoch's batches while they were trained on; train_score: the metric of the
     predictions made then; both as `model.fit` reports them. val_loss, val_score: after the epoch. NaN where something
     became non-finite. predicts_only: the class that is predicted for every validation sample, -1 where there are
-    several. Where decisions are tuned val_score is of the tuned one, default_score is without it, and decision has the
-    numbers that are fitted on all validation samples.
+    several. stopped: a callback ended the training here. Where decisions are tuned val_score is of the tuned one,
+    default_score is without it, and decision has the numbers that are fitted on all validation samples.
     """
 
     epoch: int
@@ -115,6 +118,7 @@ class EpochReport:
     train_score: float
     val_score: float
     predicts_only: int = -1
+    stopped: bool = field(default=False, kw_only=True)
     default_score: float | None = None
     decision: Mapping[str, Any] = field(default_factory=dict)
 

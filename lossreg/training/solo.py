@@ -6,7 +6,7 @@ import gc
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -15,11 +15,12 @@ from keras import ops
 
 from lossreg.models.raw_scores import overridden_steps
 from lossreg.storage.records import Weights
-from lossreg.training import optimizers
+from lossreg.training import optimizers, own_callbacks
 from lossreg.training.backends import interface
 from lossreg.training.interface import EpochReport, Plan, Problem, batch_order
 from lossreg.training.lane_graph import KEPT, WEIGHTS
 from lossreg.training.loss_arguments import loss_arguments, static_arguments, static_key
+from lossreg.training.own_callbacks import Hooks
 from lossreg.training.scoring import of_validation, score_lanes
 
 SAMPLES = 1024  # predicted at once after an epoch
@@ -30,11 +31,14 @@ class KeptRawScores(keras.metrics.Metric):
     """Keeps the raw scores of an epoch's last training samples, in the order in which they are trained on.
 
     It has the variables of the loss too, since a backend's graph knows only those of the model, of the optimizer
-    and of metrics. samples: per epoch; batch: samples per step; shape: of one sample's raw scores.
+    and of metrics. samples: per epoch; batch: samples per step; shape: of one sample's raw scores; stands_for: the
+    study's metric, whose name and direction callbacks look up in the model.
     """
 
-    def __init__(self, samples: int, batch: int, shape: tuple[int, ...]) -> None:
-        super().__init__(name="seen")
+    def __init__(self, samples: int, batch: int, shape: tuple[int, ...], stands_for: Any = None) -> None:
+        super().__init__(name=stands_for.name if stands_for else "seen")
+        # what Keras's own metrics have, by which callbacks that monitor one know the better end
+        self._direction = "up" if stands_for and stands_for.direction == "maximize" else "down"
         # whole batches at the start are left out where all raw scores would be more than KEPT numbers
         self.samples, self.silent = samples, batch * max(0, samples // batch - KEPT // (batch * math.prod(shape)) - 1)
         self.raw_scores = self.add_variable((samples - self.silent + 1, *shape), "zeros", name="scores")
@@ -60,7 +64,10 @@ class KeptRawScores(keras.metrics.Metric):
         number = ops.shape(y_pred)[0]
         positions = self.count + ops.arange(number, dtype="int32") - self.silent
         # those that are not kept are written behind the last
-        positions = ops.where(positions < 0, self.samples - self.silent, positions) if self.silent else positions
+        rest = self.samples - self.silent
+        positions = ops.where(positions < 0, rest, positions) if self.silent else positions
+        # a callback may evaluate other samples
+        positions = ops.minimum(positions, rest)
         raw_scores = ops.cast(y_pred, "float32")
         self.raw_scores.assign(ops.scatter_update(self.raw_scores.value, positions[:, None], raw_scores))
         self.count.assign(self.count + number)
@@ -69,11 +76,16 @@ class KeptRawScores(keras.metrics.Metric):
         """Return the number of samples seen."""
         return ops.convert_to_tensor(self.count)
 
-    def kept(self) -> np.ndarray | None:
-        """Return raw scores `(samples, *spatial_shape, outputs)`; None if the model's own training step hides them."""
-        if int(ops.convert_to_numpy(self.count)) != self.samples:
+    def kept(self) -> tuple[np.ndarray, slice] | None:
+        """Return raw scores `(samples, *spatial_shape, outputs)`, and whose they are by position in the epoch.
+
+        None if the model's own training step hides them. A callback may have ended the epoch before its last sample.
+        """
+        count = int(ops.convert_to_numpy(self.count))
+        if not self.silent < count <= self.samples:
             return None
-        return np.asarray(ops.convert_to_numpy(self.raw_scores))[:-1]
+        raw_scores = np.asarray(ops.convert_to_numpy(self.raw_scores))
+        return raw_scores[: count - self.silent], slice(self.silent, count)
 
 
 class Objective(keras.losses.Loss):
@@ -103,20 +115,25 @@ class Objective(keras.losses.Loss):
 
 
 class Solo:
-    """A compiled model with its optimizer, in which plans that differ only in numbers are trained in turn."""
+    """A compiled model with its optimizer, in which plans that differ only in numbers are trained in turn.
 
-    def __init__(self, problem: Problem, plan: Plan) -> None:
+    callbacks: those of the user's own; where one is called after every batch, each batch is a call of its own.
+    """
+
+    def __init__(self, problem: Problem, plan: Plan, callbacks: Sequence[Any] | None = None) -> None:
         self.problem, samples = problem, len(problem.folds[plan.fold].train.y)
         self.batch = min(problem.architecture(plan).batch_size, samples)
         self.steps = -(-samples // self.batch)
         self.model = problem.build(problem.outputs(plan.candidate), plan.seed, plan.architecture)
         self.variables = list(self.model.variables)
-        self.seen = KeptRawScores(samples, self.batch, tuple(self.model.outputs[0].shape[1:]))
+        stands_for = None if callbacks is None else problem.metric
+        self.seen = KeptRawScores(samples, self.batch, tuple(self.model.outputs[0].shape[1:]), stands_for)
         self.objective = Objective(problem, plan, self.seen)
         # a training step of the user may not update metrics, for which `fit` would raise
         metrics = None if "train_step" in overridden_steps(type(self.model)) else [self.seen]
         self.reused = optimizers.solo(problem, plan)
-        self.model.compile(self.reused, self.objective, metrics=metrics, **interface.compilation(self.steps))
+        together = interface.compilation(1 if own_callbacks.wants_batches(callbacks or ()) else self.steps)
+        self.model.compile(self.reused, self.objective, metrics=metrics, **together)
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self.fresh = _values(self.optimizer.variables)
@@ -137,12 +154,17 @@ class Solo:
         data = self.problem.folds[plan.fold]
         self.seen.set(loss_arguments(self.objective.spec, plan.params, data.constants), self.steps * plan.epochs)
 
-    def train(self, batches: Mapping[str, Any], epoch: int, *, last: bool) -> float:
+    def train(self, batches: Mapping[str, Any], epoch: int, *, last: bool, hooks: Hooks | None = None) -> float:
         """Train an epoch (counted from 0) on these arguments of `fit`; return its mean loss."""
         self.seen.step.assign(epoch * self.steps)
         self.reused.ends = last
-        logs = self.model.fit(**batches, verbose=0).history
+        logs = self.model.fit(**batches, verbose=0, callbacks=[hooks.relay] if hooks else None).history
         return float(logs.get("loss", next(iter(logs.values())))[-1])
+
+    def end(self) -> None:
+        """End a training early: put averaged weights in place, as `fit` does at its end."""
+        self.reused.ends = True
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def predict(self, x: Any) -> tuple[np.ndarray, float]:
         """Return raw scores `(samples, *spatial_shape, outputs)` and the mean penalty of regularisers."""
@@ -166,12 +188,17 @@ class Solo:
 
 @dataclass(slots=True, eq=False)
 class Training:
-    """A plan in a slot, its epochs done, and while another has its turn its weights and the optimizer's variables."""
+    """A plan in a slot, its epochs done, and while another has its turn its weights and the optimizer's variables.
+
+    hooks: the user's callbacks, if there are any; last: the report of the epoch in which one ended the training.
+    """
 
     plan: Plan
     solo: Solo
     state: tuple[list[np.ndarray], list[np.ndarray]]
     epoch: int = 0
+    hooks: Hooks | None = None
+    last: EpochReport | None = None
 
 
 class Fit:
@@ -196,7 +223,15 @@ class Fit:
 
     def open(self, slot: int, plan: Plan) -> None:
         """Start a plan in a free slot."""
-        self._trainings[slot] = Training(plan, self._solo(plan), (self._start(plan), []))
+        maker = self.problem.callbacks
+        if maker is None:
+            self._trainings[slot] = Training(plan, self._solo(plan), (self._start(plan), []))
+            return
+        # a callback may change whatever it likes of a model, so that no other plan is trained in it
+        callbacks = maker.new()
+        solo = Solo(self.problem, plan, callbacks)
+        hooks = Hooks(maker, callbacks, solo.model, epochs=plan.epochs, steps=solo.steps, hidden=solo.seen.name)
+        self._trainings[slot] = Training(plan, solo, (self._start(plan), []), hooks=hooks)
 
     def advance(self) -> dict[int, EpochReport]:
         """Train every open plan for one epoch."""
@@ -215,6 +250,10 @@ class Fit:
         training = self._trainings.pop(slot, None)
         if training and training.solo.holder is training:
             training.solo.holder = None
+        if training and training.hooks:
+            training.hooks.leave()
+            del training
+            gc.collect()
 
     def shutdown(self) -> None:
         """Free models and data."""
@@ -224,16 +263,42 @@ class Fit:
     # -------------------------------------------------------------- an epoch
 
     def _advance(self, training: Training) -> EpochReport:
-        solo, plan, data = training.solo, training.plan, self.problem.folds[training.plan.fold]
-        solo.enter(training)
-        order = batch_order(plan.seed, training.epoch, len(data.train.y))
-        train_loss = solo.train(self._feed(training)(order), training.epoch, last=training.epoch + 1 == plan.epochs)
+        solo, plan, hooks, epoch = training.solo, training.plan, training.hooks, training.epoch
         training.epoch += 1
+        if training.last:  # while other members of the trial go on
+            return replace(training.last, epoch=training.epoch)
+        solo.enter(training)
+        if hooks:
+            hooks.begin_epoch(epoch)
+        order = batch_order(plan.seed, epoch, len(self.problem.folds[plan.fold].train.y))
+        last = training.epoch == plan.epochs
+        train_loss = solo.train(self._feed(training)(order), epoch, last=last, hooks=hooks)
+        report = self._report(training, train_loss, self._train_score(training, order))
+        return self._called_back(training, hooks, report) if hooks else report
+
+    def _called_back(self, training: Training, hooks: Hooks, report: EpochReport) -> EpochReport:
+        """Return the report of an epoch after its callbacks, which may end the training or set other weights."""
+        solo, metric, before = training.solo, self.problem.metric.name, _values(training.solo.variables)
+        logs = {"loss": report.train_loss, metric: report.train_score, "val_loss": report.val_loss}
+        stopped = hooks.end_epoch(report.epoch - 1, {**logs, f"val_{metric}": report.val_score})
+        if stopped and report.epoch < training.plan.epochs:
+            solo.end()
+        if stopped or report.epoch == training.plan.epochs:
+            hooks.end()
+        if not all(map(np.array_equal, before, _values(solo.variables))):
+            report = self._report(training, report.train_loss, report.train_score)
+        if not stopped:
+            return report
+        training.last = replace(report, stopped=True)
+        return training.last
+
+    def _report(self, training: Training, train_loss: float, train_score: float) -> EpochReport:
+        """Return the report of the epoch that was trained last, for the weights as they are now."""
+        solo, plan, data = training.solo, training.plan, self.problem.folds[training.plan.fold]
         val_raw_scores, penalty = solo.predict(data.validation.x)
         progress = ops.convert_to_tensor(np.float32(training.epoch / plan.epochs))
         y = solo.objective.spec.encode(data.validation.y, data.constants)
         val_loss = float(solo.objective.mean(y, val_raw_scores, data.validation.weights, progress)) + penalty
-        train_score = self._train_score(training, order)
         (scored,) = of_validation(self.problem, [plan.candidate], val_raw_scores[None], plan.fold)
         return EpochReport(training.epoch, train_loss, val_loss, train_score, *scored)
 
@@ -242,7 +307,8 @@ class Fit:
         train, seen = self.problem.folds[training.plan.fold].train, training.solo.seen.kept()
         if seen is None:
             return self._score(training.plan, training.solo.predict(train.x)[0], train.scored)
-        return self._score(training.plan, seen, train.scored[order[-len(seen) :]])
+        raw_scores, positions = seen
+        return self._score(training.plan, raw_scores, train.scored[order[positions]])
 
     def _score(self, plan: Plan, raw_scores: np.ndarray, y: np.ndarray) -> float:
         return float(score_lanes(self.problem, [plan.candidate], raw_scores[None], y, plan.fold)[0])
