@@ -115,6 +115,29 @@ def test_the_model_on_the_page_has_these_hyperparameters():
     assert set(hp.values) == {"units", "depth"}
 
 
+def test_the_callbacks_on_the_page_are_new_ones_in_every_call():
+    from lossreg.training.own_callbacks import Maker
+
+    maker = Maker.of(python_on_the_page("make_callbacks")["make_callbacks"], Path())
+    for _ in range(2):
+        assert [callback.patience for callback in maker.new()] == [3, 2]
+
+
+@pytest.mark.long
+def test_the_fine_tuning_on_the_page_runs(tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(120, 4))
+    dense = [keras.layers.Dense(8, "relu"), keras.layers.Dense(6, "relu"), keras.layers.Dense(10, "softmax")]
+    keras.Sequential([keras.Input((4,)), *dense]).save("pretrained.keras")
+    [text] = [text for text in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "pretrained.keras" in text]
+    scope = {"X": x, "y": np.digitize(x[:, 0], [-0.5, 0.5])}
+    exec(text, scope)
+    assert len(scope["result"].trials) == 4
+    assert any("1 layer stays frozen" in note for note in scope["result"].notes)
+
+
 def test_what_each_command_runs_is_said():
     page = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
     table = page.split("## What each command runs")[1].split("From Python")[0]

@@ -17,6 +17,7 @@ GOOD = {"name": "toy", "data": {"source": "rows.csv"}, "losses": {"focal": {}}}
 CODE = {
     "data.source": {"data": {"source": "evil.py:rows"}},
     "model.build": {"model": {"build": "evil.models:build"}},
+    "train.callbacks": {"train": {"callbacks": "evil.py:make_callbacks"}},
     "search.metric": {"search": {"metric": "evil.py:profit", "direction": "maximize"}},
     "losses.mine.function": {"losses": {"mine": {"function": "evil.py:loss"}}},
 }
