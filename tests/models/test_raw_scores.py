@@ -197,7 +197,7 @@ def two_outputs() -> Any:
     ("make", "says"),
     [
         (two_inputs, "2 inputs and 1 output. One of each is needed"),
-        (two_outputs, "1 input and 2 outputs"),
+        (two_outputs, "the model has 2 outputs, and a study compares losses of one output"),
         (
             lambda: functional(layers.Dense(3), shape=(7,)),
             r"samples of shape \(7,\), and the data has samples of shape \(6,\)",
@@ -284,7 +284,7 @@ def test_one_input_fits_under_any_name() -> None:
         ),
         (
             lambda: by_name("a", "b", end=lambda x: [layers.Dense(3)(x)] * 2),
-            "2 inputs and 2 outputs. One output is needed",
+            "the model has 2 outputs, and a study compares losses of one output",
         ),
     ],
 )
