@@ -251,8 +251,8 @@ def test_every_key_of_a_study_file_has_an_effect_and_the_tests_change_it():
 UNTRIED = {
     "name", "data.target", "data.weight", "data.task", "data.drop", "data.encoding", "data.sheet", "data.positive",
     "data.exposure", "data.group", "data.time", "data.split", "data.image_size", "data.image_channels",
-    "data.drop_unreadable", "model.build", "model.filters", "model.kernel_size", "model.hp", "model.start", "model.head",
-    "train.callbacks",
+    "data.drop_unreadable", "model.build", "model.filters", "model.kernel_size", "model.hp", "model.start",
+    "model.head", "train.callbacks",
     "search.trials", "search.direction", "search.predictions",
     "verdict.enabled", "tracking.uri", "tracking.enabled", "storage.url", "storage.dead_after", "storage.patience",
 }  # fmt: skip
