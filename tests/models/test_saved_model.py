@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 from keras import layers
@@ -229,6 +230,10 @@ def test_a_function_with_several_outputs_is_refused_in_the_same_words():
         def call(self, x):
             return self.first(x), self.second(x)
 
-    for build in (several, Several):
+    class Tuned(keras_tuner.HyperModel):
+        def build(self, hp):
+            return several()
+
+    for build in (several, Several, Tuned):
         with pytest.raises(InputError, match="the model has 2 outputs, and a study compares losses of one output"):
             resolve(build).build((7,), 3, 3, 0)

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]
 SAME = (
     "training/test_population.py", "training/test_optimizers.py", "training/test_solo.py",
-    "training/test_mappable_models.py", "models/test_saved_model.py",
+    "training/test_mappable_models.py", "training/test_own_callbacks.py", "models/test_saved_model.py",
 )  # fmt: skip
 # a step of Keras's own that is wrong on TensorFlow; a score after three epochs that initial weights, which JAX draws
 # in another way, decide (on TensorFlow two seeds of three miss it too); layers and models written with TensorFlow; the
