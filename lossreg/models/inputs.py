@@ -9,7 +9,7 @@ from lossreg.errors import InputError, count_of, did_you_mean
 from lossreg.models.need import Need, Shape
 
 ONE_OUTPUT = "and a study compares losses of one output"
-ONE_EACH = "Return a model of one of them, keras.Model(inputs, output): each needs a study of its own."
+ONE_EACH = "Take one of them, keras.Model(model.inputs, model.outputs[0]): each needs a study of its own."
 BY_FUNCTION = 'hp.get("input_shape") is the shape of a sample; a Reshape layer may stand first.'
 AS_PREPROCESSED = (
     'Rows reach the model preprocessed; with preprocess = "none" under [data] they stay as they are, and image_size, '

@@ -91,7 +91,7 @@ class Hooks:
         every = [*callbacks, self._history]
         self._list = keras.callbacks.CallbackList(every, model=model, epochs=epochs, steps=steps, verbose=0)
         self.relay = _Relay(self, hidden)
-        self._is_open = False
+        self._is_open, self._logs = False, dict[str, float]()
 
     def call(self, hook: str, *args: Any) -> None:
         """Call all callbacks; raises `InputError` with the exception of one, after which none is called any more."""
