@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from lossreg.search.predictors import load_predictor
     from lossreg.search.repairs import repair
     from lossreg.search.restore import load_trial
-    from lossreg.search.run import tune
+    from lossreg.search.tuning import tune
 
 __all__ = [
     "Choice",
@@ -101,7 +101,7 @@ _NAMES = {
     "search.predictors": ("load_predictor",),
     "search.repairs": ("repair",),
     "search.restore": ("load_trial",),
-    "search.run": ("tune",),
+    "search.tuning": ("tune",),
 }  # fmt: skip
 _LAZY = {name: f"lossreg.{module}" for module, names in _NAMES.items() for name in names}
 _MODULES = ("errors", "hookspecs", "ops")

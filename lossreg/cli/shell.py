@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.registry.registry import Registry
 
-# TensorFlow reads it when it is imported
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 WIDTH_OF_A_PIPE = 140
 
 
@@ -224,22 +222,8 @@ def import_keras() -> None:
     backend.check()
     if "keras" in sys.modules:
         return
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    message = f"importing {backend.SHOWN[backend.name()]}, which takes some seconds"
-    with waiting.busy(message, line=True), streams.silenced(), _uncollected():
-        import keras  # noqa: F401
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the objects that the block creates out of garbage collection, a fourth of the time of a large import."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
+    with waiting.busy(backend.importing(), line=True):
+        backend.load()
 
 
 def say(text: str, *, whole: bool = False) -> None:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, represented
+from lossreg.search import argument_names
+from lossreg.search.argument_names import KEYS
+from lossreg.search.result import Result
 
-# the key of the study file that each argument stands for
-KEYS = {
-    "name": "name", "target": "data.target", "task": "data.task", "losses": "losses", "metric": "search.metric",
-    "trials": "search.trials", "model": "model", "epochs": "train.epochs",
-}  # fmt: skip
 BESIDE = "arguments of lossreg.tune(X, y) go with rows, and this is a study"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A study as `tune` takes it, its overrides and its rows."""
+    """A study as `tune` takes it, its overrides and its rows; are_rows: rows and arguments were given, no study."""
 
     study: Any
     overrides: Any
     data: Any
+    are_rows: bool = False
+
+    def worded(self, result: Result) -> Result:
+        """Return a result with arguments in place of keys in its notes, where rows were given with arguments."""
+        if self.are_rows:
+            result.notes = list(map(argument_names.of_text, result.notes))
+            if result.verdict:
+                notes = tuple(map(argument_names.of_text, result.verdict.notes))
+                result.verdict = replace(result.verdict, notes=notes)
+        return result
 
 
 def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], settings: Any) -> Asked:
@@ -50,7 +58,7 @@ def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], sett
     has_labels = _has_labels(second)
     if has_labels and "target" in given:
         raise InputError("the labels are given as y too", where="target", hint="Leave out one of them.")
-    return Asked(_document(given, settings), (), (study, second) if has_labels else study)
+    return Asked(_document(given, settings), (), (study, second) if has_labels else study, are_rows=True)
 
 
 def _are_rows(study: Any, second: Any) -> bool:
@@ -104,12 +112,11 @@ def _table(name: str, value: Any) -> Any:
 
 
 @contextmanager
-def named(arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Name arguments in place of the keys that they stand for in errors."""
-    names = {KEYS[name]: name for name, value in arguments.items() if value is not None}
+def named(*, are_rows: bool) -> Iterator[None]:
+    """Name arguments in place of the keys that they stand for in errors, where rows were given with arguments."""
     try:
         yield
     except InputError as error:
-        if error.where not in names:
+        if not are_rows:
             raise
-        raise error.at(names[error.where]) from error
+        raise argument_names.of_error(error) from error

@@ -1,23 +1,34 @@
-"""`tune`: a study is run from its file to its result, or resumed where it stopped."""
+"""The run of a study, from its file to its result, or resumed where it stopped."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from lossreg.config import study as studies
 from lossreg.config.changes import Change
-from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
-from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal
+from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal, represented
 from lossreg.runtime import backend
-from lossreg.search import attributes, completion, history, notes, pruners, rows_given, sizing, stages, tracked
+from lossreg.search import (
+    argument_names,
+    attributes,
+    completion,
+    history,
+    notes,
+    pruners,
+    rows_given,
+    shown,
+    sizing,
+    stages,
+    tracked,
+)
 from lossreg.search.frozen import TESTED, openings
 from lossreg.search.history import StudyLike
 from lossreg.search.result import Result
@@ -38,71 +49,40 @@ if TYPE_CHECKING:
     from lossreg.training.interface import Trainer
 
 
-def tune(
-    study: Any,
-    overrides: Any = (),
-    *,
-    losses: Sequence[str] | Mapping[str, Any] | None = None,
-    metric: str | Callable[..., Any] | None = None,
-    model: Mapping[str, Any] | None = None,
-    trials: int | None = None,
-    epochs: int | None = None,
-    task: str | None = None,
-    target: str | Sequence[str] | None = None,
-    name: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    data: Any = None,
-    fresh: bool = False,
-    allow_changed: bool = False,
-    progress: Observer | None = None,
-    require_tracking: bool = False,
-    trainers: Sequence[Trainer] | None = None,
-) -> Result:
-    """Run a study, or finish one that was begun: `tune("churn.toml")`, or `tune(X, y, losses=["focal", "gce"])`.
-
-    study is a file, a table of its sections or a `StudySpec`, and `overrides` texts such as `search.trials=100`. Or
-    they are rows and labels: arrays, a table of pandas, Polars or Arrow (which may have the labels as column `target`),
-    inputs by name, a `tf.data.Dataset`. Then losses (names, or a table for each), metric, model (its section),
-    trials, epochs, task and name stand for the keys of a study file, `settings` for further sections, and a study
-    without a name is named by its content: the same call goes on with it, another one does not meet it.
-
-    Of a study, `data` are its rows, where it names no source: a table of
-    pandas, Polars or Arrow, `(x, y)` or `(x, y, weights)`, a dictionary of arrays, a finite `tf.data.Dataset`, and all
-    else that a function may return, to be given again whenever the study goes on. `fresh` moves a former run aside;
-    `allow_changed` goes on with a study that has changed where its trials and later ones can be compared, and moves
-    the former run aside where they cannot; `require_tracking` makes a tracking server that does not answer an error;
-    `trainers` stand in for the population and `model.fit`. Raises `InputError` for what is wrong with the study,
-    `LossregError` when every trial failed.
-    """
-    begin = time.perf_counter()
-    arguments = {"name": name, "target": target, "task": task, "losses": losses, "metric": metric, "trials": trials,
-                 "model": model, "epochs": epochs}  # fmt: skip
-    with rows_given.named(arguments):
-        given = rows_given.asked(study, overrides, data, arguments, settings)
+def tuned(
+    study: Any, second: Any, progress: Observer, *, data: Any, arguments: Mapping[str, Any], settings: Any,
+    switches: Mapping[str, Any], trainers: Any, begin: float,
+) -> Result:  # fmt: skip
+    """Run what `lossreg.tune` was called for; second: overrides or labels, arguments: those of `rows_given.KEYS`."""
+    given = rows_given.asked(study, second, data, arguments, settings)
+    told = argument_names.observer(progress) if given.are_rows else progress
+    with rows_given.named(are_rows=given.are_rows):
         spec = studies.of(given.study, given.overrides, given.data)
-        switches = Switches(fresh, allow_changed, require_tracking)
-        _check_arguments(progress, trainers, **asdict(switches))
+        _check_arguments(trainers, switches)
         backend.check()
-        progress = progress or Observer()
-        folder = shared_study.of(spec)
-        switches.check(folder)
-        if not fresh and (result := finished(spec, folder, progress)):
-            return Result.of(result)
-        return Result.of(Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute())
+        folder, chosen = shared_study.of(spec), Switches(**switches)
+        chosen.check(folder)
+        if not chosen.fresh and (result := finished(spec, folder, told)):
+            return given.worded(Result.of(result))
+        shown.import_keras(progress)
+        return given.worded(Result.of(Run(spec, folder, told, begin, chosen, tuple(trainers or ())).execute()))
 
 
 def verdict(
-    study: StudyLike, repeats: int | None = None, *, progress: Observer | None = None, data: Any = None
+    study: StudyLike, repeats: int | None = None, *, progress: Observer | bool | None = None, data: Any = None
 ) -> Result:
     """Reach the verdict of a study as far as it has come, or deepen it to more repeats; no trial is added.
 
-    data: the rows that were given to `tune`. Raises `InputError` for a study of which no trial has ended.
+    data: the rows that were given to `tune`, which has the same `progress`. Raises `InputError` for a study of which
+    no trial has ended.
     """
-    spec, folder = _for_verdict(study, repeats, data)
-    backend.check()
-    if result := _judged(spec, folder):
-        return Result.of(result)
-    return Result.of(Run(spec, folder, progress or Observer(), time.perf_counter(), is_verdict=True).execute())
+    with shown.shown(progress, "verdict: reading the study") as observer:
+        spec, folder = _for_verdict(study, repeats, data)
+        backend.check()
+        if result := _judged(spec, folder):
+            return Result.of(result)
+        shown.import_keras(observer)
+        return Result.of(Run(spec, folder, observer, time.perf_counter(), is_verdict=True).execute())
 
 
 def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult | None:
@@ -158,17 +138,15 @@ def go_on(spec: StudySpec, folder: StudyFolder, progress: Observer, switches: Sw
     return Run(spec, folder, progress, time.perf_counter(), switches).execute()
 
 
-def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
+def _check_arguments(trainers: Any, switches: Mapping[str, Any]) -> None:
     """Raise `InputError` for arguments of another kind: a text is no switch, and would start a study over."""
     for name, value in switches.items():
         if not isinstance(value, bool):
-            raise InputError(f"must be True or False, not {shown(value)}", where=name)
-    if progress is not None and not isinstance(progress, Observer):
-        raise InputError(f"must be a lossreg.storage.observer.Observer, not {shown(progress)}", where="progress")
+            raise InputError(f"must be True or False, not {represented(value)}", where=name)
     if trainers is None:
         return
     if not isinstance(trainers, (list, tuple)) or not all(hasattr(trainer, "advance") for trainer in trainers):
-        raise InputError(f"must be a list of trainers, not {shown(trainers)}", where="trainers")
+        raise InputError(f"must be a list of trainers, not {represented(trainers)}", where="trainers")
 
 
 @dataclass(frozen=True, slots=True)
