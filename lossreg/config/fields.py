@@ -28,6 +28,9 @@ from lossreg.errors import InputError, did_you_mean
 from lossreg.runtime.user_code import FORMS
 from lossreg.storage import address
 from lossreg.terminal import masking
+from lossreg.terminal.caller import words
+
+METRIC_NAMES = ("`lossreg metrics` lists the names.", "In a shell, `lossreg metrics` lists the names.")
 
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "iso-8859-1", "iso-8859-15", "cp1252", "cp1250", "cp850", "ascii")
 # each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
@@ -275,11 +278,11 @@ def _metric(value: Any) -> Any:
     """Return the name of a metric, or a function of the user's own."""
     if isinstance(value, str) and ":" not in value:
         if not value:
-            raise InputError("must not be empty", hint="`lossreg metrics` lists the names.")
+            raise InputError("must not be empty", hint=words(*METRIC_NAMES))
         return value
     if value is None or isinstance(value, str) or callable(value):
         return _function(value)
-    raise InputError(f"must be text, not {shown(value)}", hint="`lossreg metrics` lists the names.")
+    raise InputError(f"must be text, not {shown(value)}", hint=words(*METRIC_NAMES))
 
 
 def _callbacks(value: Any) -> Any:

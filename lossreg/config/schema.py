@@ -373,7 +373,8 @@ class Search(Section):
     def _direction_of_own_metric(self) -> Search:
         own = is_function(self.metric)
         if own and self.direction is None:
-            what = f"{shown(self.metric)} is a function, whose better end only you know"
+            name = getattr(self.metric, "__name__", shown(self.metric))
+            what = f"{name} is a function, whose better end only you know"
             raise InputError(what, where="metric", hint='Write direction = "maximize" or direction = "minimize".')
         for name in ("direction", "predictions"):
             if not own and getattr(self, name) is not None:

@@ -29,6 +29,7 @@ from lossreg.data.thousands import Thousands
 from lossreg.data.translation import Translation
 from lossreg.errors import InputError, on_disk, one_line, represented, require_path
 from lossreg.runtime import safety
+from lossreg.terminal.caller import words
 
 READER: Any = Field(default=None, exclude_if=lambda reader: reader is None)  # of version 0.3.0 and later
 ReasonName = Literal["number", "date", "duration", "rank"]
@@ -295,7 +296,7 @@ def _loads(content: bytes, where: str) -> Fitted:
         stored = StoredPreprocessor.model_validate(json.loads(content))
         parts = _restored(stored)
     except (ValueError, RecursionError, KeyError) as error:
-        hint = "`lossreg model` writes it anew."
+        hint = words("`lossreg model` writes it anew.", "`lossreg.save_preprocessor` writes it anew.")
         raise InputError(
             f"is no preprocessor of lossreg, or damaged ({_reason(error)})", where=where, hint=hint
         ) from error

@@ -279,7 +279,8 @@ def place(source: str, out: str | Path | None) -> Path:
     path = Path(out) if out is not None else Path(f"{_stem(source)}.toml")
     with on_disk(path):
         if path.suffix != ".toml":
-            raise InputError("must end in .toml", where=brief(path), hint="Such as --out study.toml.")
+            hint = words("Such as --out study.toml.", "Such as study.toml.")
+            raise InputError("must end in .toml", where=brief(path), hint=hint)
         if path.exists() or path.is_symlink():
             hint = words(
                 f"Run it with `lossreg tune {shlex.quote(str(path))}`, or write another one with --out OTHER.toml.",

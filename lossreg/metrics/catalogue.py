@@ -31,6 +31,7 @@ from lossreg.contract.scored_labels import labels_of
 from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.metrics import batched
+from lossreg.terminal.caller import words
 
 Array = NDArray[Any]
 One = Callable[[Array, Array], float]
@@ -320,7 +321,7 @@ ALIASES = {
     "mape": "mean_absolute_percentage_error", "msle": "mean_squared_log_error",
     "mean_squared_logarithmic_error": "mean_squared_log_error", "rmsle": "root_mean_squared_log_error",
 }  # fmt: skip
-ALL_HINT = "`lossreg metrics` lists them all."
+ALL_HINT = ("`lossreg metrics` lists them all.", "In a shell, `lossreg metrics` lists them all.")
 
 
 def available(task: str | None = None) -> list[Metric]:
@@ -357,7 +358,7 @@ def resolve(name: str, task: str) -> Metric:
         if _is_registered_loss(key):
             raise _is_a_loss(name, task)
         near = did_you_mean(key, (*BY_NAME, *ALIASES))
-        raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {ALL_HINT}".strip())
+        raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {words(*ALL_HINT)}".strip())
     if task not in metric.tasks:
         what = f"{metric.name} is for {' and '.join(metric.tasks)} tasks, and this one is {task}"
         raise InputError(what, hint=_fits(metric, task))
@@ -367,7 +368,7 @@ def resolve(name: str, task: str) -> Metric:
 def _is_a_loss(name: str, task: str) -> InputError:
     return InputError(
         f"{name} is a loss, and a study compares losses, whose values are not comparable",
-        hint=f"Choose a metric, such as {default(task)}. {ALL_HINT}",
+        hint=f"Choose a metric, such as {default(task)}. {words(*ALL_HINT)}",
     )
 
 
@@ -381,4 +382,4 @@ def _fits(metric: Metric, task: str) -> str:
     """Return a hint with metrics of the task, those of a similar name first."""
     stem = metric.name.removeprefix("neg_").split("_")[0]
     names = sorted((m.name for m in available(task)), key=lambda name: stem not in name)
-    return f"Leave it out for {default(task)}. For {task}: {', '.join(names[:6])}, ... {ALL_HINT}"
+    return f"Leave it out for {default(task)}. For {task}: {', '.join(names[:6])}, ... {words(*ALL_HINT)}"

@@ -39,6 +39,6 @@ def load_folder(folder: Path) -> Predictor:
     """Return the predictor of a folder that `save` has written, or of the folder of a study."""
     model = next((folder / name for name in MODELS if (folder / name).exists()), None)
     if model is None or not (folder / DESCRIPTION).exists():
-        hint = "The folder of a study has one when its last trial has ended; `lossreg export` writes one."
+        hint = "The folder of a study has one when its last trial has ended; `lossreg export` (in a shell) writes one."
         raise InputError(f"has no predictor ({MODELS[0]}, {PREPROCESSOR}, {DESCRIPTION})", where=str(folder), hint=hint)
     return load(model, folder / PREPROCESSOR, folder / DESCRIPTION)

@@ -20,6 +20,7 @@ from lossreg.search.predictions import Predictions
 from lossreg.search.reevaluation import SPLITS
 from lossreg.storage.records import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
+from lossreg.terminal import caller
 from lossreg.training import scoring
 from lossreg.verdict import answers, variation
 from lossreg.verdict.comparison import FEWEST, compare, is_finite
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
     from lossreg.search.nested import Settings
     from lossreg.search.preparation import Prepared
 
-LACKS_TUNED = (
-    "fewer than half of the repeats have the decision of both losses tuned; more repeats "
-    "(`lossreg verdict STUDY --repeats N`) have it"
-)
+LACKS_TUNED = "fewer than half of the repeats have the decision of both losses tuned; more repeats ({}) have it"
+MORE = ("`lossreg verdict STUDY --repeats N`", "verdict.repeats")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +91,8 @@ class Judgement:
         changed = frozen.changed(margin)
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned, is_unstable=repeats.is_unstable)
         is_of_interval = main is not None and answer is answers.answer(main, margin, tuned)
-        reason = repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None) or LACKS_TUNED
+        reason = repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None)
+        reason = reason or LACKS_TUNED.format(caller.words(*MORE))
         compared = [one for one in (main, tuned) if one]
         refused = answers.refused_equality(compared, margin) if answer is Answer.NO_DIFFERENCE else ""
         winner, baseline = self.arms.described(repeats.paired if main else repeats.scores)

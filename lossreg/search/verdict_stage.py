@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
 
-TRY_AGAIN = "`lossreg verdict STUDY` tries again"
+TRY_AGAIN = ("`lossreg verdict STUDY` tries again", "`lossreg.search.run.verdict(study)` tries again")
 OUTER = "outer"
 ONE_SPLIT = "verdict.outer = 0 compares on the test rows alone."
 
@@ -79,7 +79,7 @@ class VerdictStage:
             if result.verdict and not result.verdict.repeats:
                 # it says why an earlier attempt failed
                 result.verdict = None
-            what, how = "new verdict" if result.verdict else "verdict", caller.words(TRY_AGAIN, TRY_AGAIN)
+            what, how = "new verdict" if result.verdict else "verdict", caller.words(*TRY_AGAIN)
             result.failure = f"there is no {what}: {_reason(error).rstrip('.')}; {how}"
             result.notes.append(result.failure)
             self.progress.warn(result.failure)
@@ -196,9 +196,10 @@ class VerdictStage:
         if outer:
             self.progress.phase(f"verdict: {outer}-fold nested cross-validation, {trainings} {new.in_words}")
         elif new.minutes >= nested.LONG:
+            later = caller.words("`lossreg verdict STUDY`", "later")
             self.progress.message(
                 f"the verdict takes {trainings} {new.minutes:.0f} minutes at this study's pace; "
-                "fewer verdict.repeats take less, and verdict.enabled = false leaves it for `lossreg verdict`"
+                f"fewer verdict.repeats take less, and verdict.enabled = false leaves it for {later}"
             )
 
     # ------------------------------------------------------------ trainings, and notes before the test rows are opened

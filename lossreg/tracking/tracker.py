@@ -15,6 +15,7 @@ from lossreg.errors import LossregError, count_of
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal import masking
+from lossreg.terminal.caller import words
 from lossreg.tracking import failures, messages, model_package
 from lossreg.tracking.messages import Message
 from lossreg.tracking.uri import ping, without_secrets
@@ -288,7 +289,8 @@ class Tracker(Observer):
         """Warn of the first trouble."""
         if not self._is_told:
             self._is_told = True
-            self._warn(f"{trouble}; what is missing there is written once it works again, or by `lossreg sync STUDY`.")
+            later = words("by `lossreg sync STUDY`", "when the study is run again")
+            self._warn(f"{trouble}; what is missing there is written once it works again, or {later}.")
 
 
 class Untracked(Observer):
