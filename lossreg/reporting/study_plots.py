@@ -6,6 +6,7 @@ in any thread and is freed with its last reference.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,15 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#888888"
 MOST_SLICES = 24
+
+
+class Plot(Figure):
+    """A figure that notebooks show without pyplot, which they must have imported for others."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
 
 
 def figures(result: StudyResult) -> dict[str, Figure]:
@@ -260,7 +270,7 @@ def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of that size in inches."""
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+    return Plot(figsize=(width, height), dpi=110, layout="constrained")
 
 
 def _grid(figure: Figure, rows: int, columns: int) -> list[list[Axes]]:

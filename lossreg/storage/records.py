@@ -69,7 +69,7 @@ def spread(scores: Sequence[float]) -> float | None:
     return statistics.stdev(scores) if len(scores) > 1 and all(map(math.isfinite, scores)) else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TrialRecord:
     """One ended trial.
 
@@ -121,6 +121,10 @@ class TrialRecord:
     decision: Mapping[str, Any] = field(default_factory=dict)
     worker: str = ""
     asking: float = 0.0
+
+    def __repr__(self) -> str:
+        reached = "no score" if self.score is None else f"score {self.score:.5g} at epoch {self.epoch}"
+        return f"<trial {self.number}, {self.state}: {reached}, {self.recipe}, learning rate {self.learning_rate:.3g}>"
 
     @classmethod
     def of_training(

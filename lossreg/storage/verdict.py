@@ -113,7 +113,7 @@ class Reevaluated:
         return {**facts, "score": mean, "spread": deviation, "p_value": self.p_value}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """The answer of a study.
 
@@ -154,6 +154,12 @@ class Verdict:
     reason: str = ""
     reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        main, best = self.against_baseline, self.recommended
+        shown = f", difference {main.difference:.3g} ({main.low:.3g} to {main.high:.3g})" if main else ""
+        sides = f"{self.winner.candidate} against {self.baseline.candidate}"
+        return f"<verdict: {sides}: {self.answer}{shown}; recommended {best.candidate}, trial {best.trial}>"
 
     @property
     def sides(self) -> tuple[str, str]:

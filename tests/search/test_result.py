@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,6 +47,27 @@ def test_it_shows_itself(result):
     judged = Result.of(sample_verdict.study("better, because of the loss"))
     assert "Train with focal" in str(judged)
     assert "<b>Train with focal" in judged._repr_html_()
+
+
+def test_what_it_holds_shows_itself_in_a_line(result):
+    judged = sample_verdict.study("better, because of the loss")
+    for shown in map(repr, (result.best, judged.best, judged.verdict, judged)):
+        assert len(shown.splitlines()) == 1
+        assert len(shown) < 200
+    assert repr(result.best).startswith(f"<trial {result.best.number}, complete: score 0.6 at epoch ")
+    assert "focal against cross_entropy: better" in repr(judged.verdict)
+
+
+def test_colours_are_those_of_the_notebook(result):
+    assert not re.search(r"color|background|#[0-9a-f]{3}", result._repr_html_(), re.IGNORECASE)
+
+
+def test_a_plot_shows_itself_without_pyplot_and_is_none_of_its_figures(result):
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    assert result.plot("losses")._repr_png_().startswith(b"\x89PNG")
+    assert plt.get_fignums() == before  # those are shown at the end of a cell once more
 
 
 def test_plots_are_figures_by_name(result):
