@@ -11,7 +11,7 @@ DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all chaos loss lint bench catalogue system postgresql clean
+.PHONY: help tune ui test test-all chaos loss lint bench notebooks catalogue system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,10 @@ lint: $(DONE_DEV) ## style, types, layers, form of the launchers
 bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
+
+notebooks: $(DONE) ## run studies/notebooks anew and save their outputs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check nbclient ipykernel
+	$(BIN)/python studies/notebooks/execute.py
 
 catalogue: $(DONE) ## write docs/losses.md anew
 	$(BIN)/python -m lossreg.reporting.catalogue > docs/losses.md

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
 
 from lossreg.search.shown import shown
 
@@ -58,10 +60,18 @@ def tune(
                  "model": model, "epochs": epochs, "direction": direction}  # fmt: skip
     switches = {"fresh": fresh, "allow_changed": allow_changed, "require_tracking": require_tracking}
     with shown(progress, "lossreg.tune: reading the study", fresh=fresh) as observer:
-        # optuna, pandas and scikit-learn take seconds
-        from lossreg.search import run
-
-        return run.tuned(
+        run = _loaded()
+        result = run.tuned(
             study, overrides, observer, data=data, arguments=arguments, settings=settings, switches=switches,
             trainers=trainers, begin=begin,
         )  # fmt: skip
+        return cast("Result", result)
+
+
+def _loaded() -> ModuleType:
+    """Return the module that runs studies: what it imports (Optuna, pandas, scikit-learn) takes seconds."""
+    with warnings.catch_warnings():
+        # of Optuna's tqdm, in notebooks without widgets
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from lossreg.search import run
+    return run
