@@ -34,8 +34,9 @@ def folder(tmp_path, monkeypatch):
 def test_the_page_runs_as_it_stands(folder, capsys):
     names = {}
     for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        untracked = block.replace("settings={", 'settings={"tracking": {"enabled": False}, ')
-        exec(compile(untracked, "python.md", "exec"), names)
+        quick = block.replace('"outer": 0, "repeats": 2', '"enabled": False')
+        quick = quick.replace("settings={", 'settings={"tracking": {"enabled": False}, ')
+        exec(compile(quick, "python.md", "exec"), names)
     said = capsys.readouterr()
     assert said.err.count("lossreg.tune: reading the study") == 1
     assert len(names["result"].trials) == 10
@@ -89,7 +90,8 @@ def test_the_notebook_runs_and_says_what_is_saved(folder):
             assert out.getvalue().startswith("lossreg.get(")
             continue
         for kind, method in (("text/html", "_repr_html_"), ("image/png", "_repr_png_")):
-            assert name == "tune" or (kind in output["data"]) == hasattr(values[name], method)
+            shown = getattr(values[name], method, lambda: None)()
+            assert name == "tune" or (kind in output["data"]) == (shown is not None)
     # what training decides differs in its last digits from machine to machine; this does not
     for name in ("data", "predictor", "mlflow"):
         assert repr(values[name]) == plain(CELLS[name]["outputs"][0])
