@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -64,19 +62,8 @@ def load() -> None:
     """Import Keras without the start-up notes of its backend, which no option silences."""
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
-    with streams.silenced(), _uncollected():
+    with streams.silenced():
         import keras  # noqa: F401
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the objects that the block creates out of garbage collection, a fourth of the time of a large import."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
 
 
 def _is_running() -> bool:

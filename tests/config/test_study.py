@@ -515,7 +515,7 @@ MISTAKES = [
     ("[search]\nseed = 2024-01-01", "search.seed: must be a whole number, not 2024-01-01"),
     ("[search]\nminutes = 0", "search.minutes: must be above 0, not 0. It is the time after which no trial"),
     ("[search]\nminutes = inf", "search.minutes: must be a finite number, not inf"),
-    ("[search]\nmetric = ['a']", 'search.metric: must be text, not ["a"]. `lossreg metrics` lists the names.'),
+    ("[search]\nmetric = ['a']", 'search.metric: must be text, not ["a"]. In a shell, `lossreg metrics` lists'),
     ("[search]\nscore_epoch = 'bset'", 'search.score_epoch: must be one of "last", "best", not "bset".',
      "Did you mean best?"),
     ("[search]\npruner = 'ahsa'", 'search.pruner: must be one of "none", "median", "asha"', "Did you mean asha?"),
