@@ -140,7 +140,7 @@ def test_a_registered_model_of_somebody_else_is_left_alone(study, monkeypatch, t
     settings = {"tracking": STUDY["tracking"], "verdict": STUDY["verdict"], "data": STUDY["data"]}
     document = {**STUDY, **settings, "name": "theirs"}
     monkeypatch.setattr("lossreg.storage.observer.Observer.warn", lambda self, text: told.append(text))
-    lossreg.tune(document)
+    lossreg.tune(document, progress=False)
     assert client.search_model_versions("name = 'theirs'") == []
     assert any("the registered model 'theirs' is none of lossreg's" in text for text in told)
 
