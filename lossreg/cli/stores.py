@@ -89,7 +89,10 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         warnings = folder.note_place(kept)
         result, about = history.results(spec), kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
-        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
+        tracker = tracking.Tracker(
+            uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True,
+            register=spec.tracking.register,
+        )  # fmt: skip
         model = _recommended_model(folder, result, kept.user_attrs, warnings) if spec.tracking.model else None
         text = f"writing into MLflow at {tracking.without_secrets(uri)}"
         with waiting.busy(text, line=True) as show, streams.silenced():

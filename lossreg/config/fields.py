@@ -342,6 +342,19 @@ def _candidate_name(candidate: str) -> str:
     return candidate
 
 
+def _registered(value: Any) -> Any:
+    """Return whether a model is registered, or under which name."""
+    if not isinstance(value, (bool, str)):
+        raise InputError(f"must be true, false or a name, not {shown(value)}")
+    if isinstance(value, str) and re.fullmatch(r"\w[\w .-]{0,199}", value) is None:
+        hint = f'Try "{safe(value)}".' if safe(value) else ""
+        what = (
+            f"{shown(value)} is no name of a registered model, which has up to 200 letters, digits, _, -, . and blanks"
+        )
+        raise InputError(what, hint=hint)
+    return value
+
+
 def _name(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) is None:
         hint = f'Try "{safe(name)}".' if safe(name) else ""
@@ -372,6 +385,7 @@ Preprocessing = Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda way
 StartFile = Annotated[str | None, PlainValidator(_start), PlainSerializer(lambda start: start)]
 Hyperparameters = Annotated[Any, PlainValidator(_hp)]
 ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)]
+Registered = Annotated[bool | str, PlainValidator(_registered)]
 TrackingUri = Annotated[Text, AfterValidator(_with_secrets_noted)]
 StorageUrl = Annotated[Text, AfterValidator(address.check)]
 Function = Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)]

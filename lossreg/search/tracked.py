@@ -33,7 +33,8 @@ def tracker(spec: StudySpec, uri: str, progress: Observer, *, is_tracked: bool, 
         return Untracked()
     if warning := _of_another_machine(spec, uri):
         progress.warn(warning)
-    return Tracker(uri, spec.tracking.experiment, warn=progress.warn, required=required)
+    named = spec.tracking.register
+    return Tracker(uri, spec.tracking.experiment, warn=progress.warn, required=required, register=named)
 
 
 def _of_another_machine(spec: StudySpec, uri: str) -> str:

@@ -44,6 +44,7 @@ class Artifacts:
 
     def __init__(self, client: MlflowClient, experiment_id: str, run_id: str) -> None:
         self.client, self.experiment_id, self.run_id = client, experiment_id, run_id
+        self._models: dict[int, str] = {}
 
     def tabulate(self, result: StudyResult) -> None:
         """Write the tables and the whole report."""
@@ -87,20 +88,22 @@ class Artifacts:
         trial = result.recommended
         if trial is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(trial.number):
             return
-        if trial.number not in self._modelled():
-            self._create_model(trial, f"{result.study}-best", description)
+        self._models = self._modelled()
+        if trial.number not in self._models:
+            self._models[trial.number] = self._create_model(trial, f"{result.study}-best", description)
         self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))
 
-    def register(self, result: StudyResult) -> None:
-        """Register the recommended trial's model under the study's name, once.
+    def register(self, result: StudyResult, name: str) -> None:
+        """Register the recommended trial's model under a name, once.
 
         Its version has the alias `candidate`, and `champion` after a verdict that the winner is better.
         """
         trial = result.recommended
-        model_id = None if trial is None else self._modelled().get(trial.number)
+        if trial is None:
+            return
+        model_id = self._models.get(trial.number) or self._modelled().get(trial.number)
         if model_id is None:
             return
-        name = result.study
         aliases = [CANDIDATE, *([CHAMPION] if result.verdict and result.verdict.answer == Answer.BETTER else [])]
         version = self._version(name, model_id)
         for alias in aliases:
@@ -115,11 +118,11 @@ class Artifacts:
                 raise
             if REGISTERED not in self.client.get_registered_model(name).tags:
                 raise LossregError(f"the registered model {name!r} is none of lossreg's, and was left alone") from None
-        for version in self.client.search_model_versions(f"name = '{name}'"):
-            if version.model_id == model_id:
-                return str(version.version)
-        # an address such as models:/ID would be looked up in the default store
+        # an address such as models:/ID would be looked up in the default store; databases keep no ID beside another one
         source = self.client.get_logged_model(model_id).artifact_location
+        for version in self.client.search_model_versions(f"name = '{name}'"):
+            if version.model_id == model_id or version.source == source:
+                return str(version.version)
         created = self.client.create_model_version(name, source, self.run_id, model_id=model_id, await_creation_for=0)
         return str(created.version)
 
@@ -132,7 +135,7 @@ class Artifacts:
                 self.client.delete_logged_model(model.model_id)
         return {int(model.tags[entities.TRIAL]): model.model_id for model in models if model.model_id in own}
 
-    def _create_model(self, trial: TrialRecord, name: str, description: Mapping[str, Any]) -> None:
+    def _create_model(self, trial: TrialRecord, name: str, description: Mapping[str, Any]) -> str:
         logged = self.client.create_logged_model(
             self.experiment_id,
             re.sub(r"[/:.%\"']", "_", name),
@@ -145,3 +148,4 @@ class Artifacts:
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        return str(logged.model_id)

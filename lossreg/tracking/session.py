@@ -125,10 +125,13 @@ class Session:
         if self._writer is not None:
             self._attempt(self._draw)
 
-    def finish(self, result: Message, status: str, model: Message | None, ticket: int) -> None:
-        """Write the parent's summary, then what needs an artifact store, which may be closed to us; end the parent."""
+    def finish(self, result: Message, status: str, model: Message | None, ticket: int, register: str = "") -> None:
+        """Write the parent's summary, then what needs an artifact store, which may be closed to us; end the parent.
+
+        register: the name under which the model is registered, empty for none.
+        """
         self.result = messages.study(result, self.result.trials)
-        self._insist(lambda: self._finish(status, model))
+        self._insist(lambda: self._finish(status, model, register))
         self.is_open = False
         self.leave()
         if self._refused:
@@ -216,7 +219,7 @@ class Session:
         self._is_drawn = True
         self._with_files(self._connected().artifacts.draw, self.result)
 
-    def _finish(self, status: str, model: Message | None) -> None:
+    def _finish(self, status: str, model: Message | None, register: str) -> None:
         writer = self._connected()
         writer.summarise(self.result)
         self.answer()
@@ -226,14 +229,14 @@ class Session:
         self._with_files(writer.artifacts.draw_verdict, self.result)
         if model is not None:
             self._with_files(writer.artifacts.log_model, self.result, model)
-            if not self._refused:
-                self._register(writer)
+            if register and not self._refused:
+                self._register(writer, register)
         writer.close(self.result, status)
 
-    def _register(self, writer: Writer) -> None:
+    def _register(self, writer: Writer, name: str) -> None:
         """Register the model, unless the store has no registry that takes it, which is told."""
         try:
-            writer.artifacts.register(self.result)
+            writer.artifacts.register(self.result, name)
         except Exception as error:
             self.answer(unregistered=failures.reason(error, self.uri))
 

@@ -35,7 +35,8 @@ class Tracker(Observer):
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
     found again even when its run id was lost. `warn` is called once, from a thread, when the store does not work; the
     process goes on trying, and `sync` writes what is still missing in the end. With `required`, `start` and `finish`
-    raise `LossregError` instead. `launch` starts what stands in for `Process`. `on_left` is called, from a thread, with
+    raise `LossregError` instead. `register` is the name under which the model is registered, that of the study where
+    it is true. `launch` starts what stands in for `Process`. `on_left` is called, from a thread, with
     the number of children that are still to be written.
 
     Nothing waits for more than `patience` seconds without progress, `LAST_TRY` for a store that is known to be away,
@@ -50,6 +51,7 @@ class Tracker(Observer):
         key: str = "",
         warn: Callable[[str], None] = lambda text: None,
         required: bool = False,
+        register: bool | str = True,
         patience: float | None = None,
         launch: Callable[[], Process] | None = None,
     ) -> None:
@@ -60,6 +62,7 @@ class Tracker(Observer):
         self._trouble = self._lacking = self._doubt = ""
         self.seconds = self.waited = 0.0
         self._key, self._warn, self._required = key, warn, required
+        self._register = register
         self._patience = patience or (REQUIRED_PATIENCE if required else PATIENCE)
         self._launch = launch
         self._worker: Process | None = None
@@ -164,7 +167,8 @@ class Tracker(Observer):
         """
         status = ("FINISHED" if result.best is not None else "FAILED") if is_over else "KILLED"
         about, folder = model_package.of(model) if model is not None and not self._is_given_up else (None, None)
-        self._ask("finish", result=messages.of_study(result), status=status, model=about)
+        name = result.study if self._register is True else self._register or ""
+        self._ask("finish", result=messages.of_study(result), status=status, model=about, register=name)
         self.close()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

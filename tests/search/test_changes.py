@@ -111,7 +111,8 @@ def later(result, name):
 FREE = [
     {"search.minutes": 60.0}, {"search.lanes": 8}, {"search.trainer": "population"}, {"search.keep": "all"},
     {"verdict.repeats": 5}, {"verdict.outer": 0}, {"verdict.margin": 0.1}, {"tracking.experiment": "other"},
-    {"tracking.model": False}, {"plugins": {"block": ["nothing"]}}, {"plugins": {"skip_missing": True}},
+    {"tracking.model": False}, {"tracking.register": "team"}, {"plugins": {"block": ["nothing"]}},
+    {"plugins": {"skip_missing": True}},
 ]  # fmt: skip
 GOES_ON = [
     ({"train.epochs": 5}, "train.epochs: 3 -> 5",

@@ -660,7 +660,7 @@ def test_best_so_far_falls_when_lower_is_better():
 # ----------------------------------------------------------------------------------- model
 
 
-def test_the_recommended_model_is_logged_once_and_predicts(uri, experiment, tmp_path):
+def test_the_recommended_model_is_logged_and_registered_once_and_predicts(uri, experiment, tmp_path, monkeypatch):
     import keras
     import numpy as np
 
@@ -680,6 +680,19 @@ def test_the_recommended_model_is_logged_once_and_predicts(uri, experiment, tmp_
     x = np.ones((2, 4), np.float32)
     loaded = mlflow.pyfunc.load_model(logged.artifact_location)
     np.testing.assert_allclose(loaded.predict(x), model(x), rtol=1e-6)
+    asked = []
+    search = MlflowClient.search_logged_models
+    monkeypatch.setattr(MlflowClient, "search_logged_models", lambda *args: asked.append(1) or search(*args))
+    for register in (True, "team churn", "team churn", False):
+        finished(uri, experiment, result, tracker.run_id, model, register=register)
+    another = finished(uri, experiment, dataclasses.replace(result, study="quiet"), None, model, register=False)
+    assert len(asked) == 4  # once for each that registers, or logs
+    for name in (result.study, "team churn"):
+        [version] = client.search_model_versions(f"name = '{name}'")
+        assert version.run_id == tracker.run_id
+        assert client.get_model_version_by_alias(name, "candidate").version == version.version
+    assert client.get_run(another.run_id).outputs.model_outputs
+    assert not client.search_model_versions("name = 'quiet'")
 
 
 # --------------------------------------------------------------------- stores that are not there
