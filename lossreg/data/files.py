@@ -72,6 +72,8 @@ def reason(error: BaseException) -> str:
     """Return the message of an error in one line, without its type; of the operating system's only the reason."""
     if isinstance(error, OSError) and error.strerror:
         return refusal(error)
+    if isinstance(error, ValueError) and "allow_pickle" in str(error):  # NumPy's advice is to run what the file holds
+        return "it is no file of arrays, or holds Python objects, which are not read"
     return one_line(error).removeprefix(f"{type(error).__name__}: ")
 
 

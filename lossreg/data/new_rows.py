@@ -131,7 +131,8 @@ def _hint(name: str, rows: pd.DataFrame) -> str:
 def _by_position(rows: Any, form: Form) -> pd.DataFrame:
     columns, width = form.columns, len(form.columns)
     hint = f"Give a DataFrame with the columns {listed(columns, 10)}, an array, or the path of a file."
-    if rows is None or isinstance(rows, Mapping):
+    if not hasattr(rows, "__array__") and (isinstance(rows, bytes) or not isinstance(rows, Sequence)):
+        hint = "Give rows.toarray()." if hasattr(rows, "toarray") else hint
         raise DataError(f"rows are a table, not {type(rows).__name__}", hint=hint)
     values = array(rows)
     if values.ndim == 1 and width == 1:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def predict(
     _check(predictor, source, output)
     notes: list[str] = []
     summary, numbers = Summary(), _numbers(predictor, source, size) if _ends(output, ".parquet") else []
-    with tables.writer(output) as writer:
+    with _told_of(source), tables.writer(output) as writer:
         for piece in pieces.of(source, predictor.preprocessor, size):
             outputs, lost = predictor.outputs(piece.rows, piece.forms)
             notes = piece.notes
@@ -83,6 +84,15 @@ def predict(
             told(count_of(summary.rows, "row is predicted", "rows are predicted"))
     summary.lost.notes = [*dict.fromkeys([*notes, *summary.lost.notes])]
     return summary
+
+
+@contextlib.contextmanager
+def _told_of(source: Path) -> Iterator[None]:
+    """Name the file of rows in errors that name nothing."""
+    try:
+        yield
+    except InputError as error:
+        raise error if error.where else error.at(brief(source)) from None
 
 
 def _check(predictor: Predictor, source: Path, output: Path | None) -> None:

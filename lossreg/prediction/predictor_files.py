@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from lossreg.data import preprocessor_file
-from lossreg.errors import InputError, on_disk
+from lossreg.errors import InputError, on_disk, one_line
 from lossreg.prediction.description import DESCRIPTION, MODEL, PREPROCESSOR, described
 from lossreg.prediction.predictor import Predictor
 from lossreg.runtime import keras_file
@@ -32,7 +33,20 @@ def load(model: Path, preprocessor: Path, description: Path) -> Predictor:
     read = preprocessor_file.load_preprocessor(preprocessor)
     with on_disk(model):
         model.open("rb").close()
-    return Predictor(keras_file.load(model, compile=False), read, about)
+    return Predictor(_network(model), read, about)
+
+
+def _network(file: Path) -> Any:
+    """Return the Keras model of a file; raises `InputError` where Keras cannot load it."""
+    try:
+        return keras_file.load(file, compile=False)
+    except InputError:
+        raise
+    except Exception as error:
+        what = (
+            f"cannot be loaded, as it is damaged, or has layers that are not registered with Keras ({one_line(error)})"
+        )
+        raise InputError(what, where=str(file), hint="`lossreg model` writes that of a study anew.") from error
 
 
 def load_folder(folder: Path) -> Predictor:

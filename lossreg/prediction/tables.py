@@ -97,11 +97,11 @@ class ArraysWriter:
 def check(output: Path, source: Path) -> None:
     """Raise `InputError` unless predictions can be written into a file: by its name, and not over the rows."""
     where = f"--output {brief(output)}"
+    if output.is_dir():
+        raise InputError("is a folder", where=where, hint="Give a file, such as predictions.csv.")
     if not output.name.lower().endswith(KNOWN):
         hint = did_you_mean(output.suffix, KNOWN) or f"Known: {', '.join(KNOWN)}."
         raise InputError("is no known kind of table", where=where, hint=hint)
-    if output.is_dir():
-        raise InputError("is a folder", where=where, hint="Give a file, such as predictions.csv.")
     require_other(output, [source], "is the file of the rows")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from pathlib import Path
 
 import keras
@@ -324,12 +325,54 @@ WRONG = {
     ("churn", "new.csv", "--trial", "3"): "a folder has one predictor",
     ("a", "new.csv"): "a:",
     ("nothing", "new.csv"): "has no predictor",
+    ("churn", "header.csv", "-o", "nothing"): "--output nothing: is a folder. Give a file, such as predictions.csv.",
+    ("churn", "new.csv", "-o", "out.parqet"): "Did you mean .parquet?",
+    ("churn", "binary.csv"): "binary.csv: line 1 has a NUL character: this is no text. Save it as UTF-8 text.",
+    ("churn", "open.csv"): "open.csv: cannot be read: a quote that opens in line 25 is never closed",
+    ("churn", "other.csv"): "other.csv: columns are missing: city. Did you mean City?",
+    ("churn", "names.csv"): "names.csv: two columns are called 'age' (columns 1 and 2 of the header)",
+    ("churn", "bad.parquet", "-o", "o.parquet"): "bad.parquet: cannot be read: ",
+    (
+        "churn",
+        "bad.npz",
+    ): "bad.npz: cannot be read: it is no file of arrays, or holds Python objects, which are not read",
+    (
+        "churn",
+        "deep.npz",
+    ): "deep.npz: rows have shape (2, 3, 4), and (n, 3) is needed. Give a DataFrame with the columns",
+    ("churn", "twice.csv", "-o", "o.csv"): "twice.csv: the rows have a column",
+    ("churn", "bad.xlsx"): "bad.xlsx: cannot be read: ",
+    ("churn", "bad.jsonl"): "bad.jsonl: line 1 is not JSON",
+    ("churn", "bad.csv.gz"): "bad.csv.gz: cannot be read: ",
+    ("newer", "new.csv"): "newer/predictor.json: is a lossreg predictor 2, which this version does not read",
+    ("damaged", "new.csv"): "damaged/model.keras: cannot be loaded, as it is damaged",
+    ("half", "new.csv"): "half/preprocessor.json: no such file or directory",
+    ("strange", "new.csv"): "strange/preprocessor.json: is no preprocessor of lossreg, or damaged",
 }
+
+
+def make_wrong(folder):
+    """Write rows and predictors that nothing can be predicted of, or with."""
+    for name, text in {
+        "header.csv": "age,city,size\n", "binary.csv": "\0\0", "open.csv": TEXT + '"1,Bonn,2\n',
+        "other.csv": TEXT.replace("city", "City"), "names.csv": TEXT.replace("city", "age"),
+        **dict.fromkeys(("bad.parquet", "bad.npz", "bad.xlsx", "bad.jsonl", "bad.csv.gz"), "no rows"),
+    }.items():  # fmt: skip
+        (folder / name).write_text(text)
+    np.savez(folder / "deep.npz", x=np.zeros((2, 3, 4)))
+    for name in ("newer", "damaged", "half", "strange"):
+        shutil.copytree(folder / "churn", folder / name)
+    said = (folder / "churn" / "predictor.json").read_text()
+    (folder / "newer" / "predictor.json").write_text(said.replace("predictor 1", "predictor 2"))
+    (folder / "damaged" / "model.keras").write_text("no model")
+    (folder / "half" / "preprocessor.json").unlink()
+    (folder / "strange" / "preprocessor.json").write_text("{}")
 
 
 @pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_input_is_one_message_and_leaves_nothing(folder, arguments):
     (folder / "nothing").mkdir()
+    make_wrong(folder)
     (folder / "churn" / "x.csv").write_text("")
     (folder / "short.csv").write_text("age,city\n3,Bonn\n")
     (folder / "empty.csv").write_text("")
