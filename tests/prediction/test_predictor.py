@@ -245,7 +245,8 @@ def test_an_exposure_multiplies_and_may_be_missing(folder, monkeypatch, tmp_path
     rows.to_csv("new.csv", index=False)
     filing.predict(predictor, Path("new.csv"), Path("out.csv"), size=50)
     np.testing.assert_allclose(pd.read_csv("out.csv")["prediction"], rates * days, rtol=1e-5)
-    served = pyfunc.Model(predictor).predict(rows.drop(columns="age"))["prediction"]
+    with pytest.warns(UserWarning, match=r"not given are taken as missing: age\."):
+        served = pyfunc.Model(predictor).predict(rows.drop(columns="age"))["prediction"]
     np.testing.assert_allclose(served, predictor.predict(rows.assign(age=np.nan)), rtol=1e-5)
     assert [column.name for column in predictor.about.columns if not column.required] == ["age", "days"]
 
