@@ -132,8 +132,9 @@ def test_a_suggested_loss_is_that_of_the_registry_to_the_last_bit(names):
     for values, loss in trials:
         parameters = {}
         if values["loss"] == "focal":
-            ratios = np.array([1.0, values["focal.alpha.1"]])  # to the first class; weights have the mean 1
-            parameters = {"gamma": values["focal.gamma"], "alpha": tuple(2 * ratios / ratios.sum())}
+            ratios = np.array([1.0, values["focal.alpha.1"]])  # over all rows the mean weight is 1
+            alpha = ratios / (ratios * np.bincount(names["y"]) / 569).sum()
+            parameters = {"gamma": values["focal.gamma"], "alpha": tuple(alpha)}
         assert float(loss(y, p)) == float(lossreg.get(values["loss"], **parameters)(y, p))
 
 
