@@ -46,7 +46,7 @@ def _network(file: Path) -> Any:
         what = (
             f"cannot be loaded, as it is damaged, or has layers that are not registered with Keras ({one_line(error)})"
         )
-        raise InputError(what, where=str(file), hint="`lossreg model` writes that of a study anew.") from error
+        raise InputError(what, where=str(file), hint="`lossreg model` or `lossreg export` writes it anew.") from error
 
 
 def load_folder(folder: Path) -> Predictor:

@@ -291,11 +291,18 @@ def test_the_script_of_an_export_prints_notes_on_standard_error(folder, capsys):
 SCRIPT = {
     "new.csv -o new.csv": "is the file of the rows", "new.csv -o x.txt": "is no known kind of table",
     "short.csv": "columns are missing: size", "new.csv -o x.npz": "is for masks", "none.csv": "no such file",
+    "new.csv -o churn": "--output churn: is a folder", "new.csv -o x.parqet": "Did you mean .parquet?",
+    "binary.csv": "binary.csv: line 1 has a NUL character", "open.csv": "a quote that opens in line 25 is never closed",
+    "other.csv -o x.parquet": "other.csv: columns are missing: city. Did you mean City?",
+    "names.csv": "names.csv: two columns are called 'age'", "bad.parquet": "bad.parquet: cannot be read: ",
+    "bad.npz": "bad.npz: cannot be read: it is no file of arrays", "bad.xlsx": "bad.xlsx: cannot be read: ",
+    "deep.npz": "deep.npz: rows have shape (2, 3, 4)", "churn": "churn: is a folder", "nothing": "no such file",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", SCRIPT)
 def test_the_script_of_an_export_refuses_as_the_command(folder, arguments, capsys):
+    make_wrong(folder)
     (folder / "short.csv").write_text("age,city\n3,Bonn\n")
     with pytest.raises(SystemExit) as ended:
         filing.main(folder / "churn", arguments.split())
