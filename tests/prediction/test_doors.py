@@ -104,6 +104,11 @@ def test_every_door_gives_the_predictions_of_the_command_line(names, expected, d
     np.testing.assert_array_equal(given, of_command)
 
 
+def test_the_estimator_trains_the_same_study(names, expected):
+    np.testing.assert_array_equal(names["by_sklearn"], expected[PROBABILITIES].to_numpy(np.float32))
+    assert names["estimator"].classes_.tolist() == ["benign", "malignant"]
+
+
 def test_these_predictions_are_good_ones(names, expected):
     assert (names["labels"] == expected["prediction"]).mean() > 0.9
     assert (pd.read_csv("by_model.csv")["prediction"] == names["labels"]).mean() > 0.9
