@@ -18,6 +18,7 @@ import optuna
 import pandas as pd
 import pytest
 from inline import Inline
+from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
 import lossreg
@@ -74,12 +75,16 @@ def run(line, patch):
 
 def answered(scope, request):
     """Answer a request to the server as MLflow's scoring server does, without the server."""
+    scope["served"] = mlflow.pyfunc.load_model(re.search(r"-m (\S+)", SERVE)[1])
+    return io.BytesIO(scored(scope["served"], request.data).encode())
+
+
+def scored(model, body):
+    """Return the text with which MLflow's server answers a body; raises what it sends as an error."""
     from mlflow.pyfunc import scoring_server  # which warns when it is imported
 
-    model = mlflow.pyfunc.load_model(re.search(r"-m (\S+)", SERVE)[1])
     schema = model.metadata.get_input_schema()
-    answer = scoring_server.invocations(request.data, request.get_header("Content-type"), model, schema)
-    return io.BytesIO(answer.response.encode())
+    return scoring_server.invocations(body, "application/json", model, schema).response
 
 
 [SERVE] = re.findall(r"^mlflow models serve .*$", PAGE, re.MULTILINE)
@@ -141,6 +146,25 @@ def test_a_suggested_loss_is_that_of_the_registry_to_the_last_bit(names):
             alpha = ratios / (ratios * np.bincount(names["y"]) / 569).sum()
             parameters = {"gamma": values["focal.gamma"], "alpha": tuple(alpha)}
         assert float(loss(y, p)) == float(lossreg.get(values["loss"], **parameters)(y, p))
+
+
+REFUSED = {
+    "{": "valid JSON formatted string", "": "valid JSON formatted string", "3": "must be a JSON dictionary",
+    "{}": "exactly one of the input fields", '{"rows": []}': "exactly one of the input fields",
+    '{"dataframe_records": "x"}': "must be a list of records", '{"dataframe_records": {}}': "must be a list of records",
+    '{"dataframe_records": []}': "Model is missing inputs ['mean radius'",
+    '{"dataframe_records": [{"mean radius": 1}]}': "Model is missing inputs ['mean texture'",
+    '{"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}': "1 columns passed, passed data had 2 columns",
+    '{"inputs": [[[1, 2], [3, 4]]]}': "Error: ", '{"instances": [[1, 2, 3]]}': "Model is missing inputs",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", REFUSED)
+def test_a_server_refuses_rows_that_do_not_fit_without_a_traceback(names, body):
+    with pytest.raises(MlflowException, match=re.escape(REFUSED[body])) as refused:
+        scored(names["served"], body)
+    assert refused.value.get_http_status_code() == 400
+    assert "stack_trace" not in refused.value.serialize_as_json()
 
 
 @pytest.mark.long
