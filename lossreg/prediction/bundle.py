@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -62,7 +63,9 @@ def requirements(model: Any, *, has_images: bool = False) -> list[str]:
     """Return the packages that a predictor with this Keras model needs, with the versions that are installed."""
     import keras
 
-    own = "lossreg" if "lossreg" in model.to_json() else ""
+    own = ""
+    with suppress(NotImplementedError):  # of layers without a configuration, with which no model can be saved
+        own = "lossreg" if "lossreg" in model.to_json() else ""
     names = filter(None, [*BESIDE, keras.backend.backend(), "pillow" if has_images else "", own])
     return [f"{name}=={version(name)}" for name in names]
 

@@ -37,6 +37,10 @@ def save(
     except (LossregError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")
         return None
+    except NotImplementedError:
+        what = "it has layers without a get_config() of their own, with which Keras saves none"
+        progress.warn(f"there is no model of the top trial ({best.number}): {what}")
+        return None
 
 
 def _saved(
