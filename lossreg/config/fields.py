@@ -274,6 +274,21 @@ def _function(value: Any) -> Any:
     return value
 
 
+def _build(value: Any) -> Any:
+    """Return the name of a model, or what builds one: a function, or a `keras_tuner.HyperModel`."""
+    hint = 'It is "mlp", "cnn", "file.py:function" or "package.module:function"; in Python a function too.'
+    if isinstance(value, str):
+        if not value:
+            raise InputError("must not be empty", hint=hint)
+        return value
+    if hasattr(value, "trainable_weights"):
+        what = "is a model, and each trial has one of its own"
+        raise InputError(what, hint="Give the function that builds it, such as build_model(hp).")
+    if not (callable(value) or callable(getattr(value, "build", None))):
+        raise InputError(f"must be text, not {shown(value)}", hint=hint)
+    return value
+
+
 def _metric(value: Any) -> Any:
     """Return the name of a metric, or a function of the user's own."""
     if isinstance(value, str) and ":" not in value:
@@ -328,7 +343,8 @@ def _absent(raw: Any) -> Any:
     return "none" if raw is None else raw
 
 
-def _reference(function: Any) -> Any:
+def reference(function: Any) -> Any:
+    """Return a name as it is, and where a function, or the class of another object, is defined."""
     if function is None or isinstance(function, str):
         return function
     kind = function if hasattr(function, "__qualname__") else type(function)
@@ -388,9 +404,10 @@ ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_lis
 Registered = Annotated[bool | str, PlainValidator(_registered)]
 TrackingUri = Annotated[Text, AfterValidator(_with_secrets_noted)]
 StorageUrl = Annotated[Text, AfterValidator(address.check)]
-Function = Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)]
-CallbackMaker = Annotated[str | Callable[..., Any] | None, PlainValidator(_callbacks), PlainSerializer(_reference)]
-MetricName = Annotated[str | Callable[..., Any] | None, PlainValidator(_metric), PlainSerializer(_reference)]
+Function = Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(reference)]
+CallbackMaker = Annotated[str | Callable[..., Any] | None, PlainValidator(_callbacks), PlainSerializer(reference)]
+MetricName = Annotated[str | Callable[..., Any] | None, PlainValidator(_metric), PlainSerializer(reference)]
+Build = Annotated[Any, PlainValidator(_build)]
 ActivationName = Annotated[str | None, _known("activation", ACTIVATIONS)]
 TargetName = Annotated[str | None, _known("target", TARGETS)]
 Outputs = Annotated[str | None, BeforeValidator(_outputs)]

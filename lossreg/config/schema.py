@@ -25,6 +25,7 @@ from lossreg.config import optimization
 from lossreg.config.fields import (
     SEARCHED,
     ActivationName,
+    Build,
     CallbackMaker,
     ClassWeight,
     Columns,
@@ -56,6 +57,7 @@ from lossreg.config.fields import (
     Texts,
     TrackingUri,
     Widths,
+    reference,
 )
 from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
 from lossreg.config.search_space import Fixed, Space, parse, shown
@@ -216,9 +218,7 @@ class Model(Section):
     """
 
     # stored as by older versions, unless the data make another one of it
-    build: Annotated[Text, PlainSerializer(lambda build: "mlp" if build == AUTO else build)] = Field(
-        default=AUTO, description='It is "mlp", "cnn", "file.py:function" or "package.module:function".'
-    )
+    build: Annotated[Build, PlainSerializer(lambda build: "mlp" if build == AUTO else reference(build))] = AUTO
     hidden: Annotated[Widths, *SEARCHED] = Field(
         default=(64, 64), description="It is a list of layer widths, such as [64, 64]."
     )
@@ -251,14 +251,14 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _options_fit_build(self) -> Model:
-        if ":" not in self.build and self.hp is not None:
+        if not self.is_own and self.hp is not None:
             hint = "Its options may be searched: hidden = { choices = [[64], [64, 64]] }."
             name = "a built-in model" if self.build == AUTO else self.build
             raise InputError(f"belongs to a function of your own; {name} has no hp", where="hp", hint=hint)
         for name in (*MLP_OPTIONS, *CNN_OPTIONS):
-            if ":" in self.build and name in self.model_fields_set:
+            if self.is_own and name in self.model_fields_set:
                 owner = "mlp" if name in MLP_OPTIONS else "cnn"
-                raise InputError(f'belongs to build = "{owner}"; {self.build} makes its own layers', where=name)
+                raise InputError(f'belongs to build = "{owner}"; {self.reference} makes its own layers', where=name)
         if self.build == "mlp":
             self.require_no_convolutions()
         return self
@@ -270,9 +270,19 @@ class Model(Section):
                 raise InputError(f'belongs to build = "cnn"{data}', where=name, hint="Leave it out.")
 
     @property
+    def is_own(self) -> bool:
+        """True for a model of the user's own, a name or in Python what builds it."""
+        return not isinstance(self.build, str) or ":" in self.build
+
+    @property
+    def reference(self) -> str:
+        """The name of the model, or where what builds it is defined."""
+        return str(reference(self.build))
+
+    @property
     def options(self) -> dict[str, Any]:
         """The options of a built-in model, none of the user's own."""
-        names = {"mlp": MLP_OPTIONS, "cnn": (*MLP_OPTIONS, *CNN_OPTIONS)}.get(self.build, ())
+        names = {"mlp": MLP_OPTIONS, "cnn": (*MLP_OPTIONS, *CNN_OPTIONS)}.get(self.reference, ())
         return {name: getattr(self, name) for name in names}
 
 

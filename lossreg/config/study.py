@@ -317,12 +317,15 @@ def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:
 
 def _functions(study: StudySpec) -> list[str]:
     """Return the digests of the user's own functions; raises `InputError` where one cannot be computed."""
-    named = {dotted(("losses", candidate, "function")): loss.function for candidate, loss in study.losses.items()}
+    named: dict[str, Any] = {
+        dotted(("losses", candidate, "function")): loss.function for candidate, loss in study.losses.items()
+    }
     named |= {"search.metric": study.search.metric, "train.callbacks": study.train.callbacks}
+    named |= {"model.build": study.model.build}
     marks = []
     for where, function in named.items():
         try:
-            marks += [digests.digest(function)] if callable(function) else []
+            marks += [digests.digest(function)] if function is not None and not isinstance(function, str) else []
         except InputError as error:
             what = f"{error.what}, so a study with it needs a name"
             raise InputError(what, where=where, hint='Give the study a name: {"name": "mine", ...}.') from error
@@ -373,14 +376,19 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
         return study
     elsewhere = {"tracking": study.tracking.model_dump(), "storage": study.storage.model_dump()}
     given = ("tracking", "storage")
-    begun = {**document, **elsewhere, "model": _given_of_model(document.get("model", {}))}
+    model = _model_as_begun(document.get("model", {}), study.model)
+    begun = {**document, **elsewhere, "model": model}
     return _checked(begun, (), file="", base=study.base, given=given, rows=study.given)
 
 
-def _given_of_model(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section of a kept study without the defaults of keys that its model may not have."""
+def _model_as_begun(section: Mapping[str, Any], now: Model) -> dict[str, Any]:
+    """Return the section of a kept study without the defaults of keys that its model may not have.
+
+    What builds it is the object that was given in Python, where that is defined where the former one was.
+    """
     defaults = Model().model_dump(mode="json")
-    return {key: value for key, value in section.items() if key == "build" or value != defaults.get(key)}
+    begun = {key: value for key, value in section.items() if key == "build" or value != defaults.get(key)}
+    return {**begun, "build": now.build} if now.is_own and begun.get("build") == now.reference else begun
 
 
 def _shown(value: Any) -> str:

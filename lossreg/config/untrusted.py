@@ -50,7 +50,7 @@ def _override(key: str) -> str:
 
 
 def _functions(study: StudySpec) -> Iterator[InputError]:
-    source, build = study.data.source, study.model.build
+    source, build = study.data.source, study.model.build if isinstance(study.model.build, str) else ""
     metric, callbacks = study.search.metric, study.train.callbacks
     named = {"data.source": source if not source.startswith(BUNDLED) else "", "model.build": build}
     named["search.metric"] = metric if isinstance(metric, str) else ""

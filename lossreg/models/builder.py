@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
-from lossreg.models import built_in, saved_model
+from lossreg.models import built_in, compiled, saved_model
+from lossreg.models.compiled import Compiled
 from lossreg.models.hyperparameters import Answer, default
 from lossreg.models.need import Need
 from lossreg.models.raw_scores import raw_scores
@@ -55,6 +56,11 @@ class Builder:
         """Return the hyperparameters that a user's model has declared so far."""
         return list(getattr(self.make, "declared", {}))
 
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is a user's model."""
+        return isinstance(self.make, UserModel)
+
     def build(
         self,
         input_shape: Sequence[int] | Mapping[str, Sequence[int]],
@@ -69,8 +75,7 @@ class Builder:
         Equal seeds give equal weights. Python's and NumPy's random states are left as they were;
         the seed of Keras and of its backend is set. Raises `InputError` if the model cannot be built.
         """
-        form = (self.spatial_shape, self.multilabel, self.exposed, self.head)
-        need = Need(_shape(input_shape), int(outputs), int(n_classes), *form)
+        need = self._need(input_shape, outputs, n_classes)
         with BUILDING, _seeded(int(seed)):
             model = _with_raw_scores(self._model(need, answer), need, self.name)
             if need.is_saved:
@@ -80,6 +85,17 @@ class Builder:
             if _unnumbered(note) not in map(_unnumbered, self.notes):
                 self.notes.append(note)
         return model
+
+    def compiled(
+        self, input_shape: Any, outputs: int, n_classes: int, seed: int, answer: Answer = default
+    ) -> Compiled | None:
+        """Return how a user's model is compiled, with the arguments of `build`; None where that cannot be compared."""
+        with BUILDING, _seeded(int(seed)):
+            return compiled.of(self._model(self._need(input_shape, outputs, n_classes), answer))
+
+    def _need(self, input_shape: Any, outputs: int, n_classes: int) -> Need:
+        form = (self.spatial_shape, self.multilabel, self.exposed, self.head)
+        return Need(_shape(input_shape), int(outputs), int(n_classes), *form)
 
     def _model(self, need: Need, answer: Answer) -> Any:
         """Return the model as its function builds it; raises `InputError` for whatever Keras raises."""

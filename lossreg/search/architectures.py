@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,7 +24,8 @@ class Architectures:
     """Suggests a batch size and a model's hyperparameters, under the names that users see.
 
     batch_size: choices, or fixed; build: builds the model of raw scores of a width with an `Answer`. A model is
-    built once for equal hyperparameters.
+    built once for equal hyperparameters. left_out: keys of hyperparameters that stay at their defaults; rate_of:
+    the one of them whose values are the learning rates; also: what else the model decides, by name in words.
     """
 
     def __init__(self, batch_size: Space, build: Callable[[int, Answer], Any]) -> None:
@@ -33,6 +34,9 @@ class Architectures:
         self._names: dict[str, str] = {}
         self._first: dict[str, Space] = {}
         self._largest: dict[int, tuple[int, dict[str, Any]]] = {}
+        self.left_out: Collection[str] = ()
+        self.rate_of = ""
+        self.also: Mapping[str, str] = {}
 
     def suggest(self, suggest: Callable[[str, Space], Any], outputs: int) -> Architecture | None:
         """Return the architecture of a trial, each value by `suggest(name, search_space)`; None if nothing is searched.
@@ -48,12 +52,12 @@ class Architectures:
             return values[declared.key]
 
         with suppress(InputError):
-            self._tree(outputs).walk(answer)
+            self._walk(outputs, answer)
         return self._architecture(batch_size, values)
 
     def first(self, outputs: int) -> Architecture | None:
         """Return the architecture that is tried first: every hyperparameter at its default."""
-        return self._architecture(self.first_batch, self._tree(outputs).walk(_default))
+        return self._architecture(self.first_batch, self._walk(outputs, _default))
 
     def published(self, outputs: int) -> dict[str, Any]:
         """Return the values of the architecture that is tried first, by the names that users see."""
@@ -63,7 +67,7 @@ class Architectures:
             named[self.name(declared)] = value = _default(declared)
             return value
 
-        self._tree(outputs).walk(answer)
+        self._walk(outputs, answer)
         return named
 
     @property
@@ -74,7 +78,8 @@ class Architectures:
     def largest(self, outputs: int) -> Architecture | None:
         """Return the largest batch size and the hyperparameters with the most weights among models that were built."""
         batch_size = max(self.batch_size.choices) if isinstance(self.batch_size, Options) else self.first_batch
-        return self._architecture(batch_size, self._largest.get(outputs, (0, {}))[1])
+        values = self._largest.get(outputs, (0, {}))[1]
+        return self._architecture(batch_size, {key: values[key] for key in values if key not in self.left_out})
 
     def name(self, declared: Declared) -> str:
         """Return a hyperparameter's name in Optuna and MLflow: `model.units`, of characters that these accept.
@@ -101,7 +106,11 @@ class Architectures:
         They are collected from models at the defaults and with one value after another changed. Raises
         `InputError` when one of these models cannot be built.
         """
-        hyperparameters: dict[tuple[str, str], Declared] = {}
+        return [one for one, _ in self.explored(outputs) if one.key not in self.left_out]
+
+    def explored(self, outputs: int) -> list[tuple[Declared, dict[str, Any]]]:
+        """Return all that `declared` finds and what it leaves out, each with values of others at which it is active."""
+        hyperparameters: dict[tuple[str, str], tuple[Declared, dict[str, Any]]] = {}
         queue: list[dict[str, Any]] = [{}]
         for tried in range(MOST_TRIED):
             if tried >= len(queue):
@@ -109,9 +118,9 @@ class Architectures:
             changed = queue[tried]
             for one in self._declared_with(outputs, changed):
                 if (way := (one.key, one.describe())) not in hyperparameters:
-                    hyperparameters[way] = one
+                    hyperparameters[way] = one, changed
                     self.name(one)
-                    queue += [{**changed, one.key: value} for value in _ends(one) if value != _default(one)]
+                    queue += [{**changed, one.key: value} for value in ends(one) if value != _default(one)]
         return list(hyperparameters.values())
 
     def described(self, outputs: int) -> dict[str, str]:
@@ -120,7 +129,7 @@ class Architectures:
         for one in self.declared(outputs):
             name, text = self.name(one), one.describe()
             described[name] = f"{described[name]}{OR}{text}" if name in described else text
-        return described
+        return {**described, **self.also}
 
     def notes(self, outputs: int) -> list[str]:
         """Return a line for the user on each hyperparameter with so many values that graphs are hardly shared."""
@@ -134,6 +143,15 @@ class Architectures:
         if isinstance(self.batch_size, Fixed) and not values:
             return None
         return Architecture(batch_size, tuple(sorted(values.items())))
+
+    def _walk(self, outputs: int, answer: Answer) -> dict[str, Any]:
+        """Answer the hyperparameters that are active and not left out, and return their values by key."""
+
+        def searched(declared: Declared) -> Any:
+            return _default(declared) if declared.key in self.left_out else answer(declared)
+
+        values = self._tree(outputs).walk(searched)
+        return {key: value for key, value in values.items() if key not in self.left_out}
 
     def _tree(self, outputs: int) -> Tree:
         if outputs not in self._trees:
@@ -184,8 +202,8 @@ def _kind(search_space: Space) -> Any:
     return search_space
 
 
-def _ends(declared: Declared) -> Iterator[Any]:
-    """Yield the values at which a model is tried."""
+def ends(declared: Declared) -> Iterator[Any]:
+    """Yield the values of a hyperparameter at which a model is tried."""
     search_space = declared.search_space
     if isinstance(search_space, Options):
         yield from search_space.choices

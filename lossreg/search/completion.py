@@ -134,7 +134,7 @@ def _source(spec: StudySpec) -> list[Any] | None:
     That may be one of data, model, loss or metric, whose code is not compared.
     """
     functions = [spec.search.metric, spec.train.callbacks, *(loss.function for loss in spec.losses.values())]
-    if ":" in spec.model.build or any(map(is_function, functions)):
+    if spec.model.is_own or any(map(is_function, functions)):
         return None
     data = spec.data
     parts = [part for part in (data.test, data.validation, spec.model.start) if isinstance(part, str)]

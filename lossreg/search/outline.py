@@ -91,7 +91,7 @@ def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> 
         return Outline(
             study=spec.name, task=dataset.task, metric=prepared.metric.name, direction=prepared.metric.direction,
             data=dataset.summary(), rows=_rows(prepared), baseline=prepared.baseline,
-            learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials, done=done,
+            learning_rate=prepared.proposer.rate.describe(), trials=prepared.trials, done=done,
             epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool), refused=sizing.refused(prepared, pool),
             notes=[*new, *notes.of_study(prepared, lanes)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
@@ -117,7 +117,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
     """Return what a study sets besides data, metric, losses and ranges, in words, and nothing of its defaults."""
     data, train, search, stop = spec.data, spec.train, spec.search, spec.train.early_stopping
     values = {
-        "model": spec.model.start or (spec.model.build if spec.model.build != "mlp" else ""),
+        "model": spec.model.start or (spec.model.reference if spec.model.build != "mlp" else ""),
         "a trial": report.members(spec.document()),
         "columns": ", ".join(f"{name} {kind}" for name, kind in data.columns.items()),
         "read with": ", ".join(_reading(data)),

@@ -23,12 +23,12 @@ from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, decision, functions
 from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve, resolve_saved
-from lossreg.models.hyperparameters import Answer
+from lossreg.models.hyperparameters import Answer, given
 from lossreg.registry import registry
 from lossreg.runtime.user_code import is_function
-from lossreg.search import resumption
+from lossreg.search import compile_only, resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
-from lossreg.search.proposer import Proposer
+from lossreg.search.proposer import RATE, Proposer
 from lossreg.search.resumption import Changes
 from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
@@ -148,7 +148,9 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
-    (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
+    (problem, proposer), problem_notes = build_problem(
+        spec, dataset, metric, candidates, stored, is_missing=bool(missing)
+    )
     notes = [*installed.notes, *data_notes, *model_notes, *metric_notes, *loss_notes, *problem_notes]
     published = {name: proposer.published(name) for name in candidates}
     prepared = Prepared(spec, problem, candidates, proposer, published, notes, missing, begun=begun)
@@ -371,20 +373,23 @@ def build_problem(
     metric: Metric,
     candidates: Mapping[str, Candidate],
     begun: Mapping[str, Any],
+    *,
+    is_missing: bool,
 ) -> tuple[tuple[Problem, Proposer], Notes]:
     """Return the problem that trainers are given and the proposer of its trials.
 
-    begun: the attributes of a resumed study of which losses are missing; all its candidates stay choices.
+    begun: the attributes of a resumed study, all candidates of which stay choices where losses are missing.
     """
     problem = _problem(spec, dataset, metric, candidates)
     architectures, embeddings = _explored(spec, problem)
+    rate, compiled_notes = _without_compiled(spec, problem, architectures, begun)
     proposer = Proposer(
-        candidates, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
-        spec.train.optimizer.name, spec.train.optimizer.searched, architectures,
-        every=tuple(begun.get("losses", ())), weights=dataset.weights,
+        candidates, rate or spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs,
+        spec.search.seed, spec.train.optimizer.name, spec.train.optimizer.searched, architectures,
+        every=tuple(begun.get("losses", ())) if is_missing else (), weights=dataset.weights,
     )  # fmt: skip
     wide = architectures.notes(problem.outputs(next(iter(candidates))))
-    notes = [*problem.builder.notes, *wide, *_embedding_gradients(spec, embeddings)]
+    notes = [*problem.builder.notes, *compiled_notes, *wide, *_embedding_gradients(spec, embeddings)]
     notes += _large_embeddings(spec, embeddings)
     return (problem, proposer), notes
 
@@ -470,6 +475,38 @@ def _of_start(spec: StudySpec, problem: Problem, width: int, error: InputError) 
     names = [name for name in problem.losses if problem.outputs(name) == width]
     what = error.what if len(names) == len(problem.losses) else f"{error.what} ({', '.join(names)})"
     return InputError(f"{spec.model.start}: {what}", where=spec.place("model.start"), hint=error.hint)
+
+
+def _without_compiled(
+    spec: StudySpec, problem: Problem, architectures: Architectures, begun: Mapping[str, Any]
+) -> tuple[Space | None, Notes]:
+    """Leave out hyperparameters that feed only compile(), and return the learning rates that one of them gives.
+
+    begun: the attributes of a resumed study, which goes on with what it searches. A rate that the study gives stands.
+    """
+    if not problem.builder.is_own:
+        return None, []
+    dataset, width = problem.dataset, problem.outputs(next(iter(problem.losses)))
+
+    def build(values: Mapping[str, Any]) -> Any:
+        return problem.builder.compiled(dataset.input_shape, width, dataset.n_classes, spec.search.seed, given(values))
+
+    explored, searched = architectures.explored(width), begun.get("shapes", ())
+    feeds = compile_only.found(explored, build)
+    kept = {one.key for one, _ in explored if architectures.name(one) in searched}
+    feeds = {key: rates for key, rates in feeds.items() if key not in kept}
+    key = "" if _gives_rate(spec, begun) else next((key for key, rates in feeds.items() if rates), "")
+    rate = feeds.get(key)
+    architectures.left_out, architectures.rate_of = frozenset(feeds), key
+    architectures.also = {RATE: rate.describe()} if rate else {}
+    return rate, compile_only.notes(problem.builder.name, feeds, key)
+
+
+def _gives_rate(spec: StudySpec, begun: Mapping[str, Any]) -> bool:
+    """Return whether a study names a learning rate itself: one that was begun has it in its document in any case."""
+    is_as_begun = begun.get("fingerprint", {}).get("train.learning_rate") == spec.train.learning_rate.plain()
+    is_taken = is_as_begun and RATE in begun.get("shapes", ())
+    return "learning_rate" in spec.train.model_fields_set and not is_taken
 
 
 def _check_hyperparameters(spec: StudySpec, declared: Collection[str]) -> None:

@@ -1074,3 +1074,14 @@ def test_a_study_with_a_model_of_its_own_is_known_as_it_began_after_a_change():
     again = study.as_begun(later, study.fingerprint(begun), begun.document())
     assert (again.model.build, again.model.hp, again.train.epochs) == ("own.py:build", "search", 3)
     assert study.fingerprint(again) == study.fingerprint(begun)
+
+
+def test_a_study_that_changed_is_restored_with_its_own_model():
+    def build_model(hp):
+        return hp
+
+    for build in ("own.py:build", build_model):
+        document = {"data": {"source": "sklearn:iris"}, "model": {"build": build}, "train": {"epochs": 3}}
+        begun, now = study.from_dict(document), study.from_dict({**document, "train": {"epochs": 4}})
+        restored = study.as_begun(now, study.fingerprint(begun), begun.document())
+        assert (restored.train.epochs, restored.model.build) == (3, build)
