@@ -1,4 +1,7 @@
-"""For users of KerasTuner: `loss(hp, ["cross_entropy", "focal"], y_train)` inside their `build_model`."""
+"""For users of KerasTuner: `loss(hp, ["cross_entropy", "focal"], y_train)` inside their `build_model`, and `LossTuner`.
+
+`LossTuner` is a `keras_tuner.Tuner` whose search is a study; it is imported, with Keras, when it is first used.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,18 @@ if TYPE_CHECKING:
     import keras_tuner
 
     from lossreg.registry.keras_loss import RegistryLoss
+    from lossreg.search.loss_tuner import LossTuner
     from lossreg.search.suggestions import Losses
 
-__all__ = ["loss"]
+__all__ = ["LossTuner", "loss"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "LossTuner":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lossreg.search.loss_tuner import LossTuner
+
+    return LossTuner
 
 
 def loss(
@@ -22,27 +34,35 @@ def loss(
 ) -> RegistryLoss:
     """Return a Keras loss whose choice (`loss`) and parameters (`focal.gamma`) are hyperparameters.
 
-    The parameters of a loss are active in trials of this loss only, and begin at their published values, or at the
-    nearest ones in their ranges. losses, y, task and from_logits are those of `lossreg.optuna.suggest_loss`. Give
-    the tuner a metric as its objective, such as `val_accuracy`: the values of different losses are not comparable.
+    The parameters of all losses are declared; those of a loss are active in its trials only, and begin at their
+    published values, or at the nearest ones in their ranges. losses, y, task and from_logits are those of
+    `lossreg.optuna.suggest_loss`. Give the tuner a metric as its objective, such as `val_accuracy`: the values of
+    different losses are not comparable.
     Raises `InputError`.
     """
     proposer = suggestions.proposer_of(losses, y, task)
     published = {name: value for loss in proposer.names for name, value in proposer.published(loss)[0].items()}
-    return suggestions.suggested(proposer, _Trial(hp, published), from_logits=from_logits)
+    trial = _Trial(hp, published)
+    chosen = suggestions.suggested(proposer, trial, from_logits=from_logits)
+    for other in proposer.names:
+        if other != trial.chosen:  # a tuner draws what it has heard of
+            proposer.suggest(_Trial(hp, published, other))
+    return chosen
 
 
 class _Trial:
     """The methods of an Optuna trial that a suggestion needs, on KerasTuner's hyperparameters.
 
-    published: the values that come first, by name.
+    published: the values that come first, by name; of: the loss whose parameters are declared, by default the chosen.
     """
 
-    def __init__(self, hp: keras_tuner.HyperParameters, published: Mapping[str, Any]) -> None:
-        self.hp, self.published, self.chosen = hp, published, ""
+    def __init__(self, hp: keras_tuner.HyperParameters, published: Mapping[str, Any], of: str = "") -> None:
+        self.hp, self.published, self.chosen = hp, published, of
 
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
         """Return one of the choices; the first one asked for is the loss, on which all others depend."""
+        if name == "loss" and self.chosen:
+            return self.chosen
         same = all(isinstance(choice, type(choices[0])) for choice in choices)
         shown = list(choices) if same and isinstance(choices[0], (str, int, float)) else list(map(str, choices))
         if not self.chosen:
@@ -53,19 +73,21 @@ class _Trial:
         with self._scope():
             chosen = self.hp.Choice(name, shown, default=default)
         self.chosen = self.chosen or chosen
-        return choices[shown.index(chosen)]
+        return choices[0 if chosen is None else shown.index(chosen)]
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None) -> Any:
         """Return a real number."""
         sampling = "log" if log else "linear"
         with self._scope():
-            return self.hp.Float(name, low, high, step=step, sampling=sampling, default=self.published.get(name))
+            value = self.hp.Float(name, low, high, step=step, sampling=sampling, default=self.published.get(name))
+        return low if value is None else value
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
         """Return a whole number."""
         sampling, spacing = ("log", None) if log else ("linear", step)
         with self._scope():
-            return self.hp.Int(name, low, high, step=spacing, sampling=sampling, default=self.published.get(name))
+            value = self.hp.Int(name, low, high, step=spacing, sampling=sampling, default=self.published.get(name))
+        return low if value is None else value
 
     def _scope(self) -> AbstractContextManager[Any]:
         if not self.chosen:

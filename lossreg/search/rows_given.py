@@ -81,27 +81,30 @@ def _has_labels(second: Any) -> bool:
 
 def _document(given: Mapping[str, Any], settings: Any) -> dict[str, Any]:
     """Return the study in which each argument stands at its key."""
-    if settings is not None and not isinstance(settings, Mapping):
-        what = f"must be sections of a study, not {represented(settings)}"
-        raise InputError(what, where="settings", hint='Such as {"verdict": {"enabled": False}}.')
-    document: dict[str, Any] = {
-        section: dict(table) if isinstance(table, Mapping) else table for section, table in (settings or {}).items()
-    }
+    document = sections(settings)
     for name, value in given.items():
         section, _, key = KEYS[name].partition(".")
         if not key:
-            document[section] = _table(name, value)
+            document[section] = table(name, value)
             continue
-        table = document.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise InputError(f"must be a table, not {represented(table)}", where=f"settings[{section!r}]")
-        if key in table:
+        keys = document.setdefault(section, {})
+        if not isinstance(keys, dict):
+            raise InputError(f"must be a table, not {represented(keys)}", where=f"settings[{section!r}]")
+        if key in keys:
             raise InputError(f"settings has {KEYS[name]} too", where=name, hint="Leave out one of them.")
-        table[key] = value
+        keys[key] = value
     return document
 
 
-def _table(name: str, value: Any) -> Any:
+def sections(settings: Any) -> dict[str, Any]:
+    """Return further sections of a study, which may be changed; raises `InputError` for anything else."""
+    if settings is not None and not isinstance(settings, Mapping):
+        what = f"must be sections of a study, not {represented(settings)}"
+        raise InputError(what, where="settings", hint='Such as {"verdict": {"enabled": False}}.')
+    return {section: dict(keys) if isinstance(keys, Mapping) else keys for section, keys in (settings or {}).items()}
+
+
+def table(name: str, value: Any) -> Any:
     """Return a section: of losses that are listed a table for each."""
     if name == "losses" and isinstance(value, Sequence) and not isinstance(value, str):
         if odd := [loss for loss in value if not isinstance(loss, str)]:

@@ -57,15 +57,15 @@ def suggested(proposer: Proposer, trial: Any, *, from_logits: bool) -> RegistryL
 
 def proposer_of(losses: Losses, y: Any, task: str) -> Proposer:
     """Return what proposes a loss for these labels; raises `InputError`."""
-    read = _labels(y, task)
+    read = labels_of(y, task)
     chosen = _candidates(losses, read)
     constants = Constants.from_labels(read.y, len(read.classes), multihot=read.task == "multilabel")
     slugs = tuple(map(str, range(len(read.classes))))
     return Proposer(chosen, Fixed(0.0), constants, slugs, epochs=1, seed=0)
 
 
-def _labels(y: Any, task: str) -> Labels:
-    """Return labels with their task; classes are 0, 1, ..., as the loss will see them."""
+def labels_of(y: Any, task: str) -> Labels:
+    """Return labels with their task; classes are 0, 1, ..., as the loss will see them. Raises `InputError`."""
     array = np.asarray(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
