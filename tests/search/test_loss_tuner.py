@@ -240,7 +240,7 @@ FIT = [
     ({"class_weight": {0: "much"}}, "class_weight: "),
     ({"callbacks": [keras.callbacks.ReduceLROnPlateau()]}, "a study has no place for ReduceLROnPlateau"),
     ({"callbacks": [keras.callbacks.EarlyStopping()]}, "EarlyStopping monitors 'val_loss'"),
-    ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "callbacks: a study has no place for TerminateOnNaN. settings="),
+    ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "no place for TerminateOnNaN. settings="),
 ]  # fmt: skip
 
 
