@@ -30,14 +30,13 @@ from lossreg.search import (
     preparation,
     restore,
     rows_given,
-    run,
     suggestions,
     trial_values,
+    tuning,
 )
 from lossreg.search.predictors import load_predictor
 from lossreg.search.resumption import Changes
 from lossreg.storage import shared_study
-from lossreg.storage.observer import Observer
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.training import optimizers
 
@@ -175,7 +174,7 @@ class LossTuner(keras_tuner.Tuner):
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})
             self.__dict__.pop("_prepared", None)
-            result = run.tune(self._rows, progress=Observer() if verbose == 0 else None)
+            result = tuning.tune(self._rows, progress=False if verbose == 0 else None)
         self._tell(result)
 
     @property
