@@ -114,6 +114,13 @@ def test_the_estimator_trains_the_same_study(names, expected):
     assert names["estimator"].classes_.tolist() == ["benign", "malignant"]
 
 
+def test_the_tuner_of_keras_tuner_trains_the_same_study(names, expected):
+    of_study = pd.read_csv("by_model.csv")[PROBABILITIES].to_numpy(np.float32)
+    np.testing.assert_array_equal(names["by_tuner"], of_study)
+    x = names["loss_tuner"].result.predictor.preprocessor.transform(names["rows"])
+    np.testing.assert_array_equal(names["best"].predict_on_batch(x)[:, 0], of_study[:, 1])
+
+
 def test_these_predictions_are_good_ones(names, expected):
     assert (names["labels"] == expected["prediction"]).mean() > 0.9
     assert (pd.read_csv("by_model.csv")["prediction"] == names["labels"]).mean() > 0.9
