@@ -623,8 +623,8 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
     asked, where = [], {"uri": "sqlite:///y.db", "experiment": "toy", "run_id": "def"}
 
     class Recorder:
-        def __init__(self, uri, experiment, *, key, warn, required):
-            asked.append((uri, experiment, key, required))
+        def __init__(self, uri, experiment, *, key, warn, required, register):
+            asked.append((uri, experiment, key, required, register))
 
         def sync(self, result, run_id, model, *, is_over):
             asked.append((len(result.trials), run_id, model))
@@ -633,7 +633,7 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
     monkeypatch.setattr(tracking, "Tracker", Recorder)
     kept = never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     code, out, _ = lossreg("sync", study, "--set", "tracking.uri=sqlite:///x.db")
-    assert (code, asked) == (0, [(f"sqlite:///{Path.cwd()}/x.db", "toy", "the-key", True), (12, "abc", None)])
+    assert (code, asked) == (0, [(f"sqlite:///{Path.cwd()}/x.db", "toy", "the-key", True, True), (12, "abc", None)])
     assert "12 trials" in out
     assert "lossreg ui toy.toml" in out
     noted = StudyFolder(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE]

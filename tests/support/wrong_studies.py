@@ -50,7 +50,7 @@ NUMBERS = [
     *replaced(TRIALS, HUGE, DIGITS, "100_000_000_000", "0", "-3", "2.5", "[2]"),
     *replaced(BATCH, HUGE, DIGITS, "0", "1e3", "{ choices = [] }", "{ choices = [8, 0] }", "{ low = 1, high = 2 }",
               "{ choices = [8, 8] }", f"{{ choices = [8, {HUGE}] }}"),
-    *replaced(SPLIT, "nan", "inf", "1e400", "-0.0", "0", "1", HUGE, DIGITS, '"0.2"', "2020-01-01"),
+    *replaced(SPLIT, "nan", "inf", "1e400", "-0.1", "1", HUGE, DIGITS, '"0.2"', "2020-01-01"),
     *replaced(HIDDEN, f"[{HUGE}]", f"[{DIGITS}]", "[0]", "[-4]", "[4.0]", "4", "[1_000_000_000_000]", '["4"]',
               "{ choices = [[0]] }", "[[4]]"),
     *keyed("[search]\n", "seeds", "100_000_000", HUGE, DIGITS, "0"),

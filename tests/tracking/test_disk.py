@@ -80,7 +80,7 @@ def test_a_store_that_cannot_grow_is_named_with_what_to_do(uri, ailing, monkeypa
     [warning], _ = run_through(uri, result)
     assert f"{sqlite_path(uri)}" in warning
     assert advice in warning
-    assert "lossreg sync" in warning
+    assert "when the study is run again" in warning
     assert "SQL:" not in warning
     monkeypatch.undo()
     monkeypatch.setattr(tracker, "Process", Inline)

@@ -146,7 +146,7 @@ def test_a_killed_process_costs_one_warning_and_sync_brings_the_rest(uri, launch
     study_tracker.finish(result)
     assert len(warnings) == 1
     assert "its process ended with exit code -9" in warnings[0]
-    assert "lossreg sync" in warnings[0]
+    assert "when the study is run again" in warnings[0]
     assert children(uri, study_tracker.run_id)[0] == [0]
     synced(uri, result, study_tracker.run_id)
     assert children(uri, study_tracker.run_id) == ([0, 1, 2, 3, 4, 5], "FINISHED")
@@ -291,7 +291,7 @@ def test_a_study_waits_for_a_slow_store_for_a_minute_or_a_tenth_of_its_own_time(
     assert most < study_tracker.waited <= most + 30.0
     [warning] = warnings
     assert f"it is too slow: 3 trials were still missing {most:.0f} s after the last trial ended" in warning
-    assert "lossreg sync" in warning
+    assert "when the study is run again" in warning
     assert slow.ended.is_set()
 
 

@@ -740,7 +740,7 @@ def test_a_dead_server_costs_one_warning_and_is_given_up_before_mlflow_tries_for
     run_through(tracker, sample.study(12))
     assert len(warnings) == 1
     assert "no answer" in warnings[0]
-    assert "lossreg sync" in warnings[0]
+    assert "when the study is run again" in warnings[0]
     assert tracker.where()["run_id"] is None
 
 
