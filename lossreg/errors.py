@@ -225,6 +225,11 @@ def is_hashable(value: object) -> bool:
     return True
 
 
+def paths_start(base: Path) -> str:
+    """Return a hint on where relative paths start: at `base`, which has the study file or is the current folder."""
+    return f"Relative paths start at the {'current folder' if base == Path() else 'study file'}."
+
+
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """Return `Did you mean delta?` for the nearest of `choices`; nothing where none is near or `word` is no text."""
     if not isinstance(word, str):

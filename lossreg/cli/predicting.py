@@ -52,12 +52,12 @@ def predict(
     The rows are written with their predictions and the probability of each class beside them. The target need not be
     among their columns. What was missing, unreadable or never seen in training is counted.
     """
-    from lossreg.data import files, new_rows
+    from lossreg.data import files
     from lossreg.prediction import filing, tables
 
     with on_disk(f"{data}"):
         if not data.exists():
-            files.existing(str(data), Path(), new_rows.HERE)
+            files.existing(str(data), Path())
     if output is not None:
         with on_disk(f"--output {output}"):
             tables.check(output, data)

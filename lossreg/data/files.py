@@ -9,12 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from lossreg.data import room
-from lossreg.errors import DataError, did_you_mean, is_text, one_line, refusal
+from lossreg.errors import DataError, did_you_mean, is_text, one_line, paths_start, refusal
 from lossreg.runtime import system
 
 PARQUET = (".parquet", ".pq")
 LONGEST = 4096
-RELATIVE = "Relative paths start at the study file."
 
 
 def check_name(source: str) -> None:
@@ -33,19 +32,16 @@ def near(path: Path) -> str:
     return did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
 
 
-def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
-    """Return the file of a source, relative to `base`; raises `DataError` where no readable file is.
-
-    relative: a hint on where relative paths start.
-    """
+def existing(source: str, base: Path) -> Path:
+    """Return the file of a source, relative to `base`; raises `DataError` where no readable file is."""
     try:
         path = base / Path(source).expanduser()
         if path.is_dir():
             raise DataError(f"is a folder: {path}", where=source, hint="Name a file in it.")
         if not path.is_file():
-            raise DataError(f"no such file: {path}", where=source, hint=near(path) or relative)
+            raise DataError(f"no such file: {path}", where=source, hint=near(path) or paths_start(base))
     except (OSError, RuntimeError) as error:
-        raise DataError(f"cannot be read: {reason(error)}", where=source, hint=relative) from error
+        raise DataError(f"cannot be read: {reason(error)}", where=source, hint=paths_start(base)) from error
     return path
 
 

@@ -18,7 +18,7 @@ from lossreg.data.image_files import CHANNELS, ImageReader
 from lossreg.data.origin import Origin, listed
 from lossreg.data.parts import NAMES, TRAIN, WORDS
 from lossreg.data.raw import Raw
-from lossreg.errors import DataError, count_of
+from lossreg.errors import DataError, count_of, paths_start
 
 LARGEST, USUAL = 128, 64  # pixels of a side: as they are if all are alike and no larger, resized to otherwise
 EXAMPLE = "Put the images of each class into a folder of their own, such as cats/1.jpg and dogs/1.jpg."
@@ -67,7 +67,7 @@ def of(source: str, base: Path) -> Path | None:
 def missing(source: str, base: Path, origin: Origin) -> DataError:
     """Return the error for a folder that is not there."""
     path = base / Path(source)
-    return origin.error(f"no such folder: {path}", files.near(path) or files.RELATIVE)
+    return origin.error(f"no such folder: {path}", files.near(path) or paths_start(base))
 
 
 def _check_keys(origin: Origin) -> None:

@@ -21,7 +21,6 @@ from lossreg.data.numerals import Numerals
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, did_you_mean
 
-HERE = "Relative paths start at the current folder."
 PLAIN = (".csv", ".tsv", ".jsonl")
 
 
@@ -85,7 +84,7 @@ def array(rows: Any, images: ImageReader | None = None) -> NDArray[Any]:
 def file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
     """Return the table of a file, read as training reads it, with all its columns; lost: as of `table`."""
     files.check_name(source)
-    path, options = files.existing(source, Path(), HERE), option_checks.fitting(form.options or Options(), source)
+    path, options = files.existing(source, Path()), option_checks.fitting(form.options or Options(), source)
     if path.name.lower().endswith(table_files.ENDINGS):
         return table_files.read(path, source, options).rows
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):

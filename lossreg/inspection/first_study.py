@@ -44,7 +44,6 @@ from lossreg.terminal.caller import words
 Target = str | Sequence[str] | None
 FRAME, ARRAYS, HERE = "data.parquet", "data.npz", "data"
 SHOWN = 80  # letters of a name
-HERE_ON = "Relative paths start at the current folder."
 SAVED = {
     FRAME: 'write the rows there first: frame.to_parquet("data.parquet", index=False)',
     ARRAYS: 'write the rows there first: numpy.savez("data.npz", x=x, y=y)',
@@ -170,11 +169,10 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
 
 
 def _from_here(error: InputError) -> InputError:
-    """Return the error as of rows that were given, or with a hint on paths, which start at the current folder."""
+    """Return the error as of rows that were given, or without a path that is the source itself."""
     if error.where == GIVEN:
         return error.at(HERE)
-    what = error.what.removesuffix(f": {error.where}")  # a path that is the source itself
-    return type(error)(what, where=error.where, hint=HERE_ON if error.hint == files.RELATIVE else error.hint)
+    return type(error)(error.what.removesuffix(f": {error.where}"), where=error.where, hint=error.hint)
 
 
 def _with_likely(error: TargetError, target: Target) -> InputError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lossreg.errors import InputError, brief, did_you_mean, on_disk
+from lossreg.errors import InputError, brief, did_you_mean, on_disk, paths_start
 
 SUFFIX = ".keras"
 
@@ -17,7 +17,7 @@ def read(name: str, base: Path) -> bytes:
         if path.is_dir():
             raise InputError("is a folder, not a .keras file", where=name)
         if not path.is_file():
-            raise InputError(f"no such file: {brief(path)}", where=name, hint=_near(path))
+            raise InputError(f"no such file: {brief(path)}", where=name, hint=_near(path) or paths_start(base))
         return path.read_bytes()
 
 
@@ -29,5 +29,4 @@ def digest(content: bytes) -> str:
 def _near(path: Path) -> str:
     if not path.parent.is_dir():
         return f"There is no folder {brief(path.parent)}."
-    near = did_you_mean(path.name, [other.name for other in path.parent.glob(f"*{SUFFIX}")])
-    return near or "Relative paths start at the study file."
+    return did_you_mean(path.name, [other.name for other in path.parent.glob(f"*{SUFFIX}")])

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, one_line
+from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, one_line, paths_start
 from lossreg.runtime import safety
 
 LOSSREG = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def locate(reference: str, base: Path = Path()) -> Any:
         raise InputError("is neither a file nor a module with a function", where=reference, hint=FORMS)
     if not source.endswith(".py") and not all(map(str.isidentifier, source.split("."))):
         raise InputError(f"{source} is neither a .py file nor the dotted name of a module", where=reference, hint=FORMS)
-    module = _from_file(base / source, reference) if source.endswith(".py") else _from_module(source, base, reference)
+    module = _from_file(source, base, reference) if source.endswith(".py") else _from_module(source, base, reference)
     if not hasattr(module, attribute):
         raise UnknownError(f"{source} has no {attribute}", where=reference, hint=_near(attribute, module))
     return getattr(module, attribute)
@@ -62,13 +62,12 @@ def _near(attribute: str, module: ModuleType) -> str:
     return did_you_mean(attribute, public) or f"It has {', '.join(public) or 'nothing'}."
 
 
-def _from_file(path: Path, reference: str) -> ModuleType:
+def _from_file(source: str, base: Path, reference: str) -> ModuleType:
     """Return the module of a file, which is run once per path and modification."""
     with on_disk(reference):
-        path = Path(os.path.expanduser(path)).resolve()  # noqa: PTH111, which raises for an unknown user
+        path = Path(os.path.expanduser(base / source)).resolve()  # noqa: PTH111, which raises for an unknown user
         if not path.is_file():
-            hint = "Relative paths start at the study file."
-            raise InputError(f"no such file: {brief(path)}", where=brief(reference), hint=hint)
+            raise InputError(f"no such file: {brief(path)}", where=brief(reference), hint=paths_start(base))
     stamp = hashlib.sha256(f"{path} {path.stat().st_mtime_ns}".encode()).hexdigest()[:12]
     name = f"{path.stem}_{stamp}"
     if name not in sys.modules:
