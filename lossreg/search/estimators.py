@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError, represented, require_path
-from lossreg.runtime import backend
 from lossreg.search import predictors, run
 from lossreg.search.result import Result
-from lossreg.search.run import Switches
 from lossreg.storage import shared_study
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
@@ -132,10 +130,9 @@ def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, directory: Any,
 
 
 def _fitted(spec: StudySpec, directory: Path, verbose: int) -> Fitted:
-    backend.check()
     folder = shared_study.of(spec, directory / ".lossreg" / spec.name)
     told = _Told(verbose)
-    result = Result.of(run.finished(spec, folder, told) or run.go_on(spec, folder, told, Switches()))
+    result = run.kept_in(folder, spec, told)
     trial = result.recommended
     if trial is None or not folder.has_best(trial.number):
         raise LossregError(f"the study has no model: {told.warnings[-1] if told.warnings else 'no trial has a score'}")

@@ -30,11 +30,13 @@ from lossreg.search import (
     preparation,
     restore,
     rows_given,
+    run,
+    shown,
     suggestions,
     trial_values,
-    tuning,
 )
 from lossreg.search.predictors import load_predictor
+from lossreg.search.result import Result
 from lossreg.search.resumption import Changes
 from lossreg.storage import shared_study
 from lossreg.storage.trials import ATTRIBUTE
@@ -45,9 +47,9 @@ if TYPE_CHECKING:
     from lossreg.contract.spec import LossSpec
     from lossreg.metrics.catalogue import Metric
     from lossreg.search.preparation import Prepared
-    from lossreg.search.result import Result
     from lossreg.search.suggestions import Losses
     from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.study_folder import StudyFolder
 
 NOTHING: Mapping[str, Any] = {}
 NO_ROWS = ((), ())  # of a study that is only read
@@ -174,13 +176,15 @@ class LossTuner(keras_tuner.Tuner):
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})
             self.__dict__.pop("_prepared", None)
-            result = tuning.tune(self._rows, progress=False if verbose == 0 else None)
+            with shown.shown(False if verbose == 0 else None, "LossTuner: reading the study") as progress:
+                result = run.kept_in(self._folder, self._rows, progress)
         self._tell(result)
 
     @property
     def result(self) -> Result:
         """The study as far as it has come, with its tables and plots; raises `InputError` if it was never run."""
-        return history.results(self._rows or self._spec(NO_ROWS))
+        folder = self._folder
+        return Result.of(history.result(folder.read(), folder.path))
 
     def load_model(self, trial: Any) -> Any:
         """Return the model of a trial, which takes the rows that search was given, compiled with the loss found.
@@ -194,7 +198,7 @@ class LossTuner(keras_tuner.Tuner):
         if self._rows is None:
             model = self._kept(record)
         else:
-            weights = restore.look_up(self._rows, record.number).weights
+            weights = restore.look_up(self._rows, record.number, folder=self._folder).weights
             assert weights is not None
             spec = self._prepared.candidates[record.candidate].spec
             model = restore.build(self._prepared, record, weights)
@@ -207,13 +211,18 @@ class LossTuner(keras_tuner.Tuner):
         """The study with everything resolved that training needs."""
         spec = self._rows
         assert spec is not None
-        stored = shared_study.of(spec).read().user_attrs[ATTRIBUTE]
+        stored = self._folder.read().user_attrs[ATTRIBUTE]
         return preparation.prepare(spec, Changes(spec, stored), rehearsed=False)
 
     def _spec(self, rows: Any, sections: Mapping[str, Any] = NOTHING) -> StudySpec:
-        """Return the study of these rows, in the project's folder."""
-        document = _merged(sections, self._document)
-        return studies.of(studies.from_dict(document, base=Path(self.project_dir)), (), rows)
+        """Return the study of these rows."""
+        return studies.of(_merged(sections, self._document), (), rows)
+
+    @property
+    def _folder(self) -> StudyFolder:
+        """What holds the study, in the project's folder."""
+        spec = self._spec(NO_ROWS)
+        return shared_study.of(spec, Path(self.project_dir) / ".lossreg" / spec.name)
 
     def _tell(self, result: Result) -> None:
         """Tell the oracle of the trials that it does not know."""
@@ -232,7 +241,7 @@ class LossTuner(keras_tuner.Tuner):
 
     def _kept(self, record: TrialRecord) -> Any:
         """Return the model of the study's best trial from its folder; raises `InputError` for another one."""
-        predictor = load_predictor(self._spec(NO_ROWS).folder)
+        predictor = load_predictor(self._folder.path)
         if predictor.about.trial != record.number:
             what = f"the model of trial {record.number} takes the rows, which are not kept"
             hint = "Call search again with the same arguments, which trains no trial again, or ask for one model."

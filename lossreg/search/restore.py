@@ -74,10 +74,11 @@ def check(number: Any, loss: Any) -> None:
 
 
 def look_up(
-    spec: studies.StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False
-) -> KeptTrial:
+    spec: studies.StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False,
+    folder: StudyFolder | None = None,
+) -> KeptTrial:  # fmt: skip
     """Return the trial that `load_trial` restores, without importing Keras; raises `InputError`."""
-    folder = shared_study.of(spec)
+    folder = folder or shared_study.of(spec)
     study = folder.read()
     result = history.result(study, folder.path)
     record = find(result, number, loss)

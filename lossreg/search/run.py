@@ -133,6 +133,12 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
     return result
 
 
+def kept_in(folder: StudyFolder, spec: StudySpec, progress: Observer) -> Result:
+    """Run a study that is kept in that folder, or finish one that was begun."""
+    backend.check()
+    return Result.of(finished(spec, folder, progress) or go_on(spec, folder, progress, Switches()))
+
+
 def go_on(spec: StudySpec, folder: StudyFolder, progress: Observer, switches: Switches) -> StudyResult:
     """Run a study that is not `finished`; folder is the one that was looked at, of which nothing is read again."""
     return Run(spec, folder, progress, time.perf_counter(), switches).execute()

@@ -255,3 +255,11 @@ def test_arguments_of_fit_that_a_study_cannot_take_are_named(arguments, words, i
         idle.search(**{"x": X, "y": Y, "epochs": 1, "verbose": 0, **arguments})
     assert str(caught.value).startswith(words) if words.endswith(": ") else words in str(caught.value)
     assert not idle.oracle.trials
+
+
+def test_relative_paths_of_settings_start_at_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "beside.py").write_text("raise ValueError('it was found')")
+    tuner = tuner_of(tmp_path / "elsewhere", settings={"train": {"callbacks": "beside.py:make"}})
+    with pytest.raises(InputError, match="it was found"):
+        tuner.search(X, Y, verbose=0)
