@@ -60,7 +60,7 @@ KEYS = {
     "train.batch_size": "batch_size", "train.class_weight": "class_weight", "train.early_stopping": "callbacks",
 }  # fmt: skip
 DEFAULTS = {
-    "data": {"source": GIVEN, "test": 0, "preprocess": "none"},
+    "data": {"source": GIVEN, "preprocess": "none"},
     "search": {"keep": "all", "score_epoch": "best"},
     "tracking": {"enabled": False},
 }
@@ -323,8 +323,13 @@ def _resolved(name: str) -> Metric:
 
 
 def _further(settings: Any) -> dict[str, Any]:
-    """Return further sections of the study; raises `InputError` for keys that arguments stand for."""
+    """Return further sections of the study, without test rows unless a column says which they are.
+
+    Raises `InputError` for keys that arguments stand for.
+    """
     sections = rows_given.sections(settings)
+    if isinstance(data := sections.setdefault("data", {}), dict) and "split" not in data:
+        data.setdefault("test", 0)
     for key in [key for key in KEYS if key.startswith(("search.", "model."))]:
         section, _, name = key.partition(".")
         if isinstance(sections.get(section), Mapping) and name in sections[section]:

@@ -191,12 +191,13 @@ def unused_shares(spec: StudySpec, layout: Layout) -> Notes:
     for key, share in shares.items():
         if isinstance(share, str) or not layout.has({"test": TEST, "validation": VALIDATION}[key]):
             continue
-        if section.split is not None:
-            what = f"{share:g} is a share of the rows, and the column {section.split!r} gives {key} rows"
-            raise InputError(what, where=spec.place(f"data.{key}"), hint=f"Leave out data.{key}, or data.split.")
+        giver = "the source" if section.split is None else f"the column {section.split!r}"
         if share == 0:
-            what = "0 leaves no test rows, and the source gives test rows"
+            what = f"0 leaves no test rows, and {giver} gives test rows"
             raise InputError(what, where=spec.place("data.test"), hint="Leave it out, or give no test rows.")
+        if section.split is not None:
+            what = f"{share:g} is a share of the rows, and {giver} gives {key} rows"
+            raise InputError(what, where=spec.place(f"data.{key}"), hint=f"Leave out data.{key}, or data.split.")
         notes.append(f"data.{key} = {share:g} is not used: the source gives {key} rows.")
     return notes
 

@@ -511,6 +511,9 @@ def test_a_share_beside_rows_that_are_given_is_refused_or_noted(tmp_path: Path, 
     assert told(**table) == told(source="a.npz") == []
     with pytest.raises(InputError, match=f"data.{key}: 0.2 is a share of the rows, and the column 'part' gives {key}"):
         told(**table, **{key: 0.2})
+    for source, giver in ((table, "the column 'part'"), ({"source": "a.npz"}, "the source")) if key == "test" else ():
+        with pytest.raises(InputError, match=f"data.test: 0 leaves no test rows, and {giver} gives test rows"):
+            told(**source, test=0)
     assert told(source="a.npz", **{key: 0.3}) == [f"data.{key} = 0.3 is not used: the source gives {key} rows."]
     frame.assign(part=np.where(part == key, "train", part)).to_csv(tmp_path / "t.csv", index=False)
     assert told(**table, **{key: 0.2}) == []

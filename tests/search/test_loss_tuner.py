@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import keras_tuner
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 
@@ -263,3 +264,11 @@ def test_relative_paths_of_settings_start_at_the_current_folder(tmp_path, monkey
     tuner = tuner_of(tmp_path / "elsewhere", settings={"train": {"callbacks": "beside.py:make"}})
     with pytest.raises(InputError, match="it was found"):
         tuner.search(X, Y, verbose=0)
+
+
+def test_a_column_may_say_which_rows_validate_and_test(tmp_path):
+    table = pd.DataFrame(X, columns=list("abcd")).assign(part=["train"] * 70 + ["validation"] * 30 + ["test"] * 20)
+    settings = {"data": {"split": "part"}, "verdict": {"enabled": False}}
+    tuner = tuner_of(tmp_path, losses=["cross_entropy"], max_trials=1, settings=settings)
+    tuner.search(table, Y, verbose=0)
+    assert tuner.result.data["rows"] == {"train": 70, "validation": 30, "test": 20}
