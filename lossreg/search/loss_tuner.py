@@ -62,7 +62,6 @@ KEYS = {
 DEFAULTS = {
     "data": {"source": GIVEN, "preprocess": "none"},
     "search": {"keep": "all", "score_epoch": "best"},
-    "tracking": {"enabled": False},
 }
 # arguments of other tuners, and what stands in their place
 ELSEWHERE = {
@@ -330,6 +329,7 @@ def _further(settings: Any) -> dict[str, Any]:
     sections = rows_given.sections(settings)
     if isinstance(data := sections.setdefault("data", {}), dict) and "split" not in data:
         data.setdefault("test", 0)
+    sections.setdefault("tracking", {"enabled": False})
     for key in [key for key in KEYS if key.startswith(("search.", "model."))]:
         section, _, name = key.partition(".")
         if isinstance(sections.get(section), Mapping) and name in sections[section]:

@@ -272,3 +272,9 @@ def test_a_column_may_say_which_rows_validate_and_test(tmp_path):
     tuner = tuner_of(tmp_path, losses=["cross_entropy"], max_trials=1, settings=settings)
     tuner.search(table, Y, verbose=0)
     assert tuner.result.data["rows"] == {"train": 70, "validation": 30, "test": 20}
+
+
+def test_a_store_in_settings_is_written_to(tmp_path):
+    tuner = tuner_of(tmp_path, settings={"tracking": {"uri": "nonsense://store"}})
+    with pytest.raises(InputError, match="nonsense"):
+        tuner.search(X, Y, verbose=0)
