@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 
 from lossreg.contract.data_options import GIVEN
@@ -72,7 +73,7 @@ def labels(given: Any) -> Any:
 
 
 def train(
-    epochs: Any, batch_size: Any, callbacks: Sequence[Any] | None, class_weight: Any, objective: str
+    epochs: Any, batch_size: Any, callbacks: Sequence[Any] | None, class_weight: Any, objective: keras_tuner.Objective
 ) -> dict[str, Any]:
     """Return `[train]` of the study; objective: what early stopping has to monitor. Raises `InputError`."""
     section: dict[str, Any] = {"epochs": epochs}
@@ -81,18 +82,22 @@ def train(
     if class_weight is not None:
         is_table = isinstance(class_weight, Mapping)
         section["class_weight"] = {str(k): w for k, w in class_weight.items()} if is_table else class_weight
-    for callback in callbacks or ():
-        section["early_stopping"] = _early_stopping(callback, objective)
+    for callback in keras.tree.flatten(callbacks or ()):
+        stopping = _early_stopping(callback, objective)
+        if section.setdefault("early_stopping", stopping) is not stopping:
+            raise InputError("a study has no place for a second EarlyStopping", where="callbacks", hint="Give one.")
     return section
 
 
-def _early_stopping(callback: Any, objective: str) -> dict[str, Any]:
-    name = type(callback).__name__
-    if not isinstance(callback, keras.callbacks.EarlyStopping):
-        raise InputError(f"a study has no place for {name}", where="callbacks", hint=INSTEAD.get(name, OTHER))
-    if callback.monitor != objective:
-        what = f"EarlyStopping monitors {callback.monitor!r}, and a study the objective, {objective!r}"
-        raise InputError(what, where="callbacks", hint=f"Write EarlyStopping({objective!r}, patience=...).")
+def _early_stopping(callback: Any, objective: keras_tuner.Objective) -> dict[str, Any]:
+    kind = type(callback)
+    if kind is not keras.callbacks.EarlyStopping:
+        hint = INSTEAD.get(kind.__name__, OTHER)
+        raise InputError(f"a study has no place for {kind.__name__}", where="callbacks", hint=hint)
+    if callback.monitor != objective.name or callback.mode not in ("auto", objective.direction):
+        shown = f"{callback.monitor!r}{'' if callback.mode == 'auto' else f', mode={callback.mode!r}'}"
+        what = f"EarlyStopping monitors {shown}, and a study the objective, {objective.name!r}, {objective.direction}"
+        raise InputError(what, where="callbacks", hint=f"Write EarlyStopping({objective.name!r}, patience=...).")
     if callback.baseline is not None or callback.start_from_epoch or not callback.patience:
         what = "a study has no place for EarlyStopping with a baseline, with start_from_epoch or without patience"
         raise InputError(what, where="callbacks", hint="Leave these out, and give patience=5 or so.")
@@ -101,9 +106,11 @@ def _early_stopping(callback: Any, objective: str) -> dict[str, Any]:
 
 def _arrays(where: str, x: Any, y: Any = None, weights: Any = None) -> tuple[Any, ...]:
     if foreign.is_dataset(x):
-        if y is not None:
-            raise InputError("a tf.data.Dataset has its labels, and y is given too", where=where)
-        return foreign.arrays(x, Origin("data", GIVEN))
+        if twice := "y" if y is not None else "sample_weight" if weights is not None else "":
+            raise InputError(f"a tf.data.Dataset has labels and weights, and {twice} is given too", where=where)
+        if arrays := foreign.arrays(x, Origin("data", GIVEN)):
+            return arrays
+        raise InputError("no rows", where=where)
     if isinstance(x, (keras.utils.PyDataset, keras.Model)) or hasattr(x, "__next__"):
         raise InputError(f"rows cannot be read from {represented(x)}", where=where, hint=FORMS)
     if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") and part.ndim > 1 for part in x):

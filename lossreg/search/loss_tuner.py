@@ -170,7 +170,7 @@ class LossTuner(keras_tuner.Tuner):
         """
         fit_arguments.check(others)
         rows = fit_arguments.rows(x, y, sample_weight, validation_data, validation_split)
-        train = fit_arguments.train(epochs, batch_size, callbacks, class_weight, self.oracle.objective.name)
+        train = fit_arguments.train(epochs, batch_size, callbacks, class_weight, self.oracle.objective)
         with _named():
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})

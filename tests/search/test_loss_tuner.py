@@ -35,6 +35,20 @@ def build_model(hp):
     return model
 
 
+class Later(keras.callbacks.EarlyStopping):
+    """Stops by a rule of its own."""
+
+
+def stopping(mode="auto"):
+    return keras.callbacks.EarlyStopping("val_accuracy", patience=2, mode=mode)
+
+
+def rows_of_tensorflow():
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+
+
 def tuner_of(folder, **arguments):
     given = {"losses": LOSSES, "max_trials": 5, "seed": 1, "directory": folder, "project_name": "mine", **arguments}
     return LossTuner(build_model, **given)
@@ -168,14 +182,18 @@ def test_inputs_by_name_numbers_weights_and_early_stopping(tmp_path):
 
 
 def test_a_data_set_of_tensorflow_has_its_labels():
-    import tensorflow as tf
-
-    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    dataset = rows_of_tensorflow()
     x, y = fit_arguments.rows(dataset, None, None, None, 0.0)
     np.testing.assert_array_equal(x, X)
     given = fit_arguments.rows(X, Y, None, dataset, 0.0)
     np.testing.assert_array_equal(fit_arguments.labels(given), Y)
     np.testing.assert_array_equal(given["validation"][1], y)
+
+
+def test_early_stopping_may_stand_alone_and_say_what_is_better():
+    objective = keras_tuner.Objective("val_accuracy", "max")
+    section = fit_arguments.train(3, None, stopping("max"), None, objective)
+    assert section == {"epochs": 3, "early_stopping": {"patience": 2, "min_delta": 0.0}}
 
 
 def test_a_split_is_the_one_of_keras():
@@ -219,6 +237,20 @@ def test_wrong_arguments_are_named_before_anything_is_written(arguments, words, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("objective", "metric"), [
+    ("val_sparse_categorical_accuracy", "accuracy"), ("val_acc", "accuracy"), ("val_auc", "roc_auc"),
+    ("val_rmse", "root_mean_squared_error"),
+])  # fmt: skip
+def test_an_objective_may_have_the_name_that_keras_gives_it(objective, metric, tmp_path):
+    assert tuner_of(tmp_path, objective=objective).oracle.objective.name == f"val_{metric}"
+
+
+@pytest.mark.parametrize("objective", ["auc", "acc"])
+def test_an_objective_of_the_training_rows_is_refused(objective, tmp_path):
+    with pytest.raises(InputError, match=f'Write "val_{objective}"'):
+        tuner_of(tmp_path, objective=objective)
+
+
 def test_what_builds_no_model_is_named(tmp_path):
     with pytest.raises(InputError, match="hypermodel: must be a function build_model"):
         LossTuner("build_model", directory=tmp_path)
@@ -241,6 +273,13 @@ FIT = [
     ({"class_weight": {0: "much"}}, "class_weight: "),
     ({"callbacks": [keras.callbacks.ReduceLROnPlateau()]}, "a study has no place for ReduceLROnPlateau"),
     ({"callbacks": [keras.callbacks.EarlyStopping()]}, "EarlyStopping monitors 'val_loss'"),
+    ({"callbacks": keras.callbacks.EarlyStopping()}, "EarlyStopping monitors 'val_loss'"),
+    ({"callbacks": [stopping("min")]}, "EarlyStopping monitors 'val_accuracy', mode='min', and a study the objective"),
+    ({"callbacks": [stopping(), stopping("max")]}, "callbacks: a study has no place for a second EarlyStopping"),
+    ({"callbacks": [Later("val_accuracy", patience=2)]}, "callbacks: a study has no place for Later"),
+    ({"x": rows_of_tensorflow(), "y": None, "sample_weight": np.ones(120)}, "and sample_weight is given too"),
+    ({"x": rows_of_tensorflow()}, "and y is given too"),
+    ({"x": rows_of_tensorflow().take(0), "y": None}, "x: no rows"),
     ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "no place for TerminateOnNaN. settings="),
 ]  # fmt: skip
 
