@@ -78,11 +78,6 @@ ELSEWHERE = {
     "tuner_id": "Leave it out.",
     "logger": "Leave it out.",
 }
-# metrics of Keras under other names than scikit-learn's
-METRICS = {
-    **dict.fromkeys(("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"),
-    "auc": "roc_auc",
-}
 IN_KERAS = ("accuracy", "mean_absolute_error", "mean_squared_error")
 ARGUMENTS = ("losses", "max_trials", "seed", "executions_per_trial", "task", "project_name", "overwrite", "settings")
 CHANGED = re.compile(r" \(allow_changed=True [^)]*\)")
@@ -299,7 +294,7 @@ def _metric(objective: Any) -> Metric:
         what = f"must be a metric of the validation rows, not {represented(objective)}"
         raise InputError(what, where="objective", hint='Such as "val_accuracy"; several objectives are not searched.')
     plain = name.removeprefix("val_")
-    metric = _resolved(METRICS.get(plain, name))
+    metric = _resolved(name)
     if plain == name:
         what = f"{name!r} would be that of the training rows, and trials are scored on validation rows"
         raise InputError(what, where="objective", hint=f'Write "val_{name}".')
