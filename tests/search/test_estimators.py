@@ -221,6 +221,22 @@ def test_the_same_random_state_gives_the_same_model_and_a_directory_goes_on(tmp_
     assert lossreg.load_predictor(study).about.trial == more.best_index_
 
 
+def own_model(hp):
+    import keras
+
+    head = keras.layers.Dense(hp.get("outputs"))
+    return keras.Sequential([keras.Input(hp.get("input_shape")), keras.layers.Dense(7), head])
+
+
+@pytest.mark.long
+def test_a_model_may_be_the_users_own_function():
+    search = LossSearchClassifier(["cross_entropy"], trials=1, epochs=1, model={"build": own_model}, settings=QUICK)
+    fitted = pickle.loads(pickle.dumps(clone(search).fit(TABLE, ANSWER)))
+    assert fitted.predict_proba(TABLE).shape == (ROWS, 2)
+    assert any(weight.shape[-1] == 7 for weight in fitted.predictor_.model.weights)
+    assert fitted.get_params()["model"] == {"build": own_model}
+
+
 @pytest.mark.long
 def test_a_verdict_is_there_if_it_is_asked_for():
     labels = np.where(RNG.random(ROWS) < 0.1, "yes", ANSWER)
