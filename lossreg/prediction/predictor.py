@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import FEATURES
+from lossreg.data import foreign
 from lossreg.data.exposures import Fitted, base_of
 from lossreg.data.new_forms import Forms
+from lossreg.data.origin import Origin
 from lossreg.data.preprocess import Counted, TablePreprocessor, warned
 from lossreg.errors import InputError, one_line
 from lossreg.prediction.description import Description
@@ -67,9 +69,12 @@ class Predictor:
     def predict_frame(self, rows: Any) -> pd.DataFrame:
         """Return a table of predictions: `prediction`, and a column `probability_of_CLASS` or `score_of_CLASS` of each.
 
-        Of several labels per row, `predicted_LABEL` and `probability_of_LABEL` of each. Raises `InputError` for masks.
+        Of several labels per row, `predicted_LABEL` and `probability_of_LABEL` of each. The index is that of the rows,
+        of rows without one 0, 1, .... Raises `InputError` for masks.
         """
-        return self.tabulated(warned(self.outputs(rows), gaps=True))
+        rows = self._as_table(rows)
+        predicted = self.tabulated(warned(self.outputs(rows), gaps=True))
+        return predicted.set_axis(_index(rows, len(predicted)))
 
     def outputs(self, rows: Any, forms: Forms | None = None) -> Counted:
         """Return the outputs of the network, and the values that were lost in place of a warning.
@@ -84,12 +89,13 @@ class Predictor:
         return Counted(np.concatenate([self.model.predict_on_batch(_part(array, start)) for start in starts]), lost)
 
     def _as_table(self, rows: Any) -> Any:
-        """Return columns or rows that stand in dictionaries as a table where training had one, else what is given."""
+        """Return tables of other libraries, and columns or rows in dictionaries, as tables where training had one."""
         if hasattr(rows, "collect") and not hasattr(rows, "to_pandas"):  # a lazy table of Polars
             return rows.collect()
         base = base_of(self.preprocessor)
         if not isinstance(base, TablePreprocessor) or (isinstance(rows, Mapping) and FEATURES in rows):
             return rows
+        rows = foreign.plain(rows, Origin("", ""))
         is_row = isinstance(rows, Mapping) and not any(map(pd.api.types.is_list_like, rows.values()))
         is_rows = isinstance(rows, list) and bool(rows) and all(isinstance(row, Mapping) for row in rows)
         if not isinstance(rows, Mapping) and not is_rows:
@@ -142,6 +148,13 @@ class Predictor:
             f"the loss {self.about.loss} gives scores, and no probabilities",
             hint="predict_frame has the scores; a study of losses with probabilities has a metric of these.",
         )
+
+
+def _index(rows: Any, size: int) -> pd.Index[Any]:
+    """Return the index of a table, or of the first one among several inputs."""
+    parts = rows.values() if isinstance(rows, Mapping) else [rows]
+    tables = (part for part in parts if isinstance(part, (pd.DataFrame, pd.Series)) and len(part) == size)
+    return next((table.index for table in tables), pd.RangeIndex(size))
 
 
 def _part(array: Any, start: int) -> Any:

@@ -7,10 +7,12 @@ import warnings
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import scipy.sparse
 from mlflow.exceptions import MlflowException
 
+from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.preprocess import TablePreprocessor
 from lossreg.errors import InputError
 from lossreg.prediction import pyfunc, raw_form
@@ -110,6 +112,35 @@ def test_zones_repeated_indices_and_no_rows_are_no_mistakes(predictor):
         np.testing.assert_allclose(predictor.predict_proba(same), expected, rtol=1e-6)
     for none in (rows.head(0), np.zeros((0, 4)), rows.head(0).to_dict("list")):
         assert predictor.predict_frame(none).shape == (0, 3)
+
+
+INDICES = {
+    "names": pd.Index([f"r{i}" for i in range(20)], name="id"), "another order": pd.Index(range(19, -1, -1)),
+    "repeated": pd.Index([7] * 20), "days": pd.date_range("2024-01-01", periods=20),
+    "two levels": pd.MultiIndex.from_product([["a", "b"], range(10)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_predictions_have_the_index_of_the_rows(predictor, name):
+    rows = ROWS.assign(age=40.0).set_axis(INDICES[name])
+    others = ({column: rows[column] for column in rows}, pa.Table.from_pandas(rows))
+    for frame in (pyfunc.Model(predictor).predict(rows), *map(predictor.predict_frame, (rows, *others))):
+        pd.testing.assert_index_equal(frame.index, rows.index)
+        np.testing.assert_array_equal(frame["prediction"], predictor.predict(rows))
+    pd.testing.assert_index_equal(predictor.predict_frame(rows.head(0)).index, rows.index[:0])
+    pd.testing.assert_index_equal(predictor.predict_frame(rows.to_dict("list")).index, pd.RangeIndex(20))
+
+
+def test_predictions_of_several_inputs_have_the_index_of_a_table_among_them(predictor):
+    numbers = ROWS[["rooms"]].set_axis(INDICES["days"])
+    parts = {name: TablePreprocessor().fit(numbers) for name in ("given", "array")}
+    inputs = {name: keras.Input((1,), name=name) for name in parts}
+    joined = keras.layers.Concatenate()(list(inputs.values()))
+    network = keras.Model(inputs, keras.layers.Dense(1, "sigmoid", name="probability")(joined))
+    of_inputs = Predictor(network, InputsPreprocessor(parts), predictor.about)
+    rows = {"array": numbers.to_numpy(), "given": numbers, "unused": numbers.head(3)}
+    pd.testing.assert_index_equal(of_inputs.predict_frame(rows).index, numbers.index)
 
 
 def test_a_column_that_may_be_missing_is_told_where_it_is(predictor):
