@@ -33,11 +33,20 @@ def columns(rows: Any, preprocessor: Fitted) -> tuple[Column, ...]:
 
 
 def _kind(column: pd.Series[Any]) -> Kind:
-    """Return the type of a column for MLflow: "any" for numbers, which it would refuse where they are whole."""
-    values = column.dropna()
-    if pd.api.types.is_bool_dtype(values):
-        return "boolean"
-    return "string" if len(values) and all(isinstance(value, str) for value in values) else "any"
+    """Return the type of a column for MLflow: "any" where it would refuse some of the values that predictors take.
+
+    It refuses whole numbers among real ones, columns of categories, and gaps among truth values.
+    """
+    dtype = column.dtype
+    if dtype.type is pd.CategoricalDtype.type:  # Arrow's dictionaries have it too
+        return "any"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "any" if column.isna().any() else "boolean"
+    return "string" if _are_texts(column.dropna()) else "any"
+
+
+def _are_texts(values: pd.Series[Any]) -> bool:
+    return len(values) > 0 and all(isinstance(value, str) for value in values)
 
 
 def arrays(rows: Any, preprocessor: Fitted) -> dict[str, Array]:
@@ -71,7 +80,7 @@ def _typical(column: pd.Series[Any]) -> Any:
         return int(middle) if middle.is_integer() else middle
     counts = values.map(text_of).value_counts()
     if len(counts) > len(values) / 2:
-        return "text" if _kind(column) == "string" and not _are_dates(counts) else str(counts.index[0])
+        return "text" if _are_texts(values) and not _are_dates(counts) else str(counts.index[0])
     first = values[values.map(text_of) == counts.index[0]].iloc[0]
     return bool(first) if isinstance(first, (bool, np.bool_)) else str(counts.index[0])
 
