@@ -58,7 +58,6 @@ lint: $(DONE_DEV) ## style, types, layers, form of the launchers
 	$(BIN)/kubernetes-validate --strict --quiet studies/deploy/kubernetes.yaml
 
 bench: $(DONE_DEV) ## lossreg against its peers
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
 
 notebooks: $(DONE) ## run studies/notebooks anew and save their outputs

@@ -1,10 +1,13 @@
 """`import lossreg` imports nothing heavy and offers every public name."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
-from importlib import import_module
+from contextlib import suppress
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -62,6 +65,40 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_version_is_that_of_the_package():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == lossreg.__version__
+
+
+def named(requirements):
+    """The distributions that requirements name, without those of extras."""
+    return {re.match(r"[\w.-]+", each)[0].lower() for each in requirements if "extra ==" not in each}
+
+
+def installed():
+    """The names under which a plain `pip install lossreg` brings something to import."""
+    waiting = named(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    found = set()
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        with suppress(metadata.PackageNotFoundError):  # of other systems
+            waiting |= named(metadata.requires(name) or []) - found
+    brings = metadata.packages_distributions().items()
+    return {top for top, names in brings if found & {name.lower() for name in names}}
+
+
+def imported(source):
+    """The packages that Python code imports from elsewhere."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def test_what_the_tuners_of_keras_tuner_import_is_installed_with_lossreg():
+    [package] = find_spec("keras_tuner").submodule_search_locations
+    files = [path for path in Path(package, "src", "engine").glob("*.py") if not path.stem.endswith("_test")]
+    needed = set().union(*(imported(path.read_text()) for path in files))
+    assert "tensorboard" in needed
+    assert needed - installed() == set()
 
 
 @pytest.fixture
