@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from lossreg.runtime import backend
 from lossreg.search import suggestions
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = ["LossTuner", "loss"]
 def __getattr__(name: str) -> Any:
     if name != "LossTuner":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    backend.load()
     from lossreg.search.loss_tuner import LossTuner
 
     return LossTuner

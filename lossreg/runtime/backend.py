@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ SHOWN = {"tensorflow": "TensorFlow", "jax": "JAX"}
 VARIABLE = "KERAS_BACKEND"
 # TensorFlow reads it when it is imported
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+_loading = threading.RLock()
 
 
 def name() -> str:
@@ -60,10 +63,13 @@ def importing() -> str:
 
 def load() -> None:
     """Import Keras without the start-up notes of its backend, which no option silences."""
-    for variable, value in QUIET.items():
-        os.environ.setdefault(variable, value)
-    with streams.silenced():
-        import keras  # noqa: F401
+    with _loading:  # two threads at once would leave standard error silent
+        if "keras" in sys.modules:
+            return
+        for variable, value in QUIET.items():
+            os.environ.setdefault(variable, value)
+        with streams.silenced() if sys.stderr else nullcontext():
+            import keras  # noqa: F401
 
 
 def _is_running() -> bool:

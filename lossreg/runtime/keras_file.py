@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossreg.errors import InputError
-from lossreg.runtime import safety
+from lossreg.runtime import backend, safety
 
 # in the message of Keras for whatever its safe mode refuses, also in that of a layer around it
 REFUSAL = "safe_mode=False"
@@ -16,6 +16,7 @@ def load(path: Any, **options: Any) -> Any:
 
     Raises `InputError` for a model with code in it, unless `safe_mode=False` is given; in safe mode also then.
     """
+    backend.load()
     import keras
 
     if not options.setdefault("safe_mode", True):

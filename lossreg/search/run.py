@@ -136,6 +136,7 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
 def kept_in(folder: StudyFolder, spec: StudySpec, progress: Observer) -> Result:
     """Run a study that is kept in that folder, or finish one that was begun."""
     backend.check()
+    backend.load()
     return Result.of(finished(spec, folder, progress) or go_on(spec, folder, progress, Switches()))
 
 

@@ -50,10 +50,10 @@ def shown(progress: Any, first: str, *, fresh: bool = False) -> Iterator[Observe
 
 
 def import_keras(progress: Observer) -> None:
-    """Import Keras where that takes a while and the progress is shown."""
+    """Import Keras, and tell that it takes a while where the progress is shown."""
     if isinstance(progress, Watcher) and "keras" not in sys.modules:
         progress.phase(backend.importing())
-        backend.load()
+    backend.load()
 
 
 def _watcher(stack: ExitStack) -> Watcher:
