@@ -136,7 +136,8 @@ def _fitted(spec: StudySpec, directory: Path, verbose: int) -> Fitted:
     trial = result.recommended
     if trial is None or not folder.has_best(trial.number):
         raise LossregError(f"the study has no model: {told.warnings[-1] if told.warnings else 'no trial has a score'}")
-    return Fitted(predictors.load_predictor(folder.path), result, trial)
+    result.predictor = predictors.load_predictor(folder.path)  # for when the folder is gone
+    return Fitted(result.predictor, result, trial)
 
 
 class _Told(Observer):

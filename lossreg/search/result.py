@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import InputError, did_you_mean
@@ -30,7 +31,7 @@ class Result(StudyResult):
             else cls(**{field.name: getattr(result, field.name) for field in fields(StudyResult)})
         )
 
-    @property
+    @cached_property
     def predictor(self) -> Predictor:
         """The predictor from raw rows as the recommended trial learned it; imports Keras.
 

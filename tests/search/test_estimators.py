@@ -114,6 +114,7 @@ def test_what_is_found_is_that_of_the_study(classifier):
     assert set(table["param_loss"]) == {"cross_entropy", "focal"}
     assert classifier.verdict_ is None
     assert result.best.weights == {"classes": [2.0, 1.0]}
+    assert result.predictor is classifier.predictor_  # though the study's folder is gone
     assert result.data["rows"] == {"train": 96, "validation": 24, "test": 0}
 
 
