@@ -45,7 +45,7 @@ predictor.predict(rows)  # a DataFrame, an array, or the path of a file
 {columns}
 
 `model.keras` takes preprocessed rows; `preprocessor.json` says how these are made; `predictor.json` says what is
-predicted. None of them holds code. `{package}` is the code of lossreg {version} that reads rows.
+predicted. These three hold no code. `{package}` is the code of lossreg {version} that reads rows.
 """
 
 
