@@ -387,10 +387,10 @@ class Search(Section):
         if own and self.direction is None:
             name = getattr(self.metric, "__name__", shown(self.metric))
             what = f"{name} is a function, whose better end only you know"
-            raise InputError(what, where="metric", hint='Write direction = "maximize" or direction = "minimize".')
+            raise InputError(what, where="metric", hint='Set search.direction = "maximize", or "minimize".')
         for name in ("direction", "predictions"):
             if not own and getattr(self, name) is not None:
-                what = 'belongs to a metric of your own, metric = "file.py:function"; other metrics have their own'
+                what = 'belongs to a metric of your own, such as "file.py:function"; other metrics have their own'
                 raise InputError(what, where=name, hint="Leave it out.")
         return self
 

@@ -39,10 +39,7 @@ if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
 
-TRY_AGAIN = (
-    "`lossreg verdict STUDY` tries again",
-    "`lossreg.search.run.verdict(study)`, or another verdict.repeats, tries again",
-)
+TRY_AGAIN = ("`lossreg verdict STUDY` tries again", "the same call with another verdict.repeats tries again")
 OUTER = "outer"
 ONE_SPLIT = "verdict.outer = 0 compares on the test rows alone."
 
