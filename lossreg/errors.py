@@ -43,9 +43,10 @@ class LossregError(Exception):
 
 
 class InputError(LossregError, ValueError):
-    """The user's input is wrong: the message says where, what, and what would work."""
+    """The user's input is wrong: the message says where, what, and what would work; mistakes: several in one error."""
 
     exit_code = 2
+    mistakes: tuple[InputError, ...] = ()
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         self.what, self.where, self.hint = (masked(text, words=False) for text in (what, where, hint))

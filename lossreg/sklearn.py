@@ -74,9 +74,9 @@ class _LossSearch(BaseEstimator):
         """Run the study of these rows, and keep what it found."""
         rows = rows if weights is None else {**rows, "sample_weight": weights}
         given, tasks = {**self._given(), "search.seed": self._seed()}, self.tasks or (task,)
-        with estimators.named_as_arguments(self.settings):
-            sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)
-            found = estimators.fit(sections, rows, directory=self.directory, verbose=self.verbose)
+        sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)
+        given = {"settings": self.settings, "directory": self.directory, "verbose": self.verbose}
+        found = estimators.fit(sections, rows, **given)
         self.predictor_, self.result_, trial = found
         self.cv_results_ = estimators.cv_results(found.result)
         self.best_index_ = found.result.trials.index(trial)

@@ -14,7 +14,7 @@ import pytest
 from inline import Inline
 
 import lossreg
-from lossreg.search import argument_names
+from lossreg.search import rows_given
 from lossreg.tracking import tracker
 
 ROOT = Path(__file__).parents[1]
@@ -49,8 +49,8 @@ def test_the_page_runs_as_it_stands(folder, capsys):
 def test_the_page_has_the_arguments_and_their_keys():
     rows = re.findall(r"^\| (`.+?`) \| (.*) \|$", PAGE, re.MULTILINE)
     said = [name for names, _ in rows for name in re.findall(r"`(\w+)`", names)]
-    assert sorted(said) == sorted([*argument_names.KEYS, "settings"])
-    for key in argument_names.KEYS.values():
+    assert sorted(said) == sorted([*rows_given.ARGUMENTS.values(), "settings"])
+    for key in rows_given.ARGUMENTS:
         assert key in " ".join(text for _, text in rows)
 
 
@@ -114,4 +114,4 @@ def value_of(source, names):
 def test_every_argument_of_the_page_is_one_of_tune():
     import inspect
 
-    assert {*argument_names.KEYS, "settings", "progress"} <= set(inspect.signature(lossreg.tune).parameters)
+    assert {*rows_given.ARGUMENTS.values(), "settings", "progress"} <= set(inspect.signature(lossreg.tune).parameters)

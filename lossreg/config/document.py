@@ -67,7 +67,9 @@ def gathered(mistakes: Sequence[InputError], origin: Origin) -> InputError:
     located = [mistake.at(origin.of(mistake.where)) for mistake in mistakes]
     if len(located) == 1:
         return located[0]
-    return InputError("\n".join(map(str, located)))
+    error = InputError("\n".join(map(str, located)))
+    error.mistakes = tuple(located)
+    return error
 
 
 def read(path: str | Path) -> Document:

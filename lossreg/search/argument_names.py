@@ -1,59 +1,126 @@
-"""Keys of a study file in messages, as the arguments of `lossreg.tune(X, y, ...)`."""
+"""Keys of a study file in messages, as the arguments of a caller from Python."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError
+from lossreg.search.result import Result
 from lossreg.storage.observer import Observer
 
-# the key of the study file that each argument stands for
-KEYS = {
-    "name": "name", "target": "data.target", "task": "data.task", "losses": "losses", "metric": "search.metric",
-    "trials": "search.trials", "model": "model", "epochs": "train.epochs", "direction": "search.direction",
-}  # fmt: skip
-NAMES = {key: name for name, key in KEYS.items()}
 # a literal of TOML: the end of a sentence after a number is none of it
 VALUE = r"""true|false|-?\d+(?:\.\d+)?(?:e-?\d+)?|"[^"]*"|'[^']*'|\[[^\]]*\]"""
-KEY = re.compile(rf"(?<![\w./\\\"'])([a-z_]+)\.([a-z_]+)(?![\w(/])(?: = (?P<value>{VALUE}))?")
-
-SECTION = re.compile(rf"\[({'|'.join(StudySpec.model_fields)})\](?!\w)")
+KEY = re.compile(rf"(?<![\w./\\\"'])([a-z_]+)\.([a-z_]+)(?![\w(/]|\.\w)(?: = (?P<value>{VALUE}))?")
+SECTIONS = [name for name in StudySpec.model_fields if name != "name"]
+SECTION = re.compile(rf"\[({'|'.join(SECTIONS)})\](?!\w)")
 INLINE = re.compile(r"\{ (?:[a-z_]+ = [^{}=]+)+ \}")
 
 
-def of_key(key: str) -> str:
-    """Return a dotted key as an argument, or as its place in `settings`; what is none stays."""
-    section, *rest = key.split(".")
-    if key in NAMES:
-        return NAMES[key]
-    if section not in StudySpec.model_fields or section in NAMES or not rest:
-        return key
-    return "settings" + "".join(f'["{part}"]' for part in (section, *rest))
+class Arguments:
+    """What a caller has given in place of a study file.
+
+    names: the argument by the key that it stands for; settings: further sections, whose keys are named by their place
+    there; rows: the arguments that the rows are; own: names of columns and files, which are left as they are.
+    """
+
+    def __init__(self, names: Mapping[str, str], settings: Any = None, rows: str = "", own: Iterable[str] = ()) -> None:
+        self._names = {key: name for key, name in names.items() if not has(settings, key)}
+        self._sections, self._rows = {*StudySpec.model_fields, *(settings or {})}, rows
+        self._own = tuple(name for name in own if self.key(name) != name or self._worded(name) != name)
+        self._kept = re.compile(f"({'|'.join(map(re.escape, self._own))})") if self._own else None
+
+    def key(self, key: str) -> str:
+        """Return a dotted key as an argument, or as its place in `settings`; what is none stays."""
+        for name, argument in self._names.items():
+            if key == name or key.startswith(f"{name}."):
+                return place(argument, key[len(name) + 1 :])
+        return place("settings", key) if key.partition(".")[0] in self._sections else key
+
+    def text(self, text: str) -> str:
+        """Return a message with its keys as arguments: `data.folds = 5` is `settings={"data": {"folds": 5}}`."""
+        parts = self._kept.split(text) if self._kept else [text]
+        return "".join(part if i % 2 else self._worded(part) for i, part in enumerate(parts))
+
+    def _worded(self, text: str) -> str:
+        text = SECTION.sub(lambda match: self.key(match[1]), KEY.sub(self._argument, text))
+        text = INLINE.sub(lambda match: _literal(match[0]) or match[0], text)
+        return text.replace("Set settings=", "Give settings=")
+
+    def _argument(self, match: re.Match[str]) -> str:
+        section, key, value = match[1], match[2], match["value"]
+        fields = getattr(getattr(StudySpec.model_fields.get(section), "annotation", None), "model_fields", {})
+        if key not in fields:
+            return match[0]
+        name, literal = self.key(f"{section}.{key}"), _literal(value)
+        if literal is None:
+            return f"{name} = {value}" if value else name
+        argument, *path = name.replace('"]', "").split('["')
+        for part in reversed(path):
+            literal = f'{{"{part}": {literal}}}'
+        return f"{argument}={literal}"
+
+    def error(self, error: InputError) -> InputError:
+        """Return an error with its keys as arguments."""
+        if error.mistakes:
+            return InputError("\n".join(str(self.error(mistake)) for mistake in error.mistakes))
+        where = error.where
+        if not where.startswith(self._own or "\n"):
+            where = (where == "data" and self._rows) or self.key(where)
+        return type(error)(self.text(error.what), where=where, hint=self.text(error.hint))
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name arguments in place of keys in errors."""
+        try:
+            yield
+        except InputError as error:
+            raise self.error(error) from error
+
+    def result(self, result: Result) -> Result:
+        """Return a result with arguments in place of keys in its notes."""
+        result.notes = list(map(self.text, result.notes))
+        if result.verdict:
+            result.verdict = replace(result.verdict, notes=tuple(map(self.text, result.verdict.notes)))
+        return result
+
+    def observer(self, told: Observer) -> Observer:
+        """Return an observer that is told the same, in messages with arguments in place of keys."""
+        return cast(Observer, _Worded(told, self))
 
 
-def of_text(text: str) -> str:
-    """Return a message with its keys as arguments: `data.folds = 5` is `settings={"data": {"folds": 5}}`."""
-    text = INLINE.sub(lambda match: _literal(match[0]) or match[0], SECTION.sub(_section, KEY.sub(_argument, text)))
-    return text.replace("Set settings=", "Give settings=")
+def has(sections: Any, key: str) -> bool:
+    """Return whether sections of a study have a dotted key."""
+    section, _, name = key.partition(".")
+    found = sections.get(section) if isinstance(sections, Mapping) else None
+    return (isinstance(found, Mapping) and name in found) if name else found is not None
 
 
-def _section(match: re.Match[str]) -> str:
-    return match[1] if match[1] in NAMES else f'settings["{match[1]}"]'
+def place(argument: str, key: str) -> str:
+    """Return where a dotted key is in an argument: `settings["train"]["epochs"]`."""
+    return argument + "".join(f'["{part}"]' for part in key.split(".") if part)
 
 
-def _argument(match: re.Match[str]) -> str:
-    section, key, value = match[1], match[2], match["value"]
-    fields = getattr(getattr(StudySpec.model_fields.get(section), "annotation", None), "model_fields", {})
-    name = of_key(f"{section}.{key}")
-    if key not in fields or name == f"{section}.{key}":
-        return match[0]
-    literal = _literal(value)
-    if literal is None:
-        return f"{name} = {value}" if value else name
-    return f'settings={{"{section}": {{"{key}": {literal}}}}}' if name.startswith("settings") else f"{name}={literal}"
+def names_in(given: Any) -> Iterator[str]:
+    """Yield all texts among the values of arguments."""
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, (Mapping, list, tuple)):
+        for value in given.values() if isinstance(given, Mapping) else given:
+            yield from names_in(value)
+
+
+def columns_of(rows: Any) -> Iterator[str]:
+    """Yield the names of columns or inputs of rows: of a table, of inputs by name, of a tuple that begins with them."""
+    if isinstance(rows, (tuple, list)):
+        rows = rows[0] if len(rows) else ()
+    names = rows if isinstance(rows, Mapping) else getattr(rows, "column_names", getattr(rows, "columns", ()))
+    yield from (name for name in names if isinstance(name, str))
 
 
 def _literal(value: str | None) -> str | None:
@@ -65,27 +132,17 @@ def _literal(value: str | None) -> str | None:
     return text.replace("'", '"') if text and '"' not in text else text
 
 
-def of_error(error: InputError) -> InputError:
-    """Return an error with its keys as arguments."""
-    return type(error)(of_text(error.what), where=of_key(error.where), hint=of_text(error.hint))
-
-
-def observer(told: Observer) -> Observer:
-    """Return an observer that is told the same, in messages with arguments in place of keys."""
-    return cast(Observer, _Worded(told))
-
-
 class _Worded:
-    def __init__(self, told: Observer) -> None:
-        self._told = told
+    def __init__(self, told: Observer, arguments: Arguments) -> None:
+        self._told, self._arguments = told, arguments
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._told, name)
 
     def message(self, text: str) -> None:
         """Note something that the user should know."""
-        self._told.message(of_text(text))
+        self._told.message(self._arguments.text(text))
 
     def warn(self, text: str) -> None:
         """Note a warning."""
-        self._told.warn(of_text(text))
+        self._told.warn(self._arguments.text(text))

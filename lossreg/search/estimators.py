@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numbers
-import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +14,11 @@ from numpy.typing import NDArray
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError, represented, require_path
-from lossreg.search import predictors, run
+from lossreg.reporting.progress import Lines
+from lossreg.search import argument_names, predictors, rows_given, run
+from lossreg.search.argument_names import Arguments
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
-from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ ARGUMENTS = {
 }  # fmt: skip
 GIVEN_ROWS = ("source", "target", "weight")  # keys of [data] in place of which X, y and sample_weight are given
 CUTS = ("split", "folds")  # keys of [data] that say which rows decide between trials
-KEY = re.compile(r"^([a-z_]+(?:\.\w+)*)(?=: |$)")
+SHARE = "data.validation"
 
 
 class Fitted(NamedTuple):
@@ -52,142 +51,81 @@ def document(
     given: the arguments by the key that each stands for; defaults: those that nobody need have chosen; settings:
     further sections; task: the task of the estimator, which settings may replace by another one of `tasks`.
     """
-    sections = _sections(settings)
-    data = sections.setdefault("data", {})
+    sections = rows_given.untested(settings)
+    data = sections["data"]
     if named := [key for key in GIVEN_ROWS if key in data]:
-        raise InputError("the rows are given to fit", where=f"data.{named[0]}", hint="Leave it out.")
+        where = argument_names.place("settings", f"data.{named[0]}")
+        raise InputError("the rows are given to fit", where=where, hint="Leave it out.")
     if data.setdefault("task", task) not in tasks:
         hint = f"Known: {', '.join(tasks)}." if len(tasks) > 1 else "Leave it out: the labels decide."
-        raise InputError(f"is not {represented(data['task'])}, but {task}", where="data.task", hint=hint)
-    is_cut = [key for key in CUTS if key in data]
-    if "split" not in data:
-        data.setdefault("test", 0)
-    _check_fraction(given["data.validation"])
-    if callable(given["search.metric"]) and not _has(sections, "search.direction"):
-        hint = 'Give settings={"search": {"direction": "maximize"}}, or "minimize".'
-        raise InputError("is a function, whose better end only you know", where="metric", hint=hint)
-    sections.setdefault("tracking", {"enabled": False})
-    for key, value in given.items():
-        is_default = key in defaults and type(value) is type(defaults[key]) and value == defaults[key]
-        if value is None or (is_default and (_has(sections, key) or (key == "data.validation" and is_cut))):
-            continue
-        if twice := [key] if _has(sections, key) else [f"data.{cut}" for cut in is_cut if key == "data.validation"]:
-            raise InputError(f"settings has {twice[0]} too", where=ARGUMENTS[key], hint="Leave out one of them.")
-        section, _, name = key.partition(".")
-        sections[section] = {**sections.get(section, {}), name: value} if name else _table(key, value)
-    return sections
+        what = f"is not {represented(data['task'])}, but {task}"
+        raise InputError(what, where=argument_names.place("settings", "data.task"), hint=hint)
+    cut = next((f"data.{key}" for key in CUTS if key in data), "")
+    _check_fraction(given[SHARE])
+    asked = {key: value for key, value in given.items() if not (_is_default(key, value, defaults)
+             and (argument_names.has(sections, key) or (key == SHARE and cut)))}  # fmt: skip
+    if cut and SHARE in asked:
+        raise rows_given.twice(cut, ARGUMENTS[SHARE])
+    return rows_given.document(asked, ARGUMENTS, sections)
+
+
+def _is_default(key: str, value: Any, defaults: Mapping[str, Any]) -> bool:
+    return key in defaults and type(value) is type(defaults[key]) and bool(value == defaults[key])
 
 
 def _check_fraction(share: Any) -> None:
     if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < float(share) < 1:
         what = f"must be a share of the rows between 0 and 1, not {represented(share)}"
-        raise InputError(what, where=ARGUMENTS["data.validation"], hint="Such as 0.2.")
+        raise InputError(what, where=ARGUMENTS[SHARE], hint="Such as 0.2.")
 
 
-def _sections(settings: Any) -> dict[str, Any]:
-    """Return settings as sections that may be written to; raises `InputError` for what is none."""
-    if settings is None:
-        return {}
-    if not isinstance(settings, Mapping):
-        what = f"must be sections of a study, not {represented(settings)}"
-        raise InputError(what, where="settings", hint='Such as {"train": {"batch_size": 64}}.')
-    sections = {name: dict(table) if isinstance(table, Mapping) else table for name, table in settings.items()}
-    for name, table in sections.items():
-        if name != "name" and not isinstance(table, dict):
-            raise InputError(f"must be a table, not {represented(table)}", where=f"settings[{name!r}]")
-    return sections
-
-
-def _has(sections: Mapping[str, Any], key: str) -> bool:
-    section, _, name = key.partition(".")
-    return name in sections.get(section, {}) if name else section in sections
-
-
-def _table(name: str, value: Any) -> Any:
-    """Return a section; of names of losses a table for each."""
-    if isinstance(value, Mapping):
-        return value
-    if name == "losses" and value and isinstance(value, (list, tuple)) and all(isinstance(loss, str) for loss in value):
-        return {loss: {} for loss in value}
-    what = "names of losses, or a table for each" if name == "losses" else "the section of a study"
-    example = '["cross_entropy", "focal"]' if name == "losses" else '{"hidden": [64, 64]}'
-    raise InputError(f"must be {what}, not {represented(value)}", where=name, hint=f"Such as {example}.")
-
-
-def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, directory: Any, verbose: Any) -> Fitted:
+def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, settings: Any, directory: Any, verbose: Any) -> Fitted:
     """Run a study of these rows, or finish one that was begun; in a temporary folder unless there is a directory.
 
-    Relative paths of the study start at the current folder. Raises `InputError` for what is wrong with the study,
-    `LossregError` when no trial ends with a model.
+    Relative paths of the study start at the current folder; settings: as the user gave them. Raises `InputError` for
+    what is wrong with the study, `LossregError` when no trial ends with a model.
     """
     if isinstance(verbose, bool) or not isinstance(verbose, numbers.Integral):
         raise InputError(f"must be a whole number, not {represented(verbose)}", where="verbose")
-    spec = studies.of(dict(sections), (), rows).with_single_rows()
-    if directory is not None:
-        return _fitted(spec, require_path(directory, "directory"), int(verbose))
-    with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:
-        return _fitted(spec, Path(folder), int(verbose))
+    own = (*argument_names.columns_of(rows["x"]), *argument_names.names_in(settings))
+    named, told = Arguments(ARGUMENTS, settings, "X, y", own), _Told(int(verbose))
+    with named.named():
+        spec = studies.of(dict(sections), (), rows).with_single_rows()
+        if directory is not None:
+            return _fitted(spec, require_path(directory, "directory"), told, named)
+        with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:
+            return _fitted(spec, Path(folder), told, named)
 
 
-def _fitted(spec: StudySpec, directory: Path, verbose: int) -> Fitted:
+def _fitted(spec: StudySpec, directory: Path, told: _Told, named: Arguments) -> Fitted:
     folder = shared_study.of(spec, directory / ".lossreg" / spec.name)
-    told = _Told(verbose)
-    result = run.kept_in(folder, spec, told)
+    result = run.kept_in(folder, spec, named.observer(told))
     trial = result.recommended
     if trial is None or not folder.has_best(trial.number):
-        raise LossregError(f"the study has no model: {told.warnings[-1] if told.warnings else 'no trial has a score'}")
-    result.predictor = predictors.load_predictor(folder.path)  # for when the folder is gone
-    return Fitted(result.predictor, result, trial)
+        raise LossregError(f"the study has no model: {told.warning or 'no trial has a score'}")
+    shown = named.result(result)
+    shown.predictor = predictors.load_predictor(folder.path)  # for when the folder is gone
+    return Fitted(shown.predictor, shown, trial)
 
 
-class _Told(Observer):
-    """Writes what a study says to standard output: nothing at 0, its phases and messages from 1, trials from 2."""
+class _Told(Lines):
+    """Lines on standard output: none at 0, from 2 also one for each trial; warning: the last one, at any number."""
 
     def __init__(self, verbose: int) -> None:
-        self.verbose, self.warnings = verbose, list[str]()
-
-    def message(self, text: str) -> None:
-        if self.verbose > 0:
-            sys.stdout.write(f"[lossreg] {text}\n")
-
-    phase = message
+        super().__init__(lambda text: verbose > 0 and sys.stdout.write(f"[lossreg] {text}\n"))
+        self.verbose, self.warning = verbose, ""
 
     def warn(self, text: str) -> None:
-        self.warnings.append(text)
-        self.message(text)
+        """Write a warning."""
+        self.warning = text
+        super().warn(text)
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial, and write how it ended."""
+        super().trial(record, result)
         if self.verbose > 1:
             score = "no score" if record.score is None else f"{result.metric} {record.score:.5g}"
             self.message(f"trial {record.number}: {record.candidate}, {record.state}, {score}")
-
-
-@contextmanager
-def named_as_arguments(settings: Any) -> Iterator[None]:
-    """Name arguments of the estimator in errors, in place of the keys that they stand for."""
-    try:
-        yield
-    except InputError as error:
-        lines = str(error.what).split("\n")
-        if not error.where and len(lines) > 1:
-            lines = [KEY.sub(lambda found: _place(found[1], settings), line) for line in lines]
-            raise InputError("\n".join(lines)) from error
-        raise error.at(_place(error.where, settings)) from error
-
-
-def _place(key: str, settings: Any) -> str:
-    """Return where an estimator has a key of the study: `trials`, `losses['focal']`, `settings['train']`."""
-    if key == "data":
-        return "X, y"
-    for name, argument in ARGUMENTS.items():
-        if (key == name or key.startswith(f"{name}.")) and not (isinstance(settings, Mapping) and _has(settings, name)):
-            return argument + _indexed(key[len(name) + 1 :])
-    section, given = key.partition(".")[0], settings if isinstance(settings, Mapping) else {}
-    return f"settings{_indexed(key)}" if section in given or section in studies.StudySpec.model_fields else key
-
-
-def _indexed(key: str) -> str:
-    return "".join(f"[{part!r}]" for part in key.split(".") if part)
 
 
 def cv_results(result: Result) -> dict[str, Any]:

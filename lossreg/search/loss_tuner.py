@@ -25,6 +25,7 @@ from lossreg.errors import InputError, did_you_mean, represented
 from lossreg.metrics import catalogue
 from lossreg.registry import keras_loss, registry
 from lossreg.search import (
+    argument_names,
     fit_arguments,
     history,
     preparation,
@@ -35,6 +36,7 @@ from lossreg.search import (
     suggestions,
     trial_values,
 )
+from lossreg.search.argument_names import Arguments
 from lossreg.search.predictors import load_predictor
 from lossreg.search.result import Result
 from lossreg.search.resumption import Changes
@@ -56,11 +58,13 @@ NO_ROWS = ((), ())  # of a study that is only read
 # the arguments that stand for keys of a study
 KEYS = {
     "search.trials": "max_trials", "search.seeds": "executions_per_trial", "search.seed": "seed",
-    "search.metric": "objective", "model.build": "hypermodel", "data.task": "task", "train.epochs": "epochs",
-    "train.batch_size": "batch_size", "train.class_weight": "class_weight", "train.early_stopping": "callbacks",
+    "search.metric": "objective", "model.build": "hypermodel", "data.task": "task",
+    "losses": "losses", "name": "project_name", "train.epochs": "epochs", "train.batch_size": "batch_size",
+    "train.class_weight": "class_weight", "train.early_stopping": "callbacks",
 }  # fmt: skip
 DEFAULTS = {
-    "data": {"source": GIVEN, "preprocess": "none"},
+    "data": {"source": GIVEN, "task": "auto", "preprocess": "none"},
+    "model": {"hp": "search"},
     "search": {"keep": "all", "score_epoch": "best"},
 }
 # arguments of other tuners, and what stands in their place
@@ -120,17 +124,15 @@ class LossTuner(keras_tuner.Tuner):
             what = f"must be a function build_model(hp) or a keras_tuner.HyperModel, not {represented(hypermodel)}"
             raise InputError(what, where="hypermodel")
         metric = _metric(objective)
-        with _named():
-            asked = {
-                "name": safe(project_name or "untitled_project") or "untitled",
-                "data": {"task": task},
-                "losses": {} if losses is None else rows_given.table("losses", losses),
-                "model": {"build": hypermodel, "hp": "search"},
-                "search": {
-                    "trials": max_trials, "metric": metric.name, "seed": seed or 0, "seeds": executions_per_trial,
-                },
-            }  # fmt: skip
-            self._document = _merged(_merged(DEFAULTS, asked), _further(settings))
+        asked = {
+            "name": safe(project_name or "untitled_project") or "untitled", "losses": losses,
+            "data.task": None if task == "auto" else task, "model.build": hypermodel,
+            "search.trials": max_trials, "search.metric": metric.name, "search.seed": seed or 0,
+            "search.seeds": executions_per_trial,
+        }  # fmt: skip
+        self._document = _merged(DEFAULTS, rows_given.document(asked, KEYS, rows_given.untested(settings)))
+        self._settings, self._names = settings, Arguments(KEYS, settings, "x, y", argument_names.names_in(settings))
+        with self._names.named():
             _check_losses(studies.from_dict(self._document))
         self._metric = metric.name
         self._rows: StudySpec | None = None
@@ -166,19 +168,21 @@ class LossTuner(keras_tuner.Tuner):
         fit_arguments.check(others)
         rows = fit_arguments.rows(x, y, sample_weight, validation_data, validation_split)
         train = fit_arguments.train(epochs, batch_size, callbacks, class_weight, self.oracle.objective)
-        with _named():
+        own = (*argument_names.columns_of(x), *argument_names.names_in(self._settings))
+        self._names = Arguments(KEYS, self._settings, "x, y", own)
+        with _with_ways_of_tuners(), self._names.named():
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})
             self.__dict__.pop("_prepared", None)
             with shown.shown(False if verbose == 0 else None, "LossTuner: reading the study") as progress:
-                result = run.kept_in(self._folder, self._rows, progress)
+                result = self._names.result(run.kept_in(self._folder, self._rows, self._names.observer(progress)))
         self._tell(result)
 
     @property
     def result(self) -> Result:
         """The study as far as it has come, with its tables and plots; raises `InputError` if it was never run."""
         folder = self._folder
-        return Result.of(history.result(folder.read(), folder.path))
+        return self._names.result(Result.of(history.result(folder.read(), folder.path)))
 
     def load_model(self, trial: Any) -> Any:
         """Return the model of a trial, which takes the rows that search was given, compiled with the loss found.
@@ -316,22 +320,6 @@ def _resolved(name: str) -> Metric:
     raise errors[0].at("objective")
 
 
-def _further(settings: Any) -> dict[str, Any]:
-    """Return further sections of the study, without test rows unless a column says which they are.
-
-    Raises `InputError` for keys that arguments stand for.
-    """
-    sections = rows_given.sections(settings)
-    if isinstance(data := sections.setdefault("data", {}), dict) and "split" not in data:
-        data.setdefault("test", 0)
-    sections.setdefault("tracking", {"enabled": False})
-    for key in [key for key in KEYS if key.startswith(("search.", "model."))]:
-        section, _, name = key.partition(".")
-        if isinstance(sections.get(section), Mapping) and name in sections[section]:
-            raise InputError(f"settings has {key} too", where=KEYS[key], hint="Leave it out there.")
-    return sections
-
-
 def _check_losses(spec: StudySpec) -> None:
     """Raise `InputError` for a loss that is not registered, before any model is built."""
     for name, table in spec.losses.items():
@@ -380,12 +368,12 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 
 
 @contextmanager
-def _named() -> Iterator[None]:
-    """Name arguments in place of the keys that they stand for, and this tuner's ways in place of those of `tune`."""
+def _with_ways_of_tuners() -> Iterator[None]:
+    """Name this tuner's ways to go on with a changed study, in place of those of `tune`."""
     try:
         yield
     except InputError as error:
         if "allow_changed=True" not in error.hint:
-            raise error.at(KEYS.get(error.where, error.where)) from error
+            raise
         hint = "Take the change back, give another project_name, or start over with overwrite=True."
         raise InputError(CHANGED.sub("", error.what), where=error.where, hint=hint) from error

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, represented
 from lossreg.search import argument_names
-from lossreg.search.argument_names import KEYS
-from lossreg.search.result import Result
+from lossreg.search.argument_names import Arguments, place
 
 BESIDE = "arguments of lossreg.tune(X, y) go with rows, and this is a study"
+# the argument that stands for a key of the study file
+ARGUMENTS = {
+    "name": "name", "data.target": "target", "data.task": "task", "losses": "losses", "search.metric": "metric",
+    "search.trials": "trials", "model": "model", "train.epochs": "epochs", "search.direction": "direction",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A study as `tune` takes it, its overrides and its rows; are_rows: rows and arguments were given, no study."""
+    """A study as `tune` takes it, its overrides and its rows; arguments: those that were given in place of a study."""
 
     study: Any
     overrides: Any
     data: Any
-    are_rows: bool = False
-
-    def worded(self, result: Result) -> Result:
-        """Return a result with arguments in place of keys in its notes, where rows were given with arguments."""
-        if self.are_rows:
-            result.notes = list(map(argument_names.of_text, result.notes))
-            if result.verdict:
-                notes = tuple(map(argument_names.of_text, result.verdict.notes))
-                result.verdict = replace(result.verdict, notes=notes)
-        return result
+    arguments: Arguments | None = None
 
 
 def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], settings: Any) -> Asked:
     """Return the study that the arguments of `tune` ask for; raises `InputError` where they do not belong together.
 
-    second: the overrides of a study, or the labels of rows; arguments: those of `KEYS`, None where they are not given;
+    second: the overrides of a study, or the labels of rows; arguments: those of `ARGUMENTS`, None where not given;
     settings: further sections of the study.
     """
-    given = {name: value for name, value in arguments.items() if value is not None}
+    given = {key: arguments[name] for key, name in ARGUMENTS.items() if arguments.get(name) is not None}
     if not _are_rows(study, second):
         if _is_array(study):
             raise InputError(
@@ -50,15 +44,18 @@ def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], sett
                 hint="Give the labels too: lossreg.tune(X, y); a study is a file or a table of its sections.",
             )
         if given or settings is not None:
-            name = next(iter(given), "settings")
-            raise InputError(BESIDE, where=name, hint=f"Set {KEYS.get(name, 'it')} in the study.")
+            key = next(iter(given), "it")
+            raise InputError(BESIDE, where=ARGUMENTS.get(key, "settings"), hint=f"Set {key} in the study.")
         return Asked(study, second, data)
     if data is not None:
         raise InputError("the rows are the first argument", where="data", hint="Leave it out.")
     has_labels = _has_labels(second)
-    if has_labels and "target" in given:
+    if has_labels and "data.target" in given:
         raise InputError("the labels are given as y too", where="target", hint="Leave out one of them.")
-    return Asked(_document(given, settings), (), (study, second) if has_labels else study, are_rows=True)
+    made = document(given, ARGUMENTS, settings)
+    own = (*argument_names.columns_of(study), *argument_names.names_in([given, settings]))
+    named = Arguments(ARGUMENTS, settings, "X, y" if has_labels else "X", own)
+    return Asked(made, (), (study, second) if has_labels else study, named)
 
 
 def _are_rows(study: Any, second: Any) -> bool:
@@ -79,47 +76,55 @@ def _has_labels(second: Any) -> bool:
     return not (isinstance(second, (tuple, list)) and not len(second))
 
 
-def _document(given: Mapping[str, Any], settings: Any) -> dict[str, Any]:
-    """Return the study in which each argument stands at its key."""
-    document = sections(settings)
-    for name, value in given.items():
-        section, _, key = KEYS[name].partition(".")
-        if not key:
-            document[section] = table(name, value)
+def document(given: Mapping[str, Any], names: Mapping[str, str], settings: Any) -> dict[str, Any]:
+    """Return the study in which each value that is not None stands at its key; names: the argument that gives it.
+
+    settings: further sections. Raises `InputError` for what is given twice.
+    """
+    made = sections(settings)
+    for key, value in given.items():
+        if value is None:
             continue
-        keys = document.setdefault(section, {})
-        if not isinstance(keys, dict):
-            raise InputError(f"must be a table, not {represented(keys)}", where=f"settings[{section!r}]")
-        if key in keys:
-            raise InputError(f"settings has {KEYS[name]} too", where=name, hint="Leave out one of them.")
-        keys[key] = value
-    return document
+        if argument_names.has(made, key):
+            raise twice(key, names[key])
+        section, _, name = key.partition(".")
+        made[section] = {**made.get(section, {}), name: value} if name else _section(key, value)
+    return made
+
+
+def twice(key: str, argument: str) -> InputError:
+    """Return an error for a key of settings that an argument stands for."""
+    return InputError(f"settings has {key} too", where=argument, hint="Leave out one of them.")
 
 
 def sections(settings: Any) -> dict[str, Any]:
     """Return further sections of a study, which may be changed; raises `InputError` for anything else."""
     if settings is not None and not isinstance(settings, Mapping):
         what = f"must be sections of a study, not {represented(settings)}"
-        raise InputError(what, where="settings", hint='Such as {"verdict": {"enabled": False}}.')
-    return {section: dict(keys) if isinstance(keys, Mapping) else keys for section, keys in (settings or {}).items()}
+        raise InputError(what, where="settings", hint='Such as {"train": {"batch_size": 64}}.')
+    for section, keys in (settings or {}).items():
+        if section != "name" and not isinstance(keys, Mapping):
+            raise InputError(f"must be a table, not {represented(keys)}", where=place("settings", str(section)))
+    return {section: keys if section == "name" else dict(keys) for section, keys in (settings or {}).items()}
 
 
-def table(name: str, value: Any) -> Any:
-    """Return a section: of losses that are listed a table for each."""
-    if name == "losses" and isinstance(value, Sequence) and not isinstance(value, str):
-        if odd := [loss for loss in value if not isinstance(loss, str)]:
-            what = f"must be names of losses, or a table for each, not {represented(odd[0])}"
-            raise InputError(what, where=name, hint='Such as ["cross_entropy", "focal"].')
-        return {loss: {} for loss in value}
-    return value
+def untested(settings: Any) -> dict[str, Any]:
+    """Return further sections of a study, without MLflow and test rows where nothing else is said of these."""
+    made = sections(settings)
+    if "split" not in made.setdefault("data", {}):
+        made["data"].setdefault("test", 0)
+    made.setdefault("tracking", {"enabled": False})
+    return made
 
 
-@contextmanager
-def named(*, are_rows: bool) -> Iterator[None]:
-    """Name arguments in place of the keys that they stand for in errors, where rows were given with arguments."""
-    try:
-        yield
-    except InputError as error:
-        if not are_rows:
-            raise
-        raise argument_names.of_error(error) from error
+def _section(name: str, value: Any) -> Any:
+    """Return a section; of names of losses a table for each."""
+    if name == "name" or isinstance(value, Mapping):
+        return value
+    is_losses = name == "losses"
+    listed = value if is_losses and isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if odd := [loss for loss in listed if not isinstance(loss, str)] or [value] * (not listed):
+        what = "names of losses, or a table for each" if is_losses else "the section of a study"
+        example = '["cross_entropy", "focal"]' if is_losses else '{"hidden": [64, 64]}'
+        raise InputError(f"must be {what}, not {represented(odd[0])}", where=name, hint=f"Such as {example}.")
+    return {loss: {} for loss in listed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal, represented
 from lossreg.runtime import backend
 from lossreg.search import (
-    argument_names,
     attributes,
     completion,
     history,
@@ -53,19 +52,22 @@ def tuned(
     study: Any, second: Any, progress: Observer, *, data: Any, arguments: Mapping[str, Any], settings: Any,
     switches: Mapping[str, Any], trainers: Any, begin: float,
 ) -> Result:  # fmt: skip
-    """Run what `lossreg.tune` was called for; second: overrides or labels, arguments: those of `rows_given.KEYS`."""
+    """Run what `lossreg.tune` was called for; second: overrides or labels; arguments: by name."""
     given = rows_given.asked(study, second, data, arguments, settings)
-    told = argument_names.observer(progress) if given.are_rows else progress
-    with rows_given.named(are_rows=given.are_rows):
+    named = given.arguments
+    told = named.observer(progress) if named else progress
+    with named.named() if named else nullcontext():
         spec = studies.of(given.study, given.overrides, given.data)
         _check_arguments(trainers, switches)
         backend.check()
         folder, chosen = shared_study.of(spec), Switches(**switches)
         chosen.check(folder)
-        if not chosen.fresh and (result := finished(spec, folder, told)):
-            return given.worded(Result.of(result))
-        shown.import_keras(progress)
-        return given.worded(Result.of(Run(spec, folder, told, begin, chosen, tuple(trainers or ())).execute()))
+        done = None if chosen.fresh else finished(spec, folder, told)
+        if not done:
+            shown.import_keras(progress)
+            done = Run(spec, folder, told, begin, chosen, tuple(trainers or ())).execute()
+        result = Result.of(done)
+        return named.result(result) if named else result
 
 
 def verdict(

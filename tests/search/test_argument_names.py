@@ -6,17 +6,21 @@ import ast
 import re
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from fake_trainer import Fake
 
 import lossreg
 from lossreg.errors import InputError
-from lossreg.search import argument_names, run
+from lossreg.search import argument_names, rows_given, run
+from lossreg.search.argument_names import Arguments
 from lossreg.storage.observer import Observer
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
+TUNE = Arguments(rows_given.ARGUMENTS)
 GAPS = np.array([None, *Y[1:]], dtype=object)
 APART = {"verdict": {"enabled": False}, "tracking": {"enabled": False}}
 # what only a shell has: options, and commands where nothing says that they are for one
@@ -43,7 +47,10 @@ def tuned(y=Y, **arguments):
     ("arguments", "words"),
     [
         ({"y": GAPS}, 'Give settings={"data": {"drop_unlabelled": True}} to leave these rows out'),
-        ({"metric": own}, 'metric: own is a function, whose better end only you know. Write direction = "maximize"'),
+        (
+            {"metric": own},
+            'metric: own is a function, whose better end only you know. Set direction="maximize", or "minimize"',
+        ),
         ({"metric": "accuracy", "direction": "minimize"}, "direction: belongs to a metric of your own"),
         ({"direction": "up"}, 'direction: must be one of "maximize", "minimize"'),
         ({"metric": "acuracy"}, "Did you mean accuracy? In a shell, `lossreg metrics` lists them all."),
@@ -61,8 +68,15 @@ def tuned(y=Y, **arguments):
             {"settings": {"tracking": {"uri": "file:///somewhere/mlruns"}}},
             'Take a database (settings={"tracking": {"uri": "sqlite:///mlflow.db"}}',
         ),
+        ({"trials": 0, "epochs": 0}, "epochs: must be at least 1, not 0\ntrials: must be at least 1, not 0"),
+        (
+            {"losses": None, "settings": {**APART, "losses": {"focal": {"gama": 1}}}},
+            'settings["losses"]["focal"]["gama"]: ',
+        ),
+        ({"settings": {**APART, "losses": {"focal": {}}}}, "losses: settings has losses too"),
+        ({"settings": {**APART, "train": {"epochs": 0}}}, 'settings["train"]["epochs"]: must be at least 1'),
         ({"fresh": "yes"}, "fresh: must be True or False, not 'yes'"),
-        ({"losses": {"focal": {"gama": 1}}}, "losses.focal.gama: unknown parameter 'gama'"),
+        ({"losses": {"focal": {"gama": 1}}}, 'losses["focal"]["gama"]: unknown parameter \'gama\''),
     ],
 )
 def test_a_wrong_call_is_told_in_its_own_words(arguments, words):
@@ -125,12 +139,44 @@ def test_a_function_is_a_metric_with_its_direction():
     ],
 )
 def test_keys_become_arguments(text, words):
-    assert argument_names.of_text(text) == words
-    assert argument_names.of_text(words) == words
+    assert TUNE.text(text) == words
+    assert TUNE.text(words) == words
+
+
+def test_names_of_the_users_columns_and_files_are_no_keys():
+    own = ["data.weight", "data.test.csv", "[train]", "focal", "0.5"]
+    named = Arguments(rows_given.ARGUMENTS, own=own)
+    told = "data.weight = 3, data.test.csv, [train], train.dropout = 0.5 and data.folds = 5"
+    assert named.text(told) == told.replace("data.folds = 5", 'settings={"data": {"folds": 5}}')
+    assert (
+        named.text("data.weights.csv, [name] and data.test.")
+        == 'data.weights.csv, [name] and settings["data"]["test"].'
+    )
+    for where in ("data.weight", "data.test.csv", "data.test.csv: column 'x'"):
+        assert str(named.error(InputError("is wrong", where=where))) == f"{where}: is wrong"
+
+
+def test_notes_leave_the_names_of_columns():
+    table = pd.DataFrame({"data.weight": [None, *X[1:, 0]], "b": X[:, 1]})
+    told = Told()
+    result = lossreg.tune(table, Y, losses=["cross_entropy", "focal"], trials=3, settings=APART, progress=told,
+                          trainers=[Fake(lambda plan, epoch: 0.5)])  # fmt: skip
+    for lines in (told.lines, result.notes):
+        text = "\n".join(lines)
+        assert "data.weight: 1 of 120 values is missing" in text
+        assert 'settings={"data": {"positive": "no"}}' in text
+
+
+def test_names_are_those_of_rows_and_of_values():
+    tables = (pd.DataFrame({"a": [1], "b": [2]}), pa.table({"a": [1], "b": [2]}), {"a": X, "b": X})
+    for rows in tables:
+        assert list(argument_names.columns_of(rows)) == list(argument_names.columns_of((rows, Y))) == ["a", "b"]
+    assert list(argument_names.columns_of(X)) == []
+    assert list(argument_names.names_in({"a": ["b", {"c": "d"}], "e": 3})) == ["b", "d"]
 
 
 def test_what_is_given_as_settings_is_python():
-    text = argument_names.of_text('data.drop_unlabelled = true, data.folds = 5, train.dropout = 0.5, data.drop = ["a"]')
+    text = TUNE.text('data.drop_unlabelled = true, data.folds = 5, train.dropout = 0.5, data.drop = ["a"]')
     for written in re.findall(r"settings=(\{.*?\}\})", text):
         assert isinstance(ast.literal_eval(written), dict)
     assert text.count("settings=") == 3  # of which one, train.dropout, is no key

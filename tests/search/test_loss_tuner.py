@@ -122,7 +122,8 @@ def test_another_tuner_in_the_folder_has_the_results_and_the_best_model(searched
 def test_other_arguments_of_a_study_that_has_run_are_refused_in_words_of_tuners(searched):
     with pytest.raises(InputError) as caught:
         tuner_of(searched.directory).search(X[:90], Y[:90], validation_data=(X[90:], Y[90:]), epochs=3, batch_size=16)
-    assert "train.epochs: 2 -> 3" in str(caught.value)
+    assert "epochs: 2 -> 3" in str(caught.value)
+    assert "train." not in str(caught.value)
     assert "overwrite=True" in str(caught.value)
     assert "allow_changed" not in str(caught.value)
 
@@ -218,6 +219,11 @@ WRONG = [
     ({"max_trials": 0}, "max_trials: "),
     ({"max_trials": "many"}, "max_trials: "),
     ({"executions_per_trial": 0}, "executions_per_trial: "),
+    ({"max_trials": 0, "executions_per_trial": 0}, "max_trials: must be at least 1, not 0\nexecutions_per_trial: "),
+    ({"losses": {"focal": 3}}, 'losses["focal"]: '),
+    ({"settings": {"train": {"schedule": "cosin"}}}, 'settings["train"]["schedule"]: '),
+    ({"settings": {"model": {"build": "mlp"}}}, "hypermodel: settings has model.build too"),
+    ({"task": "binary", "settings": {"data": {"task": "binary"}}}, "task: settings has data.task too"),
     ({"seed": -1}, "seed: "),
     ({"task": "clasification"}, "task: "),
     ({"settings": 3}, "settings: must be sections"),
