@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -92,6 +92,19 @@ class Builder:
         """Return how a user's model is compiled, with the arguments of `build`; None where that cannot be compared."""
         with BUILDING, _seeded(int(seed)):
             return compiled.of(self._model(self._need(input_shape, outputs, n_classes), answer))
+
+    def hyperparameters(
+        self, input_shape: Any, outputs: int, n_classes: int, seed: int, answer: Answer = default
+    ) -> Any:
+        """Return the `hp` with which `build` builds a user's model."""
+        assert isinstance(self.make, UserModel)
+        with BUILDING, _seeded(int(seed)):
+            return self.make.hyperparameters(self._need(input_shape, outputs, n_classes), answer)
+
+    def freed(self) -> Builder:
+        """Return a builder of a user's model that asks for what the study fixes too, by default its value."""
+        assert isinstance(self.make, UserModel)
+        return replace(self, make=replace(self.make, frees=True))
 
     def _need(self, input_shape: Any, outputs: int, n_classes: int) -> Need:
         form = (self.spatial_shape, self.multilabel, self.exposed, self.head)

@@ -14,12 +14,13 @@ class Compiled(NamedTuple):
     """A compiled model: its architecture, its learning rate, and whatever else `compile()` was given.
 
     Models that are equal but for the names that Keras gives have equal texts; rate: None of a schedule without a rate
-    that it begins with.
+    that it begins with; optimizer: its name.
     """
 
     architecture: str
     settings: str
     rate: float | None
+    optimizer: str
 
 
 def of(model: Any) -> Compiled | None:
@@ -31,9 +32,10 @@ def of(model: Any) -> Compiled | None:
     except Exception:  # of the user's layers, losses and metrics
         return None
     shapes = [[list(weight.shape), weight.trainable] for weight in model.weights]
+    name = type(model.optimizer).__name__.lower().removeprefix("dense")
     rate, optimizer = _without_rate(given.get("optimizer"))
     whole = {"class_name": type(model).__name__, "config": config}
-    return Compiled(_text([whole, shapes]), _text({**given, "optimizer": optimizer}), rate)
+    return Compiled(_text([whole, shapes]), _text({**given, "optimizer": optimizer}), rate, name)
 
 
 def _without_rate(optimizer: Any) -> tuple[float | None, Any]:

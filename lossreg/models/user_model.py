@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from lossreg.config.search_space import Fixed
-from lossreg.errors import InputError
+from lossreg.errors import InputError, contained
 from lossreg.models.hyperparameters import Answer, Declared
 from lossreg.models.need import Need
 from lossreg.runtime import user_code
@@ -21,7 +22,8 @@ from lossreg.runtime import user_code
 class UserModel:
     """Builds the model of a user's `build_model(hp)`, `build_model()` or `HyperModel`.
 
-    hp: what the study says of its hyperparameters; declared: those that it has declared so far, by name.
+    hp: what the study says of its hyperparameters; declared: those that it has declared so far, by name; frees: those
+    that the study fixes are asked for too, with their value as the default.
     """
 
     given: Any
@@ -30,6 +32,7 @@ class UserModel:
     hp: str | Mapping[str, Any] | None = None
     declared: dict[str, Declared] = field(default_factory=dict)
     seen: WeakSet[Any] = field(default_factory=WeakSet)
+    frees: bool = False
 
     def __call__(self, need: Need, answer: Answer) -> Any:
         """Return a new model, as the user's function builds it; raises `InputError`."""
@@ -37,7 +40,7 @@ class UserModel:
 
         wrong: list[InputError] = []
         try:
-            model = user_code.call(self.build, self.name, self.folder, *self._arguments(need, answer, wrong))
+            model = self._built(self._hp(need, answer, wrong))
         except InputError as error:
             raise wrong[0] if wrong else error from error.__cause__
         if not isinstance(model, keras.Model):
@@ -47,6 +50,13 @@ class UserModel:
         self.seen.add(model)
         self._note(model, need)
         return model
+
+    def hyperparameters(self, need: Need, answer: Answer) -> Any:
+        """Return the `hp` with which a model is built, as far as it comes where that fails."""
+        hp = self._hp(need, answer, [])
+        with suppress(Exception), contained():
+            self._built(hp)
+        return hp
 
     @cached_property
     def build(self) -> Callable[..., Any]:
@@ -61,11 +71,14 @@ class UserModel:
             raise InputError(f"is not a function but {type(build).__name__}", where=self.name)
         return build
 
-    def _arguments(self, need: Need, answer: Answer, wrong: list[InputError]) -> list[Any]:
+    def _hp(self, need: Need, answer: Answer, wrong: list[InputError]) -> Any:
         from lossreg.models.keras_tuner import Hyperparameters
 
-        takes = inspect.signature(self.build).parameters
-        return [Hyperparameters(need.facts(), partial(self._answered, answer, wrong))] if takes else []
+        return Hyperparameters(need.facts(), partial(self._answered, answer, wrong))
+
+    def _built(self, hp: Any) -> Any:
+        arguments = [hp] if inspect.signature(self.build).parameters else []
+        return user_code.call(self.build, self.name, self.folder, *arguments)
 
     def _answered(self, answer: Answer, wrong: list[InputError], declared: Declared) -> Any:
         """Return what the study fixes, or else what `answer` gives; wrong values in the study are added to `wrong`."""
@@ -77,7 +90,11 @@ class UserModel:
         except InputError as error:
             wrong.append(error.at(f"hp.{declared.name}"))
             raise wrong[0] from error
-        return chosen.search_space.value if isinstance(chosen.search_space, Fixed) else answer(chosen)
+        if not isinstance(chosen.search_space, Fixed):
+            return answer(chosen)
+        value = chosen.search_space.value
+        is_given = declared.key in table or declared.name in table
+        return answer(replace(declared, default=value)) if self.frees and is_given else value
 
     def _note(self, model: Any, need: Need) -> None:
         from lossreg.models.keras_tuner import has_own_fit

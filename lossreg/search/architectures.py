@@ -25,7 +25,8 @@ class Architectures:
 
     batch_size: choices, or fixed; build: builds the model of raw scores of a width with an `Answer`. A model is
     built once for equal hyperparameters. left_out: keys of hyperparameters that stay at their defaults; rate_of:
-    the one of them whose values are the learning rates; also: what else the model decides, by name in words.
+    the one of them whose values are the learning rates; compiled_with: values of those left out with which it is so;
+    also: what else the model decides, by name in words.
     """
 
     def __init__(self, batch_size: Space, build: Callable[[int, Answer], Any]) -> None:
@@ -36,6 +37,7 @@ class Architectures:
         self._largest: dict[int, tuple[int, dict[str, Any]]] = {}
         self.left_out: Collection[str] = ()
         self.rate_of = ""
+        self.compiled_with: Mapping[str, Any] = {}
         self.also: Mapping[str, str] = {}
 
     def suggest(self, suggest: Callable[[str, Space], Any], outputs: int) -> Architecture | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
-from lossreg.config.search_space import Options, Range, Space
+from lossreg.config.search_space import Fixed, Options, Range, Space
 from lossreg.errors import InputError
 from lossreg.models.compiled import Compiled
 from lossreg.models.hyperparameters import Declared
@@ -17,33 +18,63 @@ Values = Mapping[str, Any]
 Build = Callable[[Values], Compiled | None]
 
 
-def found(declared: Sequence[tuple[Declared, Values]], build: Build) -> dict[str, Space | None]:
-    """Return the hyperparameters that feed only `compile()`, by key: the learning rates that each gives, or None.
+class Feed(NamedTuple):
+    """What a hyperparameter gives `compile()`.
+
+    rates: the learning rates of the study's optimizer, where its values are these; optimizer: the other optimizer whose
+    learning rate it is; others: the values of others with which it is so.
+    """
+
+    rates: Space | None
+    optimizer: str
+    others: Values
+
+
+def found(
+    declared: Sequence[tuple[Declared, Values]], build: Build, optimizer: str, fixed: AbstractSet[str] = frozenset()
+) -> dict[str, Feed]:
+    """Return the hyperparameters that feed only `compile()`, by key.
 
     declared: each with values of others at which it is active; build: returns how the model with these values, and
-    others at their defaults, is compiled. Two models that differ in one hyperparameter alone are equal, however the
-    others are set, and are compiled differently.
+    others at their defaults, is compiled; optimizer: of the study; fixed: keys of those that it leaves at their
+    defaults. Two models that differ in one hyperparameter alone are equal, however the others are set, and are compiled
+    differently.
     """
     compiled = _Builds(build)
     if not declared or compiled.model({}) is None:
         return {}
-    far = {one.key: values[-1] for one, _ in declared if (values := [*ends(one)])}
-    feeds: dict[str, Space | None] = {}
+    far = {one.key: values[-1] for one, _ in declared if one.key not in fixed and (values := [*ends(one)])}
+    feeds: dict[str, Feed] = {}
     for one, changed in declared:
         models = compiled.far_apart(one, changed)
         if len(models) > 1 and _are_equal(models) and len({model[1:] for model in models if model}) > 1:
             others = compiled.far_apart(one, {**far, **changed})
             every = [compiled.model({**changed, one.key: value}) for value in ends(one)]
             if _are_equal(every) and (None in others or _are_equal(others)):
-                feeds[one.key] = _rates(one, every)
+                feeds[one.key] = _feed(one, changed, compiled, optimizer, is_fixed=one.key in fixed)
+    for one, changed in declared:
+        if one.key in feeds and feeds[one.key].optimizer:  # the model may have the study's under another choice
+            choices = [other for other, _ in declared if other.key in feeds.keys() - fixed - {one.key}]
+            tried = ({**changed, other.key: value} for other in choices for value in ends(other))
+            under = (_feed(one, values, compiled, optimizer, is_fixed=one.key in fixed) for values in tried)
+            feeds[one.key] = next((feed for feed in under if feed.rates), feeds[one.key])
     return feeds
 
 
-def notes(model: str, feeds: Mapping[str, Space | None], key: str) -> list[str]:
+def notes(model: str, feeds: Mapping[str, Feed], key: str, optimizer: str) -> list[str]:
     """Return lines for the user on what `found` returned; key: the hyperparameter whose learning rates are taken."""
     lines, others = [], ", ".join(other for other in feeds if other != key)
-    if key and (rates := feeds[key]):
-        lines.append(f"{model}: {key} feeds only compile(): its values, {rates.describe()}, are the learning rates")
+    if key and (rates := feeds[key].rates):
+        taken = (
+            f"the learning rate is {rates.value:g}" if isinstance(rates, Fixed)
+            else f"its values, {rates.describe()}, are the learning rates"
+        )  # fmt: skip
+        lines.append(f"{model}: {key} feeds only compile(): {taken}")
+    foreign = {other: feed.optimizer for other, feed in feeds.items() if feed.optimizer and not key}
+    lines += [
+        f"{model}: {other} is the learning rate of {name}, and the study trains with {optimizer}, at rates of its own"
+        for other, name in foreign.items()
+    ]
     if others:
         lines.append(f"{model}: not searched, for it feeds only the ignored compile(): {others}")
     return lines
@@ -74,23 +105,31 @@ def _are_equal(models: Sequence[Compiled | None]) -> bool:
     return None not in models and len({model.architecture for model in models if model}) == 1
 
 
-def _rates(declared: Declared, models: Sequence[Compiled | None]) -> Space | None:
-    """Return the learning rates of these models, one for each end of a search space; None where more than they differ.
+def _feed(declared: Declared, others: Values, compiled: _Builds, optimizer: str, *, is_fixed: bool) -> Feed:
+    """Return what a hyperparameter gives `compile()`, where the others have these values.
 
-    Keras keeps them in single precision; where they are the hyperparameter's values, these are returned.
+    Keras keeps learning rates in single precision: where they are the hyperparameter's values, these are taken.
     """
     space, values = declared.search_space, [*ends(declared)]
-    rates = [model.rate for model in models if model and model.rate]
-    if len(rates) < len(values) or len({model.settings for model in models if model}) > 1:
-        return None
-    is_value = all(map(_is_close, values, rates))
-    rates = [float(value) for value in values] if is_value else [float(f"{rate:.6g}") for rate in rates]
-    if not isinstance(space, Range):
-        return Options(tuple(dict.fromkeys(rates)))
-    if is_value:
-        return Range(rates[0], rates[-1], space.log, step=space.step)
-    return Range(min(rates), max(rates), log=True)
+    models = [model for value in values if (model := compiled.model({**others, declared.key: value})) and model.rate]
+    is_rate = len({model.settings for model in models}) == 1 < len({model.rate for model in models})
+    if len(models) < len(values) or not is_rate:
+        return Feed(None, "", others)
+    if models[0].optimizer != optimizer:
+        return Feed(None, models[0].optimizer, others)
+    if is_fixed:
+        one = compiled.model(others)
+        return Feed(Fixed(_rate(declared.default, one.rate)) if one and one.rate else None, "", others)
+    if not all(_is_close(value, model.rate) for value, model in zip(values, models, strict=True)):
+        return Feed(None, "", others)
+    if isinstance(space, Range):
+        return Feed(Range(float(space.low), float(space.high), space.log, step=space.step), "", others)
+    return Feed(Options(tuple(map(float, values))), "", others)
 
 
-def _is_close(value: Any, rate: float) -> bool:
-    return isinstance(value, (int, float)) and math.isclose(value, rate, rel_tol=1e-6)
+def _rate(value: Any, rate: float) -> float:
+    return float(value) if _is_close(value, rate) else float(f"{rate:.6g}")
+
+
+def _is_close(value: Any, rate: float | None) -> bool:
+    return isinstance(value, (int, float)) and rate is not None and math.isclose(value, rate, rel_tol=1e-6)

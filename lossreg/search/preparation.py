@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,12 @@ from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, decision, functions
 from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve, resolve_saved
-from lossreg.models.hyperparameters import Answer, given
+from lossreg.models.hyperparameters import Answer, Declared, given
 from lossreg.registry import registry
 from lossreg.runtime.user_code import is_function
 from lossreg.search import compile_only, resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
+from lossreg.search.architectures import ends as ends_of
 from lossreg.search.proposer import RATE, Proposer
 from lossreg.search.resumption import Changes
 from lossreg.training import scoring
@@ -488,19 +490,48 @@ def _without_compiled(
     if not problem.builder.is_own:
         return None, []
     dataset, width = problem.dataset, problem.outputs(next(iter(problem.losses)))
+    builder = problem.builder.freed()
 
-    def build(values: Mapping[str, Any]) -> Any:
-        return problem.builder.compiled(dataset.input_shape, width, dataset.n_classes, spec.search.seed, given(values))
+    def build(answer: Answer) -> Any:
+        return builder.compiled(dataset.input_shape, width, dataset.n_classes, spec.search.seed, answer)
 
     explored, searched = architectures.explored(width), begun.get("shapes", ())
-    feeds = compile_only.found(explored, build)
+    fixed = [] if begun and RATE not in searched else _fixed(spec.model.hp, explored, build)
+    feeds = compile_only.found(
+        [*explored, *fixed], lambda values: build(given(values)), problem.optimizer, {one.key for one, _ in fixed}
+    )
     kept = {one.key for one, _ in explored if architectures.name(one) in searched}
-    feeds = {key: rates for key, rates in feeds.items() if key not in kept}
-    key = "" if _gives_rate(spec, begun) else next((key for key, rates in feeds.items() if rates), "")
-    rate = feeds.get(key)
-    architectures.left_out, architectures.rate_of = frozenset(feeds), key
+    feeds = {key: feed for key, feed in feeds.items() if key not in kept}
+    key = "" if _gives_rate(spec, begun) else next((key for key, feed in feeds.items() if feed.rates), "")
+    rate = feeds[key].rates if key else None
+    architectures.left_out, architectures.rate_of = frozenset(feeds), "" if isinstance(rate, Fixed) else key
+    architectures.compiled_with = (
+        {other: value for other, value in feeds[key].others.items() if other in feeds} if key else {}
+    )
     architectures.also = {RATE: rate.describe()} if rate else {}
-    return rate, compile_only.notes(problem.builder.name, feeds, key)
+    return rate, compile_only.notes(problem.builder.name, feeds, key, problem.optimizer)
+
+
+def _fixed(
+    hp: Any, explored: Sequence[tuple[Declared, Mapping[str, Any]]], build: Callable[[Answer], Any]
+) -> list[tuple[Declared, Mapping[str, Any]]]:
+    """Return the hyperparameters that a study fixes, each with values of others at which it is active.
+
+    build: builds a model that asks for these too.
+    """
+    known, fixed = {one.key for one, _ in explored}, dict[str, tuple[Declared, Mapping[str, Any]]]()
+    for changed in [{}, *({one.key: value} for one, _ in explored for value in ends_of(one))]:
+        if not isinstance(hp, Mapping) or hp.keys() <= known | fixed.keys():
+            break
+
+        def answer(declared: Declared, changed: Mapping[str, Any] = changed) -> Any:
+            if declared.key not in known:
+                fixed.setdefault(declared.key, (declared, changed))
+            return changed.get(declared.key, declared.default)
+
+        with suppress(InputError):
+            build(answer)
+    return list(fixed.values())
 
 
 def _gives_rate(spec: StudySpec, begun: Mapping[str, Any]) -> bool:

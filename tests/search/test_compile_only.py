@@ -32,6 +32,11 @@ def tuned(build, hp="search", trials=6, **sections):
     )  # fmt: skip
 
 
+def outlined(build, hp="search", **sections):
+    document = {"name": "dry", "model": {"build": build, "hp": hp}, "losses": {"cross_entropy": {}}, **OFF, **sections}
+    return plan(studies.of(document, (), (X, Y)))
+
+
 def compiled(hp, optimizer, loss="binary_crossentropy"):
     hidden = layers.Dense(hp.Int("units", 4, 8, step=4), "relu")
     model = keras.Sequential([layers.Flatten(), hidden, layers.Dropout(0.2), layers.Dense(1, "sigmoid")])
@@ -47,13 +52,9 @@ def choices(hp):
     return compiled(hp, keras.optimizers.Adam(learning_rate=hp.Choice("learning_rate", [1e-2, 1e-3, 1e-4])))
 
 
-def an_exponent(hp):
-    return compiled(hp, keras.optimizers.SGD(10.0 ** -hp.Int("places", 2, 4)))
-
-
 def a_schedule(hp):
     begin = hp.Float("begin", 1e-3, 1e-1, sampling="log")
-    return compiled(hp, keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(begin, 100, 0.9)))
+    return compiled(hp, keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(begin, 100, 0.9)))
 
 
 def an_optimizer(hp):
@@ -61,6 +62,27 @@ def an_optimizer(hp):
     if hp.Choice("optimizer", ["adam", "sgd"]) == "sgd":
         return compiled(hp, keras.optimizers.SGD(rate, momentum=hp.Float("momentum", 0.0, 0.9)))
     return compiled(hp, keras.optimizers.Adam(rate))
+
+
+def a_tenth(hp):
+    return compiled(hp, keras.optimizers.Adam(hp.Float("tenfold", 0.01, 3.0) / 10))
+
+
+def of_sgd(hp):
+    return compiled(hp, keras.optimizers.SGD(hp.Float("lr", 0.2, 1.0)))
+
+
+def of_each(hp):
+    if hp.Choice("optimizer", ["adam", "sgd"]) == "adam":
+        with hp.conditional_scope("optimizer", ["adam"]):
+            return compiled(hp, keras.optimizers.Adam(hp.Float("adam_lr", 1e-3, 1e-2)))
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        return compiled(hp, keras.optimizers.SGD(hp.Float("sgd_lr", 0.1, 1.0)))
+
+
+def one_of_both(hp):
+    kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+    return compiled(hp, kinds[hp.Choice("optimizer", list(kinds))](hp.Float("lr", 1e-3, 1e-2)))
 
 
 def a_registered_loss(hp):
@@ -78,7 +100,6 @@ class InAClass(keras_tuner.HyperModel):
 KINDS = [
     (InAClass(), (2e-4, 5e-3), "lr feeds only compile(): its values, 0.0002 to 0.005 log, are the learning rates", ""),
     (choices, (1e-4, 1e-3, 1e-2), "learning_rate feeds only compile(): its values, 0.01 | 0.001 | 0.0001,", ""),
-    (an_exponent, (1e-4, 1e-2), "places feeds only compile(): its values, 0.0001 to 0.01 log,", ""),
     (a_schedule, (1e-3, 1e-1), "begin feeds only compile(): its values, 0.001 to 0.1 log,", ""),
     (an_optimizer, (1e-3, 1e-2), "lr feeds only compile(): its values, 0.001 to 0.01,", "optimizer, momentum"),
     (
@@ -115,6 +136,57 @@ def test_a_narrower_range_in_the_study_is_that_of_the_learning_rate():
     result = tuned(a_range, hp={"lr": {"low": 1e-3, "high": 2e-3}})
     assert all(1e-3 <= trial.learning_rate <= 2e-3 for trial in result.trials)
     assert all(trial.params.keys() == {"learning_rate"} for trial in result.trials)
+
+
+@pytest.mark.parametrize(
+    ("build", "hp", "rate"),
+    [
+        (a_range, {"units": "search", "lr": 1e-3}, 1e-3),
+        (choices, {"units": "search", "learning_rate": "default"}, 1e-2),
+        (a_tenth, {"units": "search", "tenfold": 0.02}, 2e-3),
+        (an_optimizer, {"units": "search", "optimizer": "search", "lr": 2e-3}, 2e-3),
+        pytest.param(of_each, {"units": "search", "adam_lr": 2e-3}, 2e-3, marks=pytest.mark.long),
+    ],
+)
+def test_a_learning_rate_that_is_fixed_is_that_of_the_study(build, hp, rate):
+    result = tuned(build, hp, trials=2)
+    assert [trial.learning_rate for trial in result.trials] == [pytest.approx(rate, rel=1e-5)] * 2
+    assert {name for trial in result.trials for name in trial.params} == {"model.units"}
+    assert [line for line in result.notes if f"feeds only compile(): the learning rate is {rate}" in line]
+
+
+def test_what_is_fixed_of_the_model_gives_no_learning_rate():
+    outline = outlined(both, {"rate": 0.1})
+    assert outline.learning_rate != "0.1 (fixed)"
+    assert not [line for line in outline.notes if "feeds only" in line]
+
+
+def test_a_value_that_leads_to_a_learning_rate_in_another_way_is_none():
+    outline = outlined(a_tenth)
+    assert outline.learning_rate == "0.0001 to 0.01 log"
+    assert [line for line in outline.notes if line.endswith("feeds only the ignored compile(): tenfold")]
+
+
+@pytest.mark.parametrize("hp", ["search", {"units": "search", "lr": 0.5}])
+def test_a_learning_rate_of_another_optimizer_is_not_the_studys_and_said(hp):
+    outline = outlined(of_sgd, hp)
+    assert outline.learning_rate == "0.0001 to 0.01 log"
+    told = "lr is the learning rate of sgd, and the study trains with adam, at rates of its own"
+    assert [line for line in outline.notes if told in line]
+
+
+@pytest.mark.parametrize(
+    ("build", "optimizer", "rates"),
+    [
+        (of_each, "sgd", "0.1 to 1"),
+        (one_of_both, "sgd", "0.001 to 0.01"),
+        pytest.param(of_each, "adam", "0.001 to 0.01", marks=pytest.mark.long),
+    ],
+)
+def test_of_a_choice_of_optimizers_the_rate_of_the_studys_is_taken(build, optimizer, rates):
+    outline = outlined(build, train={"optimizer": optimizer})
+    assert outline.learning_rate == rates
+    assert [line for line in outline.notes if f"{rates}, are the learning rates" in line]
 
 
 def both(hp):
@@ -220,10 +292,7 @@ def test_what_builds_no_model_is_said(given, words):
 
 
 def test_a_dry_run_shows_the_learning_rates_and_says_why():
-    asked = {
-        "name": "dry", "model": {"build": a_range, "hp": "search"}, "losses": {"cross_entropy": {}}, **OFF,
-    }  # fmt: skip
-    outline = plan(studies.of(asked, (), (X, Y)))
+    outline = outlined(a_range)
     assert outline.learning_rate == "0.0002 to 0.005 log"
     assert outline.architectures == {"model.units": "4 | 8", "learning_rate": "0.0002 to 0.005 log"}
     assert [note for note in outline.notes if "lr feeds only compile()" in note]
@@ -232,7 +301,7 @@ def test_a_dry_run_shows_the_learning_rates_and_says_why():
 @pytest.mark.long
 def test_a_trial_is_restored_after_the_study_has_changed():
     def fast(hp):
-        return compiled(hp, keras.optimizers.SGD(hp.Float("lr", 0.3, 0.5)))
+        return compiled(hp, keras.optimizers.Adam(hp.Float("lr", 0.3, 0.5)))
 
     document = {
         "name": "fast", "model": {"build": fast, "hp": "search"}, "losses": {"cross_entropy": {}, "focal": {}},
