@@ -227,7 +227,7 @@ class LossTuner(keras_tuner.Tuner):
         records = _in_order(result)[len(self.oracle.trials) :]
         self.oracle.verbose, self.oracle.max_trials = 0, max(self.oracle.max_trials, len(result.trials))
         for record in records:
-            hp = trial_values.of(self._prepared, record, self.oracle.get_space(), self.hypermodel.build)
+            hp = trial_values.of(self._prepared, record, self.oracle.get_space())
             self.oracle.update_space(hp)
             self.oracle.tell(self.tuner_id, record, hp.values)
         self.save()

@@ -2,82 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lossreg.models.hyperparameters import qualified
+from lossreg.config.search_space import Options, Range
 from lossreg.search import choices, restore
 
 if TYPE_CHECKING:
     import keras_tuner
 
+    from lossreg.models.hyperparameters import Declared
     from lossreg.search.preparation import Prepared
     from lossreg.storage.records import TrialRecord
 
-Build = Callable[[Any], Any]
 
+def of(prepared: Prepared, record: TrialRecord, space: keras_tuner.HyperParameters) -> Any:
+    """Return the hyperparameters of a trial: with them the user's function gives its model, at its learning rate.
 
-def of(prepared: Prepared, record: TrialRecord, space: keras_tuner.HyperParameters, build: Build) -> Any:
-    """Return the hyperparameters of a trial: `build(hp)` gives its model, compiled at its learning rate.
-
-    space: what `build` is known to declare, to which it adds others of this trial, and the losses are added under the
-    names that studies have.
+    space: those that are known, to which this trial's are added. Losses and their parameters have the names that they
+    have in studies, after `lossreg.` where the model has a hyperparameter of that name that means another thing.
     """
-    space.values = _of_model(prepared, record, space)
-    while not _searched(prepared, record).keys() <= set(_keys(space)):
-        known = len(space.space)
-        build(space)
-        space.values = _of_model(prepared, record, space)
-        if len(space.space) == known:
-            break
     by_loss = choices.asked(replace(prepared.proposer, architectures=None))
-    if choices.LOSS not in space.values:
-        space.Choice(choices.LOSS, list(by_loss), default=record.candidate)
-    space.values[choices.LOSS] = record.candidate
-    for loss, distributions in by_loss.items():
-        with space.conditional_scope(choices.LOSS, [loss]):
-            _declare(space, {name: d for name, d in distributions.items() if name.startswith(f"{loss}.")})
-    _declare(space, {name: d for name, d in by_loss[record.candidate].items() if not _is_of_loss(name, by_loss)})
-    space.values |= {name: value for name, value in record.params.items() if name in space.values}
+    every, study = choices.by_name(by_loss), {choices.LOSS: record.candidate, **record.params}
+    same = _same(prepared, record, every)
+    hp = _built(prepared, record, {name: study[name] for name in same if name in study})
+    own = {*prepared.problem.builder.declared, *(declared.name for declared in hp.space)} - same
+    names = {name: f"lossreg.{name}" if name in own else name for name in every}
+    loss = names[choices.LOSS]
+    space.values = {**hp.values, loss: record.candidate}
+    space.merge(hp, overwrite=False)
+    space.Choice(loss, list(by_loss))
+    for candidate, distributions in by_loss.items():
+        with space.conditional_scope(loss, [candidate]):
+            _declare(space, {names[name]: d for name, d in distributions.items() if name.startswith(f"{candidate}.")})
+    _declare(space, {names[name]: d for name, d in by_loss[record.candidate].items() if not _is_of_loss(name, by_loss)})
+    space.values |= {names[name]: value for name, value in record.params.items() if name in names}
     return space
 
 
-def _of_model(prepared: Prepared, record: TrialRecord, space: Any) -> dict[str, Any]:
-    """Return the values of the model's hyperparameters that are active, by name."""
+def _same(prepared: Prepared, record: TrialRecord, every: Mapping[str, BaseDistribution]) -> set[str]:
+    """Return the study's parameters that the model has too: they feed only compile(), and take the study's values."""
     architectures = prepared.proposer.architectures
-    rate = {architectures.rate_of: record.learning_rate} if architectures and architectures.rate_of else {}
-    found = {**record.params, choices.LOSS: record.candidate, **rate, **_searched(prepared, record)}
-    values: dict[str, Any] = {}
-    for key, declared in zip(_keys(space), space.space, strict=True):
-        if declared.name not in values and all(parent.is_active(values) for parent in declared.conditions):
-            value = found.get(key, declared.default)
-            values[declared.name] = value if _takes(declared, value) else declared.default
-    return values
+    explored = architectures.explored(prepared.problem.outputs(record.candidate)) if architectures else []
+    return {
+        one.name
+        for one, _ in explored
+        if architectures and one.key in architectures.left_out and one.name in every and _holds(one, every[one.name])
+    }
 
 
-def _searched(prepared: Prepared, record: TrialRecord) -> dict[str, Any]:
-    """Return the model's hyperparameters of a trial that the study searches, by key."""
-    architecture = restore.plan_of(prepared, record).architecture
-    return dict(architecture.model) if architecture else {}
+def _holds(declared: Declared, distribution: BaseDistribution) -> bool:
+    """Return whether all values of a distribution are values of a hyperparameter."""
+    space = declared.search_space
+    if isinstance(distribution, CategoricalDistribution):
+        return isinstance(space, Options) and set(distribution.choices) <= set(space.choices)
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    return isinstance(space, Range) and space.low <= distribution.low <= distribution.high <= space.high
 
 
-def _keys(space: Any) -> Iterator[str]:
-    """Yield the key of each hyperparameter in a study: its name, with its conditions where another one has the name."""
-    seen: set[str] = set()
-    for declared in space.space:
-        conditions = tuple((parent.name, tuple(parent.values)) for parent in declared.conditions)
-        yield qualified(declared.name, conditions) if declared.name in seen else declared.name
-        seen.add(declared.name)
+def _built(prepared: Prepared, record: TrialRecord, study: Mapping[str, Any]) -> Any:
+    """Return the `hp` with which the model of a trial is built; study: values of those that feed only compile()."""
+    problem, plan, architectures = prepared.problem, restore.plan_of(prepared, record), prepared.proposer.architectures
+    searched = dict(plan.architecture.model) if plan.architecture else {}
+    if architectures:
+        searched |= {architectures.rate_of: record.learning_rate}
+    compiled = architectures.compiled_with if architectures else {}
 
+    def answer(declared: Declared) -> Any:
+        first = {declared.key: study[declared.name]} if declared.name in study else compiled
+        return {**first, **searched}.get(declared.key, declared.default)
 
-def _takes(declared: Any, value: Any) -> bool:
-    """Return whether a value is one of a hyperparameter's, for rates to which its values lead in another way."""
-    if hasattr(declared, "min_value"):
-        return isinstance(value, (int, float)) and bool(declared.min_value <= value <= declared.max_value)
-    return value in declared.values
+    data = problem.dataset
+    return problem.builder.hyperparameters(data.input_shape, problem.outputs(plan.candidate), data.n_classes, 0, answer)
 
 
 def _is_of_loss(name: str, losses: Mapping[str, Any]) -> bool:
@@ -85,7 +84,7 @@ def _is_of_loss(name: str, losses: Mapping[str, Any]) -> bool:
 
 
 def _declare(space: Any, distributions: Mapping[str, BaseDistribution]) -> None:
-    """Add parameters of these distributions, unless the model has one of the name, under the same conditions or not."""
+    """Add parameters of these distributions that are not known yet."""
     for name, distribution in distributions.items():
         if any(known.name == name for known in space.space):
             continue
