@@ -66,21 +66,28 @@ def metric_of(function: Any, base: Path, *, task: str, direction: str, predictio
 def columns(function: Any, base: Path) -> tuple[str, ...]:
     """Return the columns that a function takes: its parameters without a default after labels and predictions.
 
-    Raises `InputError` for what cannot be imported.
+    Raises `InputError` for what cannot be imported, and for a scorer of scikit-learn.
     """
     one = user_code.locate(function, base) if isinstance(function, str) else function
+    if next((each.name for each in _signature(one)), "") == "estimator":
+        what = "is a scorer of scikit-learn, which is called with an estimator and features"
+        raise InputError(what, hint=f"Give the function of labels and predictions that it is made of. {CALLED}")
     return tuple(dict.fromkeys(sum(_parameters(one), ())))
+
+
+def _signature(function: Any) -> tuple[inspect.Parameter, ...]:
+    """Return the parameters of a function, none where they are unknown."""
+    try:
+        return tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return ()
 
 
 def _parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the columns that a function takes by position and those that it takes by name, none where unknown."""
-    try:
-        every = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return (), ()
     needed = [
         each
-        for each in every
+        for each in _signature(function)
         if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
     ]
     by_name = tuple(each.name for each in needed if each.kind is each.KEYWORD_ONLY)
@@ -107,11 +114,11 @@ def has_changed(before: str, now: str) -> bool:
 def try_out(metric: Metric, y: Array, n_classes: int) -> None:
     """Call the function of a metric with labels as their own predictions.
 
-    Raises `InputError` with its exception, if it returns no finite number, or two different ones.
+    Raises `InputError` with its exception, if it returns no finite number, or another one after other predictions.
     """
     labels = labels_of(y)
     predicted = np.eye(n_classes)[labels] if metric.response == "probability" else labels
-    first, second = (metric.one(y, predicted.copy()) for _ in range(2))
+    first, _, second = (metric.one(y, np.roll(predicted, turn, axis=0)) for turn in (0, 1, 0))
     if not math.isfinite(first):
         what = f"returns {first:g} for labels as their own predictions"
         raise InputError(what, hint="A metric is a finite number, also where a class is not predicted.")
@@ -121,7 +128,12 @@ def try_out(metric: Metric, y: Array, n_classes: int) -> None:
 
 
 def _called(function: Function, reference: str, folder: Path, y: Array, predicted: Array) -> float:
-    """Return the number that a function gives for copies of labels, predictions and columns, which it may change."""
+    """Return the number that a function gives for copies of labels, predictions and columns, which it may change.
+
+    A metric of Keras adds up its calls, and so it is reset before each.
+    """
+    if inspect.ismethod(reset := getattr(function, "reset_state", None)):
+        user_code.call(reset, reference, folder)
     by_position, by_name = _parameters(function)
     further = [y[name].copy() for name in by_position if y.dtype.names]
     named = {name: y[name].copy() for name in by_name if y.dtype.names}

@@ -19,6 +19,7 @@ METRICS = """
 import itertools
 
 import numpy as np
+from sklearn.metrics import accuracy_score, make_scorer
 
 calls = itertools.count()
 
@@ -39,6 +40,23 @@ def right(y_true, y_pred):
 
 def counted(y_true, y_pred):
     return next(calls)
+
+class Sum:
+    right = 0
+    rows = 0
+
+    def __call__(self, y_true, y_pred):
+        self.right += (y_true == y_pred).sum()
+        self.rows += len(y_true)
+        return self.right / self.rows
+
+class Kept(Sum):
+    def reset_state(self):
+        self.right = self.rows = 0
+
+adding = Sum()
+kept = Kept()
+scorer = make_scorer(accuracy_score)
 
 def failing(y_true, y_pred):
     return 1 / 0
@@ -143,7 +161,9 @@ def test_probabilities_and_a_function_from_python_are_taken():
         ("cost.py:words", {"direction": "maximize"}, r"search\.metric: .*returns a str"),
         ("cost.py:complicated", {"direction": "maximize"}, r"search\.metric: .*returns a complex"),
         ("cost.py:undefined", {"direction": "maximize"}, r"search\.metric: returns nan for labels as their own"),
-        ("cost.py:counted", {"direction": "maximize"}, r"search\.metric: .*returns 0 and then 1"),
+        ("cost.py:counted", {"direction": "maximize"}, r"search\.metric: .*returns 0 and then 2"),
+        ("cost.py:adding", {"direction": "maximize"}, r"search\.metric: returns 1 and then 0\.\d+ for the same labels"),
+        ("cost.py:scorer", {"direction": "maximize"}, r"search\.metric: is a scorer of scikit-learn.*Give the"),
         ("cost.py:failing", {"direction": "maximize"}, r"search\.metric: .*ZeroDivisionError.*cost\.py, line"),
         (3, {}, r"search\.metric: must be text, not 3"),
     ],
@@ -151,6 +171,12 @@ def test_probabilities_and_a_function_from_python_are_taken():
 def test_what_is_no_metric_is_refused_with_its_place(metric, search, words):
     with pytest.raises(InputError, match=f"(?s){words}"):
         prepared_metric(study(metric, **search))
+
+
+def test_a_metric_that_keeps_a_state_is_reset_before_each_call():
+    metric = prepared_metric(study("cost.py:kept", direction="maximize"))
+    y = np.array([0, 1, 1, 0])
+    assert [metric.score(y, predicted) for predicted in (y, 1 - y, y)] == [1, 0, 1]
 
 
 @pytest.mark.parametrize("predictions", ["label", "probability"])
