@@ -68,6 +68,12 @@ class _Cutter:
     layout: Layout
     where: str
 
+    def blaming(self, name: str, share: float | str, rows: int, parts: int = 1) -> _Cutter:
+        """Return one whose errors name the share, if another one would leave rows for the part and so many others."""
+        others, size = LEAST * parts, _number(share, rows)
+        is_possible, is_met = rows >= LEAST + others, LEAST <= size <= rows - others
+        return replace(self, where=name) if is_possible and not is_met else self
+
     def share_out(self, rows: Rows, size: int, seed: int) -> tuple[Rows, Rows]:
         """Cut so many rows off, or about so many where they are cut in time or in groups; return rest and part."""
         if self.layout.times is not None:
@@ -87,7 +93,8 @@ class _Cutter:
         keep = _singles(rows, groups, self.layout.units)
         pool = rows[~keep]
         if not 0 < size < len(pool):
-            raise DataError(f"not enough rows for the splits ({len(self.labels.y)})", where=self.where)
+            what = f"not enough rows for the splits: {size} of {len(pool)} are to be cut off"
+            raise DataError(what, where=self.where)
         strata = None if groups is None else groups[pool]
         if strata is not None and min(size, len(pool) - size) < len(np.unique(strata)):
             strata = None
@@ -185,17 +192,19 @@ def cut(
     given = np.zeros(len(labels.y), np.int8) if layout.given is None else layout.given
     rest, chosen, held = (np.flatnonzero(given == part) for part in (TRAIN, VALIDATION, TEST))
     if has_test and not len(held):
+        cutter = cutter.blaming("test", test, len(given), parts=2)
         rest, held = cutter.share_out(rest, _number(test, len(given)), seed)
     if len(chosen):
         _check_without_folds(folds)
         pairs = [(rest, chosen)]
     elif folds is None:
+        cutter = cutter.blaming("validation", validation, len(rest))
         pairs = [cutter.share_out(rest, _number(validation, len(rest)), seed + 1)]
     else:
         pairs = cutter.folds(rest, folds, seed + 1)
     left = _left_out_note(len(rest), pairs, layout) if folds else []
     first, *others = [
-        _checked(labels, Rows3(*pair, held), f" in fold {number}" if folds else "", where)
+        _checked(labels, Rows3(*pair, held), f" in fold {number}" if folds else "", cutter.where)
         for number, pair in enumerate(pairs, 1)
     ]
     return replace(first, notes=[*left, *first.notes]), *others
