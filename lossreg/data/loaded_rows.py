@@ -83,7 +83,7 @@ class LoadedRows:
         rows = self.test if len(self.test) else self.development
         y = self.raw.y.iloc[rows] if isinstance(self.raw.y, pd.Series) else self.raw.y[rows]
         x = features.take(self.raw.x, rows)
-        return replace(self.raw, x=x, y=y, weights=None, aside={}, given=None).digest()
+        return replace(self.raw, x=x, y=y, names=(), weights=None, aside={}, given=None).digest()
 
     def outer(self, number: int, seed: int) -> tuple[Part, ...]:
         """Return all rows in so many parts, each of which is tested once."""

@@ -62,7 +62,8 @@ class Raw:
     """Raw rows: `x` a table `(n, columns)`, an array of more than two dimensions or several by name, `y` their labels.
 
     y: a column `(n,)` of any type, or an array of several numbers per row, `(n, k)` or `(n, *spatial_shape)`;
-    names: names of the classes 0, 1, ... or of the k labels if the source has them; given: the part of each row
+    names: names of the classes 0, 1, ... or of the k labels if the source has them; hashes_names: other names are other
+    data, as of rows given in Python: of others they were not up to 0.2.0; given: the part of each row
     `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
     `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
     `split`, `exposure`), and copies of those that the metric takes; beside: arrays of one value per row that came with
@@ -76,6 +77,7 @@ class Raw:
     x: Features
     y: pd.Series[Any] | Array
     names: tuple[str, ...] = ()
+    hashes_names: bool = False
     given: NDArray[np.int8] | None = None
     weights: NDArray[np.float64] | None = None
     aside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
@@ -95,6 +97,7 @@ class Raw:
         for part in features.marks(self.x):
             sha.update(part)
         sha.update(features.mark(self.y))
+        sha.update(repr(self.names).encode() if self.hashes_names and self.names else b"")
         sha.update(b"" if self.weights is None else b"weights" + features.mark(self.weights))
         for use, column in sorted(self._hashed_aside().items()):
             sha.update(use.encode() + features.mark(column))
@@ -311,8 +314,9 @@ def from_arrays(
         notes = [*notes, *row_weights.written(weights, "The weights", asked=origin.options.marks)]
         weights = _weights(weights, RowNumbers.of(rows), label_gaps.are_there(labels), origin)
     return Raw(
-        origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, aside=aside,
-        beside=_unused(beside or {}, rows, [str(column.name) for column in aside.values()]), notes=notes,
+        origin.name, parts, labels, label_names or tuple(str(name) for name in names), hashes_names=origin.in_python,
+        weights=weights, aside=aside, notes=notes,
+        beside=_unused(beside or {}, rows, [str(column.name) for column in aside.values()]),
     )  # fmt: skip
 
 
