@@ -70,6 +70,14 @@ class _LossSearch(BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "predictor_")
+
+    def _forget(self) -> None:
+        """Take away what a former fit has found: one that fails now leaves an estimator that is not fitted."""
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+
     def _search(self, rows: dict[str, Any], weights: Any, task: str) -> Self:
         """Run the study of these rows, and keep what it found."""
         rows = rows if weights is None else {**rows, "sample_weight": weights}
@@ -77,12 +85,13 @@ class _LossSearch(BaseEstimator):
         sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)
         given = {"settings": self.settings, "directory": self.directory, "verbose": self.verbose}
         found = estimators.fit(sections, rows, **given)
-        self.predictor_, self.result_, trial = found
+        self.result_, trial = found.result, found.trial
         self.cv_results_ = estimators.cv_results(found.result)
         self.best_index_ = found.result.trials.index(trial)
         self.best_loss_, self.best_params_ = trial.candidate, self.cv_results_["params"][self.best_index_]
         self.best_score_ = trial.score
         self.verdict_: Verdict | None = found.result.verdict
+        self.predictor_ = found.predictor
         return self
 
     def _given(self) -> dict[str, Any]:
@@ -153,6 +162,10 @@ def _check_table(X: pd.DataFrame, fewest: int, name: str) -> None:
             raise ValueError(f"{found} while a minimum of {least} is required by {name}.")
 
 
+def _names(classes: NDArray[Any]) -> list[str]:
+    return [str(name) for name in classes.tolist()]
+
+
 def _required(y: Any, name: str) -> None:
     if y is None:
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
@@ -196,27 +209,33 @@ class LossSearchClassifier(ClassifierMixin, _LossSearch):
         y: a class per row; sample_weight: a weight per row, in training and in scores. Raises `InputError`, a
         `ValueError`, that names the argument.
         """
+        self._forget()
         _required(y, type(self).__name__)
         X = self._rows(X, reset=True)
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        X, y, weights = self._weighed(X, y, sample_weight)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        names = [str(name) for name in self.classes_.tolist()]
-        if len(names) < 2:
-            raise ValueError(f"y has one class only ({names[0]}), and there is nothing to learn")
-        rows = {"x": X, "y": codes, "target_names": names}
-        self._search(rows, weights, "binary" if len(names) == 2 else "multiclass")
-        self._outputs = [self.predictor_.about.names.index(name) for name in names]
+        X, weighed, weights = self._weighed(X, y, sample_weight)
+        classes, codes = np.unique(weighed, return_inverse=True)
+        if len(classes) < 2:
+            where = " where sample_weight is not zero" if len(np.unique(y)) > 1 else ""
+            raise ValueError(f"y has one class only{where} ({classes[0]}), and there is nothing to learn")
+        rows = {"x": X, "y": codes, "target_names": _names(classes)}
+        self._search(rows, weights, "binary" if len(classes) == 2 else "multiclass")
+        self.classes_ = classes
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class of each row."""
         X = self._as_fitted(X)
-        names = pd.Index(np.array(self.predictor_.about.names)[self._outputs])
+        names = pd.Index(_names(self.classes_))
         classes: NDArray[Any] = self.classes_[names.get_indexer(pd.Index(self.predictor_.predict(X)))]
         return classes
+
+    @property
+    def _outputs(self) -> list[int]:
+        """The output of the network for each of `classes_`."""
+        return [self.predictor_.about.names.index(name) for name in _names(self.classes_)]
 
     @available_if(_gives("probability"))
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -243,6 +262,7 @@ class LossSearchRegressor(RegressorMixin, _LossSearch):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Search the loss, train with it, and return the estimator; the arguments are those of a classifier."""
+        self._forget()
         _required(y, type(self).__name__)
         X = self._rows(X, reset=True)
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 import lossreg
+from lossreg.config import study as studies
 from lossreg.prediction.predictor import Predictor
 from lossreg.sklearn import LossSearchClassifier, LossSearchRegressor
 
@@ -286,6 +287,23 @@ def test_polars_images_truth_values_rare_classes_and_folds():
     assert search.predict_proba(TABLE).shape == (ROWS, 3)
 
 
+def test_an_estimator_whose_last_fit_failed_is_not_fitted(classifier):
+    for search in (copy.copy(classifier), clone(classifier)):
+        with pytest.raises(ValueError, match="no class 'no'"):
+            search.fit(TABLE[["age"]], np.where(ANSWER == "yes", "a", "b"))
+        with pytest.raises(NotFittedError):
+            search.predict(TABLE)
+        assert not {"classes_", "result_", "best_loss_"} & {*vars(search)}
+
+
+def test_rows_whose_classes_have_other_names_are_another_study_in_a_directory(tmp_path):
+    def of(classes, **given):
+        rows = {"x": np.eye(4), "y": np.arange(4) % 2, "target_names": classes}
+        return studies.of({**given, "data": {"task": "binary"}}, (), rows)
+
+    assert of(["no", "yes"]).name == of(["no", "yes"]).name != of(["0", "1"]).name
+
+
 # ------------------------------------------------------------ wrong arguments
 
 
@@ -317,6 +335,7 @@ def test_polars_images_truth_values_rare_classes_and_folds():
         ({"model": {"hiden": [3]}}, r'^model\["hiden"\]: unknown key; .* Did you mean hidden\?'),
         ({"validation_fraction": 0}, r"^validation_fraction: must be a share of the rows between 0 and 1, not 0"),
         ({"validation_fraction": "x"}, r"^validation_fraction: must be a share"),
+        ({"validation_fraction": 0.001}, r"^validation_fraction: not enough rows for the splits: 119 tr"),
         (
             {"validation_fraction": 0.3, "settings": {"data": {"folds": 3}}},
             r"^validation_fraction: settings has data.f",
@@ -389,6 +408,7 @@ def test_rows_that_do_not_fit_are_refused(X, words):
     (np.ones((ROWS, 2)), "sample_weight must be 1D"),
     (np.ones(3), "inconsistent numbers of samples"),
     (np.full(ROWS, np.nan), "Input sample_weight contains NaN"),
+    (np.where(ANSWER == "yes", 1.0, 0.0), r"y has one class only where sample_weight is not zero \(yes\)"),
 ])  # fmt: skip
 def test_weights_that_do_not_fit_are_refused(weights, words):
     with pytest.raises(ValueError, match=words):
