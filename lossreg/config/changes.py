@@ -5,7 +5,9 @@ They do where scores stay comparable: the same data, model and metric, and a tri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +18,7 @@ from lossreg.errors import InputError
 from lossreg.terminal.caller import words
 
 ALLOW = ("--allow-changed", "allow_changed=True")
+ALLOWED = re.compile(r" \(allow_changed=True [^)]*\)")
 
 
 class Effect(StrEnum):
@@ -150,3 +153,14 @@ def refusal(changes: Iterable[Change], spec: StudySpec) -> InputError:
     hint = f"Take the change back, give the study another name, {others}."
     hint = hint if len(lines) == 1 else f"\n{hint}"
     return InputError(f"the study has been run with other values:{told}", where=spec.place(), hint=hint)
+
+
+@contextmanager
+def with_ways(hint: str) -> Iterator[None]:
+    """Name these ways to go on with a study that has changed, in place of those of `tune`, which a caller lacks."""
+    try:
+        yield
+    except InputError as error:
+        if ALLOW[1] not in error.hint:
+            raise
+        raise InputError(ALLOWED.sub("", error.what), where=error.where, hint=hint) from error

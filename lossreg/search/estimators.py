@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError, represented, require_path
 from lossreg.reporting.progress import Lines
@@ -31,6 +32,7 @@ ARGUMENTS = {
     "train.epochs": "epochs", "data.validation": "validation_fraction", "search.seed": "random_state",
 }  # fmt: skip
 GIVEN_ROWS = ("source", "target", "weight")  # keys of [data] in place of which X, y and sample_weight are given
+CHANGED = "Take the change back, or give another directory, or the study another name in settings."
 CUTS = ("split", "folds")  # keys of [data] that say which rows decide between trials
 SHARE = "data.validation"
 
@@ -79,6 +81,7 @@ def _check_fraction(share: Any) -> None:
         raise InputError(what, where=ARGUMENTS[SHARE], hint="Such as 0.2.")
 
 
+@changes.with_ways(CHANGED)
 def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, settings: Any, directory: Any, verbose: Any) -> Fitted:
     """Run a study of these rows, or finish one that was begun; in a temporary folder unless there is a directory.
 

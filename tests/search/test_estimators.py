@@ -304,6 +304,14 @@ def test_rows_whose_classes_have_other_names_are_another_study_in_a_directory(tm
     assert of(["no", "yes"]).name == of(["no", "yes"]).name != of(["0", "1"]).name
 
 
+def test_a_changed_study_is_refused_with_what_an_estimator_has():
+    search = LossSearchClassifier(["focal"], directory="kept", settings={**QUICK, "name": "one"}, **SMALLEST)
+    search.fit(TABLE, ANSWER)
+    with pytest.raises(ValueError, match="give another directory, or the study another name in settings") as caught:
+        search.fit(TABLE, ANSWER[::-1])
+    assert not re.search("allow_changed|fresh", str(caught.value))
+
+
 # ------------------------------------------------------------ wrong arguments
 
 
