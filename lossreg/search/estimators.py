@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from lossreg.config import changes
 from lossreg.config import study as studies
-from lossreg.errors import InputError, LossregError, represented, require_path
+from lossreg.errors import InputError, LossregError, on_disk, represented, require_path
 from lossreg.reporting.progress import Lines
 from lossreg.search import argument_names, predictors, rows_given, run
 from lossreg.search.argument_names import Arguments
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -95,9 +96,24 @@ def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, settings: Any, 
     with named.named():
         spec = studies.of(dict(sections), (), rows).with_single_rows()
         if directory is not None:
-            return _fitted(spec, require_path(directory, "directory"), told, named)
+            return _fitted(spec, _usable(directory), told, named)
         with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:
             return _fitted(spec, Path(folder), told, named)
+
+
+def _usable(directory: Any) -> Path:
+    """Return the folder that studies are kept in; raises `InputError` where there can be none."""
+    path = require_path(directory, "directory")
+    if not str(directory):
+        hint = 'Leave it out to keep nothing; the current folder is ".".'
+        raise InputError("is empty", where="directory", hint=hint)
+    try:
+        with on_disk(path):
+            if not (path / ".lossreg").is_dir():
+                StudyFolder(path, "").require_writable()
+    except InputError as error:
+        raise InputError(f"{error.where}: {error.what}", where="directory", hint=error.hint) from error
+    return path
 
 
 def _fitted(spec: StudySpec, directory: Path, told: _Told, named: Arguments) -> Fitted:

@@ -360,6 +360,9 @@ def test_a_changed_study_is_refused_with_what_an_estimator_has():
         ({"random_state": -1}, r"Seed must be between 0 and"),
         ({"random_state": "x"}, r"'x' cannot be used to seed"),
         ({"directory": 3}, r"^directory: 3 is no path"),
+        ({"directory": ""}, r'^directory: is empty. .* the current folder is "."'),
+        ({"directory": __file__}, r"^directory: .*test_estimators.py: is a file"),
+        ({"directory": "/proc/here"}, r"^directory: the study's folder /proc/here cannot be written"),
         ({"verbose": "x"}, r"^verbose: must be a whole number, not 'x'"),
     ],
 )
