@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from lossreg.runtime import digests, user_code
 
 Array = NDArray[Any]
 Function = Callable[[Array, Array], float]
+LOCK = threading.Lock()  # of metrics that keep a state
 PROBABILITIES = ("binary", "multiclass")
 CALLED = (
     "It is called with labels and predictions, profit(y_true, y_pred), and with columns of the data that further "
@@ -130,14 +133,16 @@ def try_out(metric: Metric, y: Array, n_classes: int) -> None:
 def _called(function: Function, reference: str, folder: Path, y: Array, predicted: Array) -> float:
     """Return the number that a function gives for copies of labels, predictions and columns, which it may change.
 
-    A metric of Keras adds up its calls, and so it is reset before each.
+    A metric of Keras adds up its calls: it is reset before each, in one thread at a time.
     """
-    if inspect.ismethod(reset := getattr(function, "reset_state", None)):
-        user_code.call(reset, reference, folder)
     by_position, by_name = _parameters(function)
     further = [y[name].copy() for name in by_position if y.dtype.names]
     named = {name: y[name].copy() for name in by_name if y.dtype.names}
-    value = user_code.call(function, reference, folder, labels_of(y).copy(), predicted.copy(), *further, **named)
+    reset = getattr(function, "reset_state", None)
+    with LOCK if inspect.ismethod(reset) else nullcontext():
+        if inspect.ismethod(reset):
+            user_code.call(reset, reference, folder)
+        value = user_code.call(function, reference, folder, labels_of(y).copy(), predicted.copy(), *further, **named)
     if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
         kind = f"an array of shape {np.shape(value)}" if np.ndim(value) else f"a {type(value).__name__}"
         raise InputError(f"returns {kind}, and a metric is one number", where=reference, hint=CALLED)
