@@ -431,7 +431,7 @@ def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: boo
     if result.verdict:
         _show_verdict(result, result.verdict)
     say("")
-    say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(usage.besides(trial))})", whole=True)
+    say(report.recommended(result), whole=True)
     say(" ".join([*usage.notes(trial), usage.labels(result)]))
 
 

@@ -52,6 +52,17 @@ def recipe_heading(result: StudyResult) -> str:
     return heading(result) if result.verdict is None or trial is None else f"Recommended, trial {trial.number}"
 
 
+def recommended(result: StudyResult) -> str:
+    """Return the recipe to train with, its score and what else its trial used; empty where no trial has a score.
+
+    `Recommended, trial 16: lossreg.get("focal", gamma=2.1)  (validation score 0.953, learning rate 0.0021)`
+    """
+    if (trial := result.recommended) is None:
+        return ""
+    used = ", ".join([f"validation score {scored(trial)}", *usage.besides(trial)])
+    return f"{recipe_heading(result)}: {trial.recipe}  ({used})"
+
+
 def notes(result: StudyResult) -> list[str]:
     """Return the notes to a study and to its verdict."""
     return [*result.notes, *(result.verdict.notes if result.verdict else ())]

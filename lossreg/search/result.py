@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lossreg.prediction.predictor import Predictor
 
-COLUMNS = ["rank", "candidate", "best_score", "trials", "learning_rate", "recipe"]
+COLUMNS = ["rank", "candidate", "best_score", "best_trial", "trials", "learning_rate", "recipe"]
 
 
 class Result(StudyResult):
@@ -74,18 +74,27 @@ class Result(StudyResult):
         return figures[name]
 
     def __str__(self) -> str:
-        """Return the decision and the leaderboard as text."""
-        return f"{self._decision()}\n{self.leaderboard()[COLUMNS[:-1]].to_string(index=False)}"
+        """Return the decision, the recommended trial and the leaderboard as text."""
+        table = self.leaderboard()[COLUMNS[:-1]].to_string(index=False)
+        return "\n".join([*self._decision(), "", self._caption(), table])
 
     def _repr_html_(self) -> str:
-        """Return the decision and the leaderboard for a notebook."""
+        """Return the decision, the recommended trial and the leaderboard for a notebook."""
         table = self.leaderboard()[COLUMNS].to_html(index=False, float_format="{:.4g}".format, border=0)
-        return f"<p><b>{html.escape(self._decision())}</b></p>{table}"
+        decision, *recommended = map(html.escape, self._decision())
+        further = "".join(f"<p>{line}</p>" for line in [*recommended, html.escape(self._caption())])
+        return f"<p><b>{decision}</b></p>{further}{table}"
 
-    def _decision(self) -> str:
-        from lossreg.reporting import verdict
+    def _decision(self) -> list[str]:
+        """Return what to train with: in a sentence, and the trial."""
+        from lossreg.reporting import report, verdict
 
-        return verdict.decision(self, self.verdict) if self.verdict else repr(self)[1:-1]
+        decision = verdict.decision(self, self.verdict) if self.verdict else repr(self)[1:-1]
+        return [line for line in (decision, report.recommended(self)) if line]
+
+    def _caption(self) -> str:
+        """Return what the leaderboard shows, whose first trial need not be the recommended one."""
+        return f"The {self.extreme} validation score ({self.metric}) of each loss:"
 
 
 NAMES: dict[str, Any] = {"by_loss": "losses", "slices": "parameters"}
