@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import InputError, did_you_mean
@@ -35,10 +36,12 @@ class Result(StudyResult):
     def predictor(self) -> Predictor:
         """The predictor from raw rows as the recommended trial learned it; imports Keras.
 
-        Raises `InputError` where the study has no model yet.
+        Raises `InputError` where the study has no model yet, or its folder is gone.
         """
         from lossreg.search.predictors import load_predictor
 
+        if not Path(self.folder).is_dir():
+            raise InputError("the folder of the study, which has its predictor, is gone", where=self.folder)
         return load_predictor(self.folder)
 
     def leaderboard(self) -> pd.DataFrame:

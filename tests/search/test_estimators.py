@@ -122,6 +122,7 @@ def test_what_is_found_is_that_of_the_study(classifier):
 def test_predictions_are_those_of_the_predictor(classifier):
     predicted, probabilities = classifier.predict(TABLE), classifier.predict_proba(TABLE)
     frame = classifier.predictor_.predict_frame(TABLE)
+    assert classifier.result_.predictor is classifier.predictor_  # the study's folder is gone
     assert list(classifier.predictor_.classes_) == ["yes", "no"]
     assert (predicted == frame["prediction"]).all()
     assert np.allclose(probabilities, frame[["probability_of_no", "probability_of_yes"]])
