@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lossreg.storage.records import StudyResult, TrialRecord
-    from lossreg.storage.verdict import Comparison
+    from lossreg.storage.verdict import Comparison, Verdict
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
@@ -185,11 +185,11 @@ def verdict(result: StudyResult) -> Figure | None:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    name, _ = result.verdict.sides
+    name, baseline = _compared(result.verdict)
     lower = "" if result.direction == "maximize" else ", which is lower"
     where = f"{result.metric} on {tested(result.verdict)}"
     axes.set(xlabel=f"difference in {where}\nright: better with {name}{lower}")
-    figure.suptitle(f"{result.study}: {name} against others, with 95% intervals")
+    figure.suptitle(f"{result.study}: {name} against {baseline}, with 95% intervals")
     return figure
 
 
@@ -204,13 +204,19 @@ def _comparisons(result: StudyResult) -> dict[str, Comparison]:
     """Return the comparisons of a verdict that have numbers, by what the winner is compared with."""
     if result.verdict is None:
         return {}
-    winner, baseline = result.verdict.sides
+    winner, baseline = _compared(result.verdict)
     rows = {
         baseline: result.verdict.against_baseline,
         f"{baseline},\n{differing(result, result.verdict)} of {winner}": result.verdict.against_same_rate,
         f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
     }
     return {name: comparison for name, row in rows.items() if (comparison := known(row))}
+
+
+def _compared(verdict: Verdict) -> tuple[str, str]:
+    """Return the sides of a verdict by name; a loss that is the best other one in all outer folds by its own name."""
+    winner, baseline = verdict.sides
+    return (next(iter(verdict.folds_won)) if len(verdict.folds_won) == 1 else winner), baseline
 
 
 def searched(result: StudyResult) -> list[str]:

@@ -124,6 +124,19 @@ def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
     assert ("lower" in axes.get_xlabel()) == (direction == "minimize")
 
 
+@pytest.mark.parametrize(
+    ("outer", "won", "title"),
+    [
+        (0, {}, "toy: focal against cross_entropy, with 95% intervals"),
+        (5, {"focal": 5}, "toy: focal against cross_entropy, with 95% intervals"),
+        (5, {"focal": 3, "gce_mild": 2}, "toy: each fold's best other loss against cross_entropy, with 95% intervals"),
+    ],
+)
+def test_a_picture_of_a_verdict_names_both_sides(outer, won, title):
+    figure = study_plots.verdict(sample_verdict.study("worse", outer=outer, folds_won=won))
+    assert figure.get_suptitle() == title
+
+
 @pytest.mark.parametrize(("outer", "rows"), [(0, "500 test rows"), (5, "all 500 rows")])
 def test_a_picture_of_a_verdict_names_its_rows_as_its_words_do(outer, rows):
     result = sample_verdict.study("worse", outer=outer)
