@@ -69,14 +69,18 @@ def notes(result: StudyResult) -> list[str]:
 
 
 def counts(result: StudyResult) -> str:
-    """Return the number of trials by state: `62 trials: 60 complete, 2 diverged`."""
-    parts = [f"{count} {state}" for state, count in result.counts.items() if count]
-    total = len(result.trials)
-    return f"{count_of(total, 'trial')}: {', '.join(parts)}" if parts else "no trials"
+    """Return the number of trials by state: `62 trials: 60 complete, 2 diverged`, or `62 trials, all complete`."""
+    counts = {state: count for state, count in result.counts.items() if count}
+    if not counts:
+        return "no trials"
+    if len(counts) == 1:
+        [(state, total)] = counts.items()
+        return f"{count_of(total, 'trial')}, {'all ' * (total > 1)}{state}"
+    return f"{count_of(len(result.trials), 'trial')}: {', '.join(f'{n} {state}' for state, n in counts.items())}"
 
 
 def ended(result: StudyResult, more: str = "") -> str:
-    """Return `12 complete, more in 28.7 s`, without the time where another worker still finishes the study."""
+    """Return `12 trials, all complete, more in 28.7 s`; no time where another worker still finishes the study."""
     done = ", ".join(filter(None, [counts(result), more]))
     return f"{done} in {took(result)}" if result.seconds else done
 

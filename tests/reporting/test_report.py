@@ -292,9 +292,16 @@ def test_epochs_that_were_not_trained_are_counted():
     short = sample.trial(0, epochs=4, epoch=2)
     study = sample.study(0, trials=[short, sample.trial(1)])
     assert report.epochs(study) == "10 of 12 epochs trained"
-    assert "2 trials: 2 complete, 10 of 12 epochs trained" in report.markdown(study)
+    assert "2 trials, all complete, 10 of 12 epochs trained" in report.markdown(study)
     assert (report.trial_rows(study)[0]["epoch"], report.trial_rows(study)[0]["epochs"]) == (2, 4)
     assert report.epochs(sample.study(0, trials=[sample.trial(1)])) == ""
+
+
+def test_a_state_that_all_trials_share_is_no_list_of_states():
+    states = {(): "no trials", ("failed",): "1 trial, failed", ("complete", "failed"): "2 trials: 1 complete, 1 failed"}
+    for each, words in states.items():
+        study = sample.study(0, trials=[sample.trial(n, state=state) for n, state in enumerate(each)])
+        assert report.counts(study) == words
 
 
 def test_a_result_is_shown_in_one_line():

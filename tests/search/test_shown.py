@@ -49,7 +49,7 @@ def test_a_script_gets_lines_on_standard_error(capsys):
     assert out == ""
     assert first == FIRST
     assert "6 trials of 6 to run over 2 losses, 2 at a time" in rest
-    assert rest[-1].startswith("done: 6 trials: 6 complete")
+    assert rest[-1].startswith("done: 6 trials, all complete")
     assert len(rest) < 25
 
 
@@ -222,7 +222,7 @@ def test_a_terminal_gets_a_display(monkeypatch):
     text = " ".join(re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", b"".join(came).decode()).split())
     assert FIRST in text
     assert "6/6 trials" in text
-    assert "6 trials: 6 complete" in text
+    assert "6 trials, all complete" in text
     assert text.endswith("Interrupted. Finished trials are kept; the same call without fresh=True goes on with them.")
 
 
@@ -260,7 +260,7 @@ def test_a_notebook_gets_one_output_that_ends_as_a_few_lines(kernel, capfd):
     assert states[0]["text/plain"] == FIRST
     assert any('<progress max="6" value="0">' in state["text/html"] for state in states)
     last = states[-1]
-    assert last["text/plain"].startswith(f"study {result.study}: 6 trials: 6 complete in ")
+    assert last["text/plain"].startswith(f"study {result.study}: 6 trials, all complete in ")
     assert "<progress" not in last["text/html"]
     assert len(last["text/plain"].splitlines()) <= MOST_NOTES + 2
     assert html.unescape(re.sub(r"<[^>]+>", "", last["text/html"])) == last["text/plain"].replace("\n", "")
