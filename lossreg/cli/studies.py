@@ -29,6 +29,7 @@ from lossreg.cli.shell import (
 from lossreg.errors import InputError, UnansweredError, brief, count_of, on_disk
 from lossreg.runtime import devices
 from lossreg.storage.address import EXAMPLES
+from lossreg.storage.records import is_study_folder
 
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
@@ -53,6 +54,9 @@ WorkerCount = Annotated[
     typer.Option(
         "--workers", metavar="N", min=1, max=10_000, help="How many with --ray; by default one for each GPU or machine."
     ),
+]
+StudyOrFolder = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="The study file (TOML), or the study's folder.", show_default=False)
 ]
 MOST_NOTES = 5  # below the leaderboard; `lossreg results` has all
 
@@ -218,18 +222,18 @@ def verdict(
 
 @app.command()
 @guarded
-def results(study: Study, as_json: Json = False) -> None:
+def results(study: StudyOrFolder, as_json: Json = False) -> None:
     """Show the leaderboard of a study, finished or not."""
     with only_json(as_json) as out:
-        spec = load(study)
+        spec = None if is_study_folder(study) else load(study)
         from lossreg.search import history
 
-        result = history.results(spec)
+        result = history.results(spec or study)
         if not as_json:
             _show_leaderboard(result)
             _show_recipes(result)
         _conclude(result, study, as_json, out, is_marked=True)
-        if not as_json and (text := _without_verdict(spec, result, shlex.quote(str(study)))):
+        if spec and not as_json and (text := _without_verdict(spec, result, shlex.quote(str(study)))):
             say(text, whole=True)
 
 
@@ -414,6 +418,8 @@ def _conclude(
         _show_recommended(result, result.recommended, is_marked=is_marked)
         if result.task != "segmentation":
             say(f"Predict new rows: lossreg predict {shlex.quote(str(study))} ROWS -o predicted.csv", whole=True)
+    if is_study_folder(study):  # `sync` and `ui` take the study alone
+        return
     if error := result.tracking.get("error"):
         say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
     elif result.tracking.get("run_id"):

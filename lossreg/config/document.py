@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from lossreg.config.search_space import shown
 from lossreg.errors import InputError, brief, did_you_mean, is_text, on_disk
+from lossreg.storage.records import is_study_folder
 from lossreg.terminal import masking
 from lossreg.terminal.caller import words
 
@@ -126,6 +127,9 @@ def _quoted(line: str) -> str:
 
 
 def _toml_files(folder: Path) -> str:
+    if is_study_folder(folder):
+        takes = words("`lossreg results`, `predict` and `export`", "`lossreg.results` and `lossreg.load_predictor`")
+        return f"It has the trials of a study: {takes} take it."
     names = sorted(file.name for file in folder.glob("*.toml"))
     return f"It has {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else "It has no .toml file."
 

@@ -15,7 +15,8 @@ from lossreg.config.study import StudySpec
 from lossreg.registry import registry
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
-from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite
+from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite, is_study_folder
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, LOST
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
@@ -33,7 +34,13 @@ _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
 def results(study: StudyLike) -> Result:
-    """Return the result of a study as far as it has come; raises `InputError` if it was never run."""
+    """Return the result of a study, or of the folder that has its trials, as far as it has come.
+
+    Raises `InputError` if it was never run.
+    """
+    if isinstance(study, (str, Path)) and is_study_folder(study):
+        folder = StudyFolder.at(Path(study))
+        return Result.of(result(folder.read(), folder.path))
     spec = studies.of(study)
     return Result.of(result(shared_study.of(spec).read(), spec.folder))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,8 @@ from lossreg.contract import recipes
 from lossreg.errors import count_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from lossreg.storage.verdict import Verdict
@@ -195,6 +198,8 @@ class TrialRecord:
         }
 
 
+# the file in a study's folder that has its trials
+JOURNAL = "journal.log"
 # key of the score that Optuna is told of a trial, beside its record
 TOLD = "told"
 # fields of a trial's record that Optuna keeps by itself
@@ -225,6 +230,11 @@ def current(record: Mapping[str, Any]) -> dict[str, Any]:
     if FORMER.keys().isdisjoint(record):
         return dict(record)
     return {FORMER.get(name, name): value for name, value in record.items()}
+
+
+def is_study_folder(path: str | Path) -> bool:
+    """Tell whether a folder has the trials of a study."""
+    return os.path.isfile(os.path.join(path, JOURNAL))  # noqa: PTH113, PTH118 - no error where it may not be read
 
 
 def lacking(record: Any, keys: Mapping[str, type]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, Self
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
@@ -23,7 +23,7 @@ from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
 from lossreg.storage import identity
 from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
+from lossreg.storage.records import JOURNAL, STUDY_KEYS, TRIAL_KEYS, Weights, lacking
 from lossreg.storage.trials import ATTRIBUTE, START, has_score
 from lossreg.terminal.caller import words
 
@@ -49,10 +49,18 @@ class StudyFolder:
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
-        self.journal = path / "journal.log"
+        self.journal = path / JOURNAL
         self._read: tuple[Journal, StudyStorage] | None = None
         self._written: Journal | None = None
         self.noted: dict[str, Any] = {}
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Return the study in a folder, under the name that its journal has."""
+        folder = cls(path, path.name)
+        names = optuna.get_all_study_names(folder._storage()[1])
+        folder.name = names[0] if len(names) == 1 else folder.name
+        return folder
 
     @property
     def where(self) -> str:

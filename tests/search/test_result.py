@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sample_verdict
 from fake_trainer import Fake
+from typer.testing import CliRunner
 
 import lossreg
+from lossreg.cli import app
 from lossreg.errors import InputError
 from lossreg.search.result import Result
 
@@ -49,6 +55,20 @@ def test_it_shows_itself(result):
     assert "<b>Train with focal" in judged._repr_html_()
 
 
+def test_it_shows_the_recommended_trial_which_need_not_be_the_first_of_the_leaderboard():
+    result = Result.of(sample_verdict.study("worse"))
+    result.trials[1] = dataclasses.replace(result.trials[1], score=0.999)
+    trial = result.recommended
+    assert (trial.number, result.best.number) == (0, 1)
+    line = (
+        f"Recommended, trial 0: {trial.recipe}  "
+        f"(validation score {trial.score:.5g}, learning rate {trial.learning_rate:.5g})"
+    )
+    assert line in str(result)
+    assert f"<p>{html.escape(line)}</p>" in result._repr_html_()
+    assert "best_trial" in str(result)
+
+
 def test_what_it_holds_shows_itself_in_a_line(result):
     judged = sample_verdict.study("better, because of the loss")
     for shown in map(repr, (result.best, judged.best, judged.verdict, judged)):
@@ -85,3 +105,23 @@ def test_it_is_the_result_of_the_study_and_has_its_json(result):
     assert result.best.candidate == "focal"
     with pytest.raises(InputError, match="has no predictor"):  # the trainer here has no weights
         _ = result.predictor
+    shutil.rmtree(result.folder)
+    with pytest.raises(InputError, match="is gone"):
+        _ = result.predictor
+
+
+def test_it_is_read_from_its_folder_without_rows_wherever_that_is(result):
+    moved = Path(result.folder).rename("moved")
+    for place in (moved, "moved"):
+        again = lossreg.results(place)
+        assert (again.study, again.folder) == (result.study, "moved")
+        assert again.trials == result.trials
+    done = CliRunner().invoke(app, ["results", "moved"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert result.best.recipe in done.stdout
+    assert "lossreg ui" not in done.stdout  # which does not take a folder
+    with pytest.raises(InputError, match=r"moved: is a folder, .* `lossreg.results` and `lossreg.load_predictor` take"):
+        lossreg.load_trial("moved")
+    Path("moved/journal.log").write_text("")
+    with pytest.raises(InputError, match="has not been run yet"):
+        lossreg.results("moved")
