@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fake_trainer import Fake
 from inline import Inline
 
 import lossreg
@@ -54,6 +55,21 @@ def test_the_page_has_the_arguments_and_their_keys():
         assert key in " ".join(text for _, text in rows)
 
 
+def test_the_page_has_the_columns_that_may_be_empty_and_what_a_call_leaves(folder):
+    labels = ["no", "yes"] * 30
+    rows = [[float(label == "yes"), number / 60] for number, label in enumerate(labels)]
+    result = lossreg.tune(
+        rows, labels, losses=["cross_entropy", "brier"], trials=2, epochs=1, progress=False,
+        settings={"verdict": {"enabled": False}}, trainers=[Fake(lambda plan, epoch: 0.5)],
+    )  # fmt: skip
+    for table in (result.leaderboard(), result.trials_frame()):
+        bare = table[table["candidate"] == "cross_entropy"].replace({"": None})
+        for name in bare.columns[bare.isna().all()].drop(list(result.best.params), errors="ignore"):
+            assert f"`{name}`" in PAGE
+    for left in Path().iterdir():
+        assert f"`{left.name}{'/' * left.is_dir()}`" in PAGE
+
+
 # --------------------------------------------------------------------------- the notebook
 
 
@@ -65,7 +81,7 @@ def test_the_outputs_that_are_saved_are_whole_and_short():
     assert [cell["execution_count"] for cell in CELLS.values()] == list(range(1, len(CELLS) + 1))
     assert [name for name, cell in CELLS.items() if len(cell["outputs"]) != 1] == []
     [shown] = CELLS["tune"]["outputs"]
-    assert plain(shown).startswith("study first_study: 24 trials: ")
+    assert plain(shown).startswith("study first_study: 24 trials, ")
     assert len(plain(shown).splitlines()) <= 6
     [drawn] = CELLS["plot"]["outputs"]
     assert base64.b64decode(drawn["data"]["image/png"]).startswith(b"\x89PNG")

@@ -45,7 +45,10 @@ class Result(StudyResult):
         return load_predictor(self.folder)
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return a row per loss, the best first, as the leaderboard has them."""
+        """Return a row per loss, the best first, as the leaderboard has them.
+
+        spread: the standard deviation over folds or seeds; default_score: without the tuned decision; None without.
+        """
         import pandas as pd
 
         from lossreg.reporting import leaderboard
@@ -53,7 +56,10 @@ class Result(StudyResult):
         return pd.DataFrame(leaderboard.rows(self))
 
     def trials_frame(self) -> pd.DataFrame:
-        """Return a row per trial in order of number: loss, score, recipe, and a column for each parameter."""
+        """Return a row per trial in order of number: loss, score, recipe, and a column for each parameter.
+
+        spread and default_score are those of `leaderboard`.
+        """
         import pandas as pd
 
         from lossreg.reporting import report
