@@ -1,4 +1,4 @@
-"""A study of rows that stand in Python, asked for by arguments: `lossreg.tune(X, y, losses=[...])`."""
+"""A study of rows in memory, asked for by arguments: `lossreg.tune(X, y, losses=[...])`."""
 
 from __future__ import annotations
 
