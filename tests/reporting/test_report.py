@@ -156,7 +156,7 @@ def test_a_long_page_is_cut_between_its_parts_not_inside():
 
 def test_a_study_with_nothing_completed_says_so():
     page = report.markdown(sample.study(0, trials=[sample.trial(0, state="failed", reason="boom | pipe")]))
-    assert "No trial has completed yet (1 trial: 1 failed)" in page
+    assert "No trial has completed yet (1 trial, failed)" in page
     assert r"focal failed: boom \| pipe (1 trial)" in page
     assert report.markdown(sample.study(0, trials=[], data={}, seconds={}, trainer={}, notes=[]))
 
