@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from lossreg.cli.progress import Watcher
+from lossreg.reporting.progress import Watcher
 from lossreg.runtime import safety
 from lossreg.terminal.masking import masked
 from lossreg.terminal.signals import INTERRUPTING

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from lossreg.cli.progress import Watcher
 from lossreg.errors import InputError, LossregError, count_of, one_line
+from lossreg.reporting.progress import Watcher
 from lossreg.runtime import processes, safety
 from lossreg.terminal.signals import INTERRUPTING, handled
 

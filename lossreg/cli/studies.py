@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,9 +34,9 @@ from lossreg.storage.address import EXAMPLES
 from lossreg.storage.records import is_study_folder
 
 if TYPE_CHECKING:
-    from lossreg.cli.progress import Watcher
     from lossreg.cli.ray_cluster import Cluster
     from lossreg.config.study import StudySpec
+    from lossreg.reporting.progress import Watcher
     from lossreg.search.restore import Trained
     from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer
@@ -94,7 +96,7 @@ def tune(
             _dry_run(spec, allow_changed, as_json, out)
             return
         from lossreg.cli import interrupts
-        from lossreg.cli.progress import is_one_stream, progress
+        from lossreg.reporting.progress import progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
@@ -102,7 +104,7 @@ def tune(
         from lossreg.search.run import Switches
 
         result = _run(spec, resume, watcher, Switches(fresh, allow_changed, require_tracking))
-        _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+        _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
 
 
 @app.command()
@@ -125,13 +127,13 @@ def worker(
         spec = load(study, overrides or (), is_run=True)
         _require_shared(spec)
         cluster = _cluster(ray, workers, device)
-        from lossreg.cli.progress import is_one_stream, progress
+        from lossreg.reporting.progress import progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
         work = partial(_on_ray, cluster) if cluster else partial(_here, device)
         result = work(spec, study, overrides or (), watcher)
-        _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+        _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
 
 
 def _cluster(ray: str, workers: int | None, device: str) -> Cluster | None:
@@ -203,7 +205,7 @@ def verdict(
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
         from lossreg.cli import interrupts
-        from lossreg.cli.progress import is_one_stream, progress
+        from lossreg.reporting.progress import progress
         from lossreg.search import completion, run
 
         if result := run.reached_verdict(spec, repeats):
@@ -215,7 +217,7 @@ def verdict(
         options = ["--repeats", str(repeats)] if repeats else []
         again = interrupts.resuming("verdict", study, overrides or (), options)
         result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
-        _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+        _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
         if completion.lacks_verdict(result):
             raise typer.Exit(1)
 
@@ -281,6 +283,15 @@ def model(
 
 
 # ------------------------------------------------------------------------------ the work
+
+
+def _is_one_stream() -> bool:
+    """Tell whether standard output and standard error go to the same place, so that messages need no repetition."""
+    try:
+        out, err = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
 
 
 def _predicted(restored: Trained) -> str:

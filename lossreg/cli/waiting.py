@@ -35,7 +35,7 @@ def busy(text: str, *, line: bool = False) -> Iterator[Callable[[str], None]]:
         from rich.console import Console
         from rich.text import Text
 
-        from lossreg.cli import progress
+        from lossreg.reporting import progress
 
         with progress.spinner(Console(file=stream), text) as status:
             yield lambda text: status.update(Text(printable_line(text)))

@@ -21,8 +21,8 @@ from havoc import FINISHES
 from searches import curve
 
 from lossreg import cli
-from lossreg.cli import progress, studies  # noqa: F401
-from lossreg.reporting import report, study_plots, tables  # noqa: F401
+from lossreg.cli import studies  # noqa: F401
+from lossreg.reporting import progress, report, study_plots, tables  # noqa: F401
 from lossreg.search import preparation, run, shared_run  # noqa: F401
 from lossreg.tracking import session, tracker, worker  # noqa: F401
 

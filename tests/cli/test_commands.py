@@ -24,13 +24,13 @@ import sample_verdict
 from rich.console import Console
 
 from lossreg import cli, tracking
-from lossreg.cli import progress as terminal
 from lossreg.data.preprocess import AsGiven
 from lossreg.data.preprocessor_file import load_preprocessor
 from lossreg.errors import LossregError, UnansweredError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
+from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, values, verdict
 from lossreg.search import history, outline, restore, run
 from lossreg.storage.records import StudyResult

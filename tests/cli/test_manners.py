@@ -23,7 +23,7 @@ import sample_study as sample
 from rich.console import Console
 
 import lossreg
-from lossreg.cli import progress as terminal
+from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, tables
 from lossreg.storage.observer import Observer
 from lossreg.terminal.plain_text import printable
@@ -170,7 +170,7 @@ def test_little_is_imported_before_an_interrupt_is_answered():
 
 WATCHED = """
 import sys
-from lossreg.terminal import streams; from lossreg.cli import progress as terminal
+from lossreg.terminal import streams; from lossreg.reporting import progress as terminal
 from lossreg.cli.interrupts import Interrupts
 watcher = terminal.Lines()
 watcher.training = True
@@ -201,7 +201,7 @@ def test_the_first_signal_is_answered_and_the_second_ends_at_once(number, twice)
 def test_a_signal_that_the_process_was_told_to_ignore_stays_ignored():
     code = textwrap.dedent("""
         import signal
-        from lossreg.cli import progress as terminal
+        from lossreg.reporting import progress as terminal
         from lossreg.cli.interrupts import Interrupts
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with Interrupts(terminal.Lines(), "x"):

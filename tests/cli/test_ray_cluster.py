@@ -18,9 +18,9 @@ from optuna.trial import TrialState
 from processes import LOOPBACK, listening
 
 from lossreg.cli import ray_cluster
-from lossreg.cli.progress import Watcher
 from lossreg.cli.ray_cluster import Cluster, CrashedError
 from lossreg.errors import InputError, LossregError
+from lossreg.reporting.progress import Watcher
 from lossreg.runtime import processes, safety
 from lossreg.storage.workers import WORKER
 

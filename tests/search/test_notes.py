@@ -14,9 +14,9 @@ from fake_trainer import Fake
 
 import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops
-from lossreg.cli.progress import Lines
 from lossreg.registry import registry
 from lossreg.reporting import report, tables
+from lossreg.reporting.progress import Lines
 from lossreg.search import notes
 from lossreg.search.outline import plan
 from lossreg.search.sampler import FAIR_START, one_wave_note, undirected, undirected_note, untried_note

@@ -14,8 +14,7 @@ import searches
 from fake_trainer import Fake
 from rich.console import Console
 
-from lossreg.cli import progress
-from lossreg.reporting import leaderboard, report, tables
+from lossreg.reporting import leaderboard, progress, report, tables
 from lossreg.search.restore import find
 
 LOSSES = {label: label for label in ("focal", "gce", "cross_entropy", "poly1", "never_run")}

@@ -20,9 +20,9 @@ from inline import Inline
 from searches import curve
 
 import lossreg
-from lossreg.cli import progress
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError
+from lossreg.reporting import progress
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, tracker
