@@ -46,6 +46,7 @@ class KeptRawScores(keras.metrics.Metric):
         self.step = self.add_variable((), "zeros", dtype="int32", name="step")
         self.steps = self.add_variable((), "ones", name="steps")
         self.arguments: dict[str, Any] = {}
+        self.is_cut = False
 
     def set(self, arguments: Mapping[str, np.ndarray], steps: int) -> None:
         """Set the arguments of the loss and the number of steps of the training."""
@@ -56,8 +57,15 @@ class KeptRawScores(keras.metrics.Metric):
         self.steps.assign(steps)
 
     def reset_state(self) -> None:
-        """Begin an epoch."""
+        """Begin an epoch, or within one what a callback evaluates."""
+        self.is_cut |= bool(ops.convert_to_numpy(self.count) > 0)
         self.count.assign(0)
+
+    def begin(self, step: int) -> None:
+        """Begin the epoch that follows after so many steps of the training."""
+        self.step.assign(step)
+        self.count.assign(0)
+        self.is_cut = False
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Append the `(batch, *spatial_shape, outputs)` raw scores of a batch."""
@@ -79,10 +87,11 @@ class KeptRawScores(keras.metrics.Metric):
     def kept(self) -> tuple[np.ndarray, slice] | None:
         """Return raw scores `(samples, *spatial_shape, outputs)`, and whose they are by position in the epoch.
 
-        None if the model's own training step hides them. A callback may have ended the epoch before its last sample.
+        None if the model's own training step hides them, or a callback evaluated others in the epoch. A callback may
+        have ended the epoch before its last sample.
         """
         count = int(ops.convert_to_numpy(self.count))
-        if not self.silent < count <= self.samples:
+        if self.is_cut or not self.silent < count <= self.samples:
             return None
         raw_scores = np.asarray(ops.convert_to_numpy(self.raw_scores))
         return raw_scores[: count - self.silent], slice(self.silent, count)
@@ -156,7 +165,7 @@ class Solo:
 
     def train(self, batches: Mapping[str, Any], epoch: int, *, last: bool, hooks: Hooks | None = None) -> float:
         """Train an epoch (counted from 0) on these arguments of `fit`; return its mean loss."""
-        self.seen.step.assign(epoch * self.steps)
+        self.seen.begin(epoch * self.steps)
         self.reused.ends = last
         logs = self.model.fit(**batches, verbose=0, callbacks=[hooks.relay] if hooks else None).history
         return float(logs.get("loss", next(iter(logs.values())))[-1])

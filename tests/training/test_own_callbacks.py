@@ -180,6 +180,27 @@ def test_a_callback_may_evaluate_other_rows_at_any_time():
     assert trained(setup, each)[0] == run(Fit(replace(setup, callbacks=None)), [each])[0][0]
 
 
+@pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end"])
+def test_rows_that_a_callback_evaluates_within_an_epoch_are_no_training_rows(hook):
+    class Evaluates(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            setattr(self, hook, self.evaluate)
+
+        def evaluate(self, batch, logs=None):
+            if batch == 1:
+                self.model.evaluate(np.zeros((8, 7), np.float32), np.eye(4, dtype=np.float32)[[0] * 8], verbose=0)
+
+    setup, each = calling(lambda: [Evaluates()], epochs=1)
+    trainer = Fit(setup)
+    trainer.open(0, each)
+    report = trainer.advance()[0]
+    rows, model = setup.dataset.train, setup.build(4, each.seed)
+    model.set_weights(trainer.weights(0))
+    hit = model.predict(rows.x, verbose=0).argmax(1) == rows.y
+    assert report.train_score == pytest.approx(hit.mean())
+
+
 def test_a_training_that_is_left_early_ends_for_its_callbacks_once():
     heard = []
     setup, each = calling(lambda: [Heard(heard, OF_EPOCHS)])
