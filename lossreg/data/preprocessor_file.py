@@ -29,8 +29,8 @@ from lossreg.data.thousands import Thousands
 from lossreg.data.translation import Translation
 from lossreg.errors import InputError, on_disk, one_line, represented, require_path
 from lossreg.runtime import safety
-from lossreg.terminal.caller import words
 
+ANEW = "Write it anew where the study is."  # there may be no lossreg here
 READER: Any = Field(default=None, exclude_if=lambda reader: reader is None)  # of version 0.3.0 and later
 ReasonName = Literal["number", "date", "duration", "rank"]
 REASONS: dict[ReasonName, Reason] = {"number": NO_NUMBER, "date": NO_DATE, "duration": NO_DURATION, "rank": NO_RANK}
@@ -296,10 +296,8 @@ def _loads(content: bytes, where: str) -> Fitted:
         stored = StoredPreprocessor.model_validate(json.loads(content))
         parts = _restored(stored)
     except (ValueError, RecursionError, KeyError) as error:
-        hint = words("`lossreg model` writes it anew.", "`lossreg.save_preprocessor` writes it anew.")
-        raise InputError(
-            f"is no preprocessor of lossreg, or damaged ({_reason(error)})", where=where, hint=hint
-        ) from error
+        what = f"is no preprocessor of lossreg, or damaged ({_reason(error)})"
+        raise InputError(what, where=where, hint=ANEW) from error
     preprocessor = parts[""] if list(parts) == [""] else InputsPreprocessor(parts)
     preprocessor.classes = stored.classes
     return preprocessor if stored.exposure is None else ExposedPreprocessor(preprocessor, stored.exposure.restored())

@@ -46,13 +46,14 @@ def _network(file: Path) -> Any:
         what = (
             f"cannot be loaded, as it is damaged, or has layers that are not registered with Keras ({one_line(error)})"
         )
-        raise InputError(what, where=str(file), hint="`lossreg model` or `lossreg export` writes it anew.") from error
+        raise InputError(what, where=str(file), hint=preprocessor_file.ANEW) from error
 
 
 def load_folder(folder: Path) -> Predictor:
     """Return the predictor of a folder that `save` has written, or of the folder of a study."""
     model = next((folder / name for name in MODELS if (folder / name).exists()), None)
     if model is None or not (folder / DESCRIPTION).exists():
-        hint = "The folder of a study has one when its last trial has ended; `lossreg export` (in a shell) writes one."
-        raise InputError(f"has no predictor ({MODELS[0]}, {PREPROCESSOR}, {DESCRIPTION})", where=str(folder), hint=hint)
+        what = f"has no predictor ({MODELS[0]}, {PREPROCESSOR}, {DESCRIPTION})"
+        hint = "The folder of a study has one when its last trial has ended, and an export has one."
+        raise InputError(what, where=str(folder), hint=hint)
     return load(model, folder / PREPROCESSOR, folder / DESCRIPTION)
