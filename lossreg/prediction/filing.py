@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -73,24 +72,26 @@ def predict(
     _check(predictor, source, output)
     notes: list[str] = []
     summary, numbers = Summary(), _numbers(predictor, source, size) if _ends(output, ".parquet") else []
-    with _told_of(source), tables.writer(output) as writer:
-        for piece in pieces.of(source, predictor.preprocessor, size):
-            outputs, lost = predictor.outputs(piece.rows, piece.forms)
+    with tables.writer(output) as writer:
+        for piece, predicted, lost, rows in _predicted(predictor, source, size, numbers):
             notes = piece.notes
             if isinstance(writer, tables.TextWriter):
                 writer.write_as(piece.separator, _decimal(predictor))
-            summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + len(outputs)
-            writer.write(_beside(piece, predictor, outputs, numbers))
+            summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + rows
+            writer.write(predicted)
             told(count_of(summary.rows, "row is predicted", "rows are predicted"))
     summary.lost.notes = [*dict.fromkeys([*notes, *summary.lost.notes])]
     return summary
 
 
-@contextlib.contextmanager
-def _told_of(source: Path) -> Iterator[None]:
-    """Name the file of rows in errors that name nothing."""
+def _predicted(
+    predictor: Predictor, source: Path, size: int, numbers: list[str]
+) -> Iterator[tuple[Piece, Any, Lost, int]]:
+    """Yield pieces of a file, which errors name, with predictions beside them, what was lost, and how many rows."""
     try:
-        yield
+        for piece in pieces.of(source, predictor.preprocessor, size):
+            outputs, lost = predictor.outputs(piece.rows, piece.forms)
+            yield piece, _beside(piece, predictor, outputs, numbers), lost, len(outputs)
     except InputError as error:
         raise error if error.where else error.at(brief(source)) from None
 

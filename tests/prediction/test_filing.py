@@ -20,7 +20,7 @@ from lossreg.data import inputs
 from lossreg.data.image_files import ImageReader
 from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
 from lossreg.errors import InputError
-from lossreg.prediction import filing, predictor_files
+from lossreg.prediction import filing, predictor_files, tables
 from lossreg.prediction.description import Description
 from lossreg.prediction.predictor import Predictor
 
@@ -195,6 +195,17 @@ def test_every_piece_is_checked_for_a_second_header_and_short_lines(of_table, tm
     summary = filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv", size=size)
     words = "2 of 23 lines have fewer fields than the header (line 15): the others are taken as missing."
     assert summary.lines()[0] == words
+
+
+def test_an_error_that_does_not_come_from_the_rows_does_not_name_their_file(of_table, tmp_path, monkeypatch):
+    class Full(tables.TextWriter):
+        def write(self, table):
+            raise InputError("there is no room")
+
+    monkeypatch.setattr(tables, "TextWriter", Full)
+    (tmp_path / "new.csv").write_text(TEXT)
+    with pytest.raises(InputError, match=r"^there is no room$"):
+        filing.predict(of_table, tmp_path / "new.csv", tmp_path / "out.csv")
 
 
 def test_masks_are_written_as_arrays(tmp_path):
