@@ -11,6 +11,7 @@ import typer
 
 from lossreg.cli import app
 from lossreg.config import study as studies
+from lossreg.config.document import fields
 from lossreg.config.optimization import SCHEDULES
 from lossreg.config.schema import Data, Model, Plugins, Search, Storage, Tracking, Train, Verdict
 from lossreg.storage.verdict import Answer, Cause
@@ -18,7 +19,7 @@ from lossreg.storage.verdict import Answer, Cause
 PAGE = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
 SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "verdict": Verdict, "tracking": Tracking,
             "plugins": Plugins, "storage": Storage}  # fmt: skip
-KEYS = [(name, key) for name, section in SECTIONS.items() for key in section.model_fields]
+KEYS = [(name, key) for name, section in SECTIONS.items() for key in fields(section)]
 
 
 def rows():
@@ -53,7 +54,7 @@ def test_a_default_is_the_one_that_is_said(place):
         LISTED,
     }:
         plain = getattr(study, section).model_dump(mode="json")
-        stored = plain.get(key, SECTIONS[section].model_fields[key].default)
+        stored = plain.get(key, fields(SECTIONS[section])[key].default)
         assert (list(stored) if isinstance(stored, tuple) else stored) == tomllib.loads(f"x = {default}")["x"]
 
 

@@ -91,7 +91,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(
             uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True,
-            register=spec.tracking.register,
+            register=spec.tracking.registered,
         )  # fmt: skip
         model = _recommended_model(folder, result, kept.user_attrs, warnings) if spec.tracking.model else None
         text = f"writing into MLflow at {tracking.without_secrets(uri)}"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from lossreg.config.search_space import shown
@@ -306,10 +307,15 @@ def _section(loc: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel
     return model
 
 
+def fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a section by their keys."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
 def _description(loc: Sequence[int | str], model: type[BaseModel]) -> str:
     names = [part for part in loc if isinstance(part, str)]
     section = _section(names[:-1], model) if names else None
-    field = section.model_fields.get(names[-1]) if section else None
+    field = fields(section).get(names[-1]) if section else None
     return (field.description or "") if field else ""
 
 
@@ -317,9 +323,9 @@ def _unknown_key(loc: Sequence[int | str], model: type[BaseModel]) -> InputError
     section, key = _section(loc[:-1], model) or model, str(loc[-1])
     has = f"[{dotted(loc[:-1])}]" if len(loc) > 1 else "a study"
     return InputError(
-        f"unknown key; {has} has {', '.join(section.model_fields)}",
+        f"unknown key; {has} has {', '.join(fields(section))}",
         where=dotted(loc),
-        hint=did_you_mean(key, section.model_fields) or _belongs(key, model),
+        hint=did_you_mean(key, fields(section)) or _belongs(key, model),
     )
 
 
@@ -327,6 +333,6 @@ def _belongs(key: str, model: type[BaseModel]) -> str:
     """Return a hint on the section that has this key; empty where none has."""
     for name in model.model_fields:
         section = _section([name], model)
-        if section is not None and key in section.model_fields:
+        if section is not None and key in fields(section):
             return f"Did you mean {name}.{key}?"
     return ""

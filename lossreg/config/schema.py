@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -420,25 +419,24 @@ class Verdict(Section):
         return is_as_deep and margin == self.margin
 
 
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", 'Field name "register"')  # of classes, `ABCMeta.register`; sections have none
+class Tracking(Section):
+    """The MLflow store of the study; by default MLflow's own default store, under the study's name.
 
-    class Tracking(Section):
-        """The MLflow store of the study; by default MLflow's own default store, under the study's name.
+    `register` is the name of the registered model, that of the study by default, or false for none.
+    """
 
-        `register` is the name of the registered model, that of the study by default, or false for none.
-        """
+    model_config = ConfigDict(serialize_by_alias=True)
 
-        experiment: Annotated[str, Field(max_length=500)] = ""
-        uri: TrackingUri | None = Field(
-            default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
-        )
-        enabled: bool = True
-        model: bool = Field(default=True, description="It says whether the model of the recommended trial is logged.")
-        register: Registered = _later(True)
+    experiment: Annotated[str, Field(max_length=500)] = ""
+    uri: TrackingUri | None = Field(
+        default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
+    )
+    enabled: bool = True
+    model: bool = Field(default=True, description="It says whether the model of the recommended trial is logged.")
+    registered: Annotated[Registered, Field(alias="register")] = _later(True)
 
-        def __repr_args__(self) -> list[tuple[str | None, Any]]:
-            return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]
 
 
 class Storage(Section):

@@ -33,7 +33,7 @@ def tracker(spec: StudySpec, uri: str, progress: Observer, *, is_tracked: bool, 
         return Untracked()
     if warning := _of_another_machine(spec, uri):
         progress.warn(warning)
-    named = spec.tracking.register
+    named = spec.tracking.registered
     return Tracker(uri, spec.tracking.experiment, warn=progress.warn, required=required, register=named)
 
 

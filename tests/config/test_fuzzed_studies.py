@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from lossreg.config import study  # noqa: E402
+from lossreg.config.document import fields  # noqa: E402
 from lossreg.config.study import StudySpec  # noqa: E402
 from lossreg.errors import InputError  # noqa: E402
 
@@ -37,7 +38,12 @@ sheet = "one"
 drop = ["c"]
 """
 KEYS = sorted(
-    {name for field in StudySpec.model_fields.values() for name in getattr(field.annotation, "model_fields", {})}
+    {
+        key
+        for section in StudySpec.model_fields.values()
+        if hasattr(section.annotation, "model_fields")
+        for key in fields(section.annotation)
+    }
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4)
 WORDS = st.sampled_from(

@@ -18,6 +18,7 @@ from PIL import Image
 import lossreg
 from lossreg.config import changes, study
 from lossreg.config.changes import Effect
+from lossreg.config.document import fields
 from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range
 from lossreg.config.study import StudySpec
 from lossreg.data import positive
@@ -237,7 +238,7 @@ def test_every_key_of_a_study_file_has_an_effect_and_the_tests_change_it():
     keys = {
         f"{section}.{name}" if hasattr(field.annotation, "model_fields") else section
         for section, field in StudySpec.model_fields.items()
-        for name in getattr(field.annotation, "model_fields", {"": None})
+        for name in (fields(field.annotation) if hasattr(field.annotation, "model_fields") else [""])
     }
     effects = {key: changes.effect_of(key)[0] for key in keys}
     tried = {key: effect for effect, cases in ((Effect.NONE, FREE), (Effect.LATER, [case[0] for case in GOES_ON]),
