@@ -116,6 +116,7 @@ class Data(Section):
     thousands: Literal[".", ",", "'", " ", "none"] | None = _later(None)
     na_values: NaValues = _later(())
     drop_unlabelled: bool = _later(False)
+    single_rows: bool = _later(False, "It says whether a class may have a single row, which is then a training row.")
     columns: Kinds = _later({})
     positive: Positive = _later(None)
     sheet: Text | None = _later(None)
@@ -147,6 +148,7 @@ class Data(Section):
         return Options(
             encoding=self.encoding, decimal=self.decimal, thousands=self.thousands, na_values=self.na_values,
             drop_unlabelled=self.drop_unlabelled, columns=self.columns, positive=self.positive, sheet=self.sheet,
+            fewest=1 if self.single_rows else 2,
         )  # fmt: skip
 
     @model_validator(mode="after")

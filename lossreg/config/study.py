@@ -19,7 +19,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from lossreg.config import document as documents
 from lossreg.config import untrusted
 from lossreg.config.document import Origin, dotted
-from lossreg.config.fields import CandidateName, Name, safe
+from lossreg.config.fields import CandidateName, Name, reference, safe
 from lossreg.config.schema import (
     AUTO,
     BUILT_IN,
@@ -65,7 +65,6 @@ class StudySpec(Section):
     _origin: Origin = PrivateAttr(Origin())
     _base: Path = PrivateAttr(Path())
     _given: Any = PrivateAttr(None)
-    _fewest: int = PrivateAttr(2)
 
     @property
     def path(self) -> Path | None:
@@ -81,17 +80,6 @@ class StudySpec(Section):
     def given(self) -> Any:
         """The rows that the caller gave in Python, None of a study whose source is read."""
         return self._given
-
-    @property
-    def fewest(self) -> int:
-        """The number of rows that a class needs."""
-        return self._fewest
-
-    def with_single_rows(self) -> StudySpec:
-        """Return the same study for data whose classes may have a single row, which is then a training row."""
-        study = self.model_copy()
-        study._fewest = 1
-        return study
 
     @property
     def folder(self) -> Path:
@@ -282,10 +270,7 @@ def _named(study: StudySpec) -> StudySpec:
     # under the keys of 0.2.0, so that a study without a name keeps its name
     marks = [_with_activation_as("link", fingerprint(study)), *_functions(study), *_rows(study), *_start(study)]
     hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
-    named._document, named._origin, named._base = study._document, study._origin, study._base
-    named._given = study._given
-    return named
+    return study.model_copy(update={"name": f"{study.name}-{hashed}"})
 
 
 def _rows(study: StudySpec) -> list[str]:
@@ -317,19 +302,24 @@ def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:
 
 def _functions(study: StudySpec) -> list[str]:
     """Return the digests of the user's own functions; raises `InputError` where one cannot be computed."""
-    named: dict[str, Any] = {
-        dotted(("losses", candidate, "function")): loss.function for candidate, loss in study.losses.items()
-    }
-    named |= {"search.metric": study.search.metric, "train.callbacks": study.train.callbacks}
-    named |= {"model.build": study.model.build}
     marks = []
-    for where, function in named.items():
+    for path, function in _given_functions(study).items():
         try:
-            marks += [digests.digest(function)] if function is not None and not isinstance(function, str) else []
+            marks.append(digests.digest(function))
         except InputError as error:
             what = f"{error.what}, so a study with it needs a name"
-            raise InputError(what, where=where, hint='Give the study a name: {"name": "mine", ...}.') from error
+            raise InputError(what, where=dotted(path), hint='Give the study a name: {"name": "mine", ...}.') from error
     return marks
+
+
+def _given_functions(study: StudySpec) -> dict[tuple[str, ...], Any]:
+    """Return the user's own functions that were given in Python, by the path of the key."""
+    named: dict[tuple[str, ...], Any] = {
+        ("losses", name, "function"): loss.function for name, loss in study.losses.items()
+    }
+    named |= {("search", "metric"): study.search.metric, ("train", "callbacks"): study.train.callbacks}
+    named |= {("model", "build"): study.model.build}
+    return {path: given for path, given in named.items() if given is not None and not isinstance(given, str)}
 
 
 def fingerprint(study: StudySpec) -> dict[str, Any]:
@@ -376,19 +366,24 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
         return study
     elsewhere = {"tracking": study.tracking.model_dump(), "storage": study.storage.model_dump()}
     given = ("tracking", "storage")
-    model = _model_as_begun(document.get("model", {}), study.model)
-    begun = {**document, **elsewhere, "model": model}
+    begun = {**document, **elsewhere, "model": _without_defaults(document.get("model", {}))}
+    for path, function in _given_functions(study).items():
+        begun = _put_back(begun, path, function)
     return _checked(begun, (), file="", base=study.base, given=given, rows=study.given)
 
 
-def _model_as_begun(section: Mapping[str, Any], now: Model) -> dict[str, Any]:
-    """Return the section of a kept study without the defaults of keys that its model may not have.
-
-    What builds it is the object that was given in Python, where that is defined where the former one was.
-    """
+def _without_defaults(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section of a kept model without the defaults of keys that it may not have."""
     defaults = Model().model_dump(mode="json")
-    begun = {key: value for key, value in section.items() if key == "build" or value != defaults.get(key)}
-    return {**begun, "build": now.build} if now.is_own and begun.get("build") == now.reference else begun
+    return {key: value for key, value in section.items() if key == "build" or value != defaults.get(key)}
+
+
+def _put_back(kept: Mapping[str, Any], path: Sequence[str], function: Any) -> dict[str, Any]:
+    """Return a kept document with a function in place of its name, if it is defined where the former one was."""
+    key, *rest = path
+    if rest:
+        return {**kept, key: _put_back(kept[key], rest, function)} if key in kept else dict(kept)
+    return {**kept, key: function} if kept.get(key) == reference(function) else dict(kept)
 
 
 def _shown(value: Any) -> str:

@@ -63,6 +63,7 @@ def document(
         hint = f"Known: {', '.join(tasks)}." if len(tasks) > 1 else "Leave it out: the labels decide."
         what = f"is not {represented(data['task'])}, but {task}"
         raise InputError(what, where=argument_names.place("settings", "data.task"), hint=hint)
+    data.setdefault("single_rows", True)
     cut = next((f"data.{key}" for key in CUTS if key in data), "")
     _check_fraction(given[SHARE])
     asked = {key: value for key, value in given.items() if not (_is_default(key, value, defaults)
@@ -94,7 +95,7 @@ def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, settings: Any, 
     own = (*argument_names.columns_of(rows["x"]), *argument_names.names_in(settings))
     named, told = Arguments(ARGUMENTS, settings, "X, y", own), _Told(int(verbose))
     with named.named():
-        spec = studies.of(dict(sections), (), rows).with_single_rows()
+        spec = studies.of(dict(sections), (), rows)
         if directory is not None:
             return _fitted(spec, _usable(directory), told, named)
         with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:

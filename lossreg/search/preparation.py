@@ -220,7 +220,7 @@ def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -
             folds=section.folds, group=section.group, time=section.time, split=section.split, weight=section.weight,
             exposure=section.exposure, class_weight=spec.train.class_weight, preprocess=section.preprocess,
             drop=section.drop, base=spec.base, seed=spec.search.seed, given=spec.given, ties_twins=ties_twins,
-            options=replace(section.options, former=positive, fewest=spec.fewest), images=section.images, beside=beside,
+            options=replace(section.options, former=positive), images=section.images, beside=beside,
         )  # fmt: skip
     except InputError as error:
         own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet", "exposure")

@@ -1087,3 +1087,25 @@ def test_a_study_that_changed_is_restored_with_its_own_model():
         begun, now = study.from_dict(document), study.from_dict({**document, "train": {"epochs": 4}})
         restored = study.as_begun(now, study.fingerprint(begun), begun.document())
         assert (restored.train.epochs, restored.model.build) == (3, build)
+
+
+def test_a_study_that_changed_is_restored_with_the_functions_that_were_given():
+    def mine(y_true, y_pred):
+        return y_pred
+
+    document = {
+        "data": {"source": "sklearn:iris"}, "search": {"metric": mine, "direction": "maximize"},
+        "losses": {"own": {"function": mine}, "focal": {}}, "model": {"build": mine},
+        "train": {"epochs": 3, "callbacks": mine},
+    }  # fmt: skip
+    begun, now = study.from_dict(document), study.from_dict({**document, "train": {"epochs": 4, "callbacks": mine}})
+    restored = study.as_begun(now, study.fingerprint(begun), begun.document())
+    assert restored.train.epochs == 3
+    given = restored.search.metric, restored.losses["own"].function, restored.model.build, restored.train.callbacks
+    assert given == (mine,) * 4
+
+
+def test_a_study_of_classes_with_a_single_row_is_known_by_what_is_kept_of_it():
+    begun = study.from_dict({"data": {"source": "sklearn:iris", "single_rows": True}})
+    for again in (study.from_dict(begun.document()), study.of(begun, ["train.epochs=3"])):
+        assert again.data.options.fewest == 1
