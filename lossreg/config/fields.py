@@ -87,7 +87,7 @@ def _share_or_none(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value > 0:
         return _share(value)
     if value < 0:
-        hint = "It is a share of the rows; 0 leaves no test rows, so that all of them are developed on."
+        hint = "It is a share of the rows; 0 leaves no test rows, so that all rows are for training and validation."
         raise InputError(f"must be 0 or above, not {shown(value)}", hint=hint)
     return 0.0 if value == 0 else _share(value)
 

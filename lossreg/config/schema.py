@@ -387,7 +387,7 @@ class Search(Section):
         own = is_function(self.metric)
         if own and self.direction is None:
             name = getattr(self.metric, "__name__", shown(self.metric))
-            what = f"{name} is a function, whose better end only you know"
+            what = f"{name} is a function, and only you know whether more of it is better"
             raise InputError(what, where="metric", hint='Set search.direction = "maximize", or "minimize".')
         for name in ("direction", "predictions"):
             if not own and getattr(self, name) is not None:

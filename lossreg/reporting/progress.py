@@ -1,4 +1,4 @@
-"""The progress of a running study: a live display on a terminal, plain lines elsewhere, for notebooks see there.
+"""The progress of a running study: a live display on a terminal, plain lines elsewhere; notebooks: `notebook`.
 
 All have the methods of `lossreg.storage.observer.Observer` and write to standard error.
 """
@@ -47,7 +47,7 @@ def spinner(console: Console, text: str) -> Status:
 
 
 class Watcher(Observer):
-    """The common part of both: a request to stop, and the result when training ends.
+    """The common part of all displays: a request to stop, and the result when training ends.
 
     training: whether trials are trained now; messages: those shown so far; is_concluded: whether the caller
     prints how the study ended; on_trained: called with the result when the last trial has ended.

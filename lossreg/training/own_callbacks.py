@@ -123,7 +123,7 @@ class Hooks:
         self.call("on_train_end", dict(self._logs))
 
     def leave(self) -> None:
-        """End a training that is not trained to its end, whatever a callback says to it."""
+        """End a training that stops early; errors of callbacks are ignored."""
         if self._is_open:
             with suppress(Exception):
                 self.end()

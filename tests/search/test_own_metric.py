@@ -147,7 +147,7 @@ def test_probabilities_and_a_function_from_python_are_taken():
 @pytest.mark.parametrize(
     ("metric", "search", "words"),
     [
-        ("cost.py:profit", {}, r"search\.metric: .*better end only you know.*direction = "),
+        ("cost.py:profit", {}, r"search\.metric: .*only you know whether more of it is better.*direction = "),
         ("cost.py:profit", {"direction": "up"}, r"search\.direction: .*maximize"),
         ("f1", {"direction": "maximize"}, r"search\.direction: belongs to a metric of your own"),
         ("f1", {"predictions": "label"}, r"search\.predictions: belongs to a metric of your own"),
