@@ -49,7 +49,7 @@ def tuned(y=Y, **arguments):
         ({"y": GAPS}, 'Give settings={"data": {"drop_unlabelled": True}} to leave these rows out'),
         (
             {"metric": own},
-            'metric: own is a function, and only you know whether more of it is better. Set direction="maximize", or "minimize"',
+            'own is a function, and only you know whether more of it is better. Set direction="maximize"',
         ),
         ({"metric": "accuracy", "direction": "minimize"}, "direction: belongs to a metric of your own"),
         ({"direction": "up"}, 'direction: must be one of "maximize", "minimize"'),
