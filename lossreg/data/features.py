@@ -144,40 +144,41 @@ def take(x: Features, rows: NDArray[np.int64] | slice) -> Any:
     return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
 
 
-def joined(train: Features, test: Features, origin: Origin) -> Features:
-    """Return training rows followed by test rows; raises `DataError` when their columns, shapes or inputs differ."""
+def joined(train: Features, test: Features, part: str, origin: Origin) -> Features:
+    """Return training rows followed by those of a further part; raises `DataError` when their shapes differ."""
     if isinstance(train, dict) and isinstance(test, dict):
         if train.keys() != test.keys():
-            what = f"training rows have the inputs {listed(train)}, test rows {listed(test)}"
+            what = f"training rows have the inputs {listed(train)}, {part} rows {listed(test)}"
             raise origin.error(what)
-        return {name: _joined(part, test[name], origin) for name, part in train.items()}
+        return {name: _joined(own, test[name], part, origin) for name, own in train.items()}
     if isinstance(train, dict) or isinstance(test, dict):
-        raise origin.error("of training and test rows only one has several inputs")
-    return _joined(train, test, origin)
+        raise origin.error(f"of training and {part} rows only one has several inputs")
+    return _joined(train, test, part, origin)
 
 
-def _joined(train: Part, test: Part, origin: Origin) -> Part:
+def _joined(train: Part, test: Part, part: str, origin: Origin) -> Part:
     if isinstance(train, pd.DataFrame) and isinstance(test, pd.DataFrame):
         if set(train.columns) != set(test.columns):
             apart = [
                 *train.columns.difference(test.columns, sort=False),
                 *test.columns.difference(train.columns, sort=False),
             ]
-            raise origin.error(f"training and test rows have different columns: only one of them has {listed(apart)}")
+            raise origin.error(f"training and {part} rows have different columns: only one of them has {listed(apart)}")
         test = test[list(train.columns)]
         for name in train.columns:
-            check_order(train[name], test[name], f"column {name!r}", origin)
+            check_order(train[name], test[name], f"column {name!r}", part, origin)
         return pd.concat([train, test], ignore_index=True)
     if train.shape[1:] != test.shape[1:]:
-        raise origin.error(f"training rows have shape {train.shape[1:]}, test rows {test.shape[1:]}")
+        raise origin.error(f"training rows have shape {train.shape[1:]}, {part} rows {test.shape[1:]}")
     return np.concatenate([train, test])
 
 
-def check_order(train: pd.Series[Any], test: pd.Series[Any], what: str, origin: Origin) -> None:
-    """Raise `DataError` where training and test rows order the categories of a column differently."""
+def check_order(train: pd.Series[Any], test: pd.Series[Any], what: str, part: str, origin: Origin) -> None:
+    """Raise `DataError` where a further part orders the categories of a column differently than the training rows."""
     dtypes = [dtype for dtype in (train.dtype, test.dtype) if isinstance(dtype, pd.CategoricalDtype)]
     if any(dtype.ordered for dtype in dtypes) and train.dtype != test.dtype:
-        raise origin.error(f"{what} has other ordered categories in training and test rows", "Give both the same type.")
+        told = f"{what} has other ordered categories in training and {part} rows"
+        raise origin.error(told, "Give both the same type.")
 
 
 def marks(x: Features) -> Iterator[bytes]:

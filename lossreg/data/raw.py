@@ -372,12 +372,14 @@ def joined(parts: Mapping[int, Raw], origin: Origin) -> Raw:
 
 def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
     """Return the rows of other parts, and after them those of a further one; raises `DataError` when shapes differ."""
+    if not len(other.y):
+        raise origin.error(f"no {NAMES[part]} rows", "Leave them out, and a share of the rows is cut off for them.")
     before = np.full(len(rows.y), TRAIN, np.int8) if rows.given is None else rows.given
     numbers = {f"the {NAMES[of]} rows": raw.numbers for of, raw in ((TRAIN, rows), (part, other))}
     both = [name for name in rows.beside if name in other.beside]
     x, notes = _as_trained(rows.x, other.x, origin)
     return replace(
-        rows, x=features.joined(rows.x, x, origin), y=_joined_labels(rows.y, other.y, origin),
+        rows, x=features.joined(rows.x, x, NAMES[part], origin), y=_joined_labels(rows.y, other.y, NAMES[part], origin),
         given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
         aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
         read_as=RowNumbers.joined(numbers), gap_words=Counter(rows.gap_words) + Counter(other.gap_words),
@@ -403,12 +405,12 @@ def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:
     return np.concatenate([np.ones(len(part.y)) if part.weights is None else part.weights for part in (train, test)])
 
 
-def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, origin: Origin) -> Any:
+def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, part: str, origin: Origin) -> Any:
     if isinstance(train, pd.Series) and isinstance(test, pd.Series):
-        features.check_order(train, test, "y", origin)
+        features.check_order(train, test, "y", part, origin)
         return pd.concat([train, test], ignore_index=True)
     if train.shape[1:] != test.shape[1:]:
-        raise origin.error(f"training labels have shape {train.shape}, test labels {test.shape}")
+        raise origin.error(f"training labels have shape {train.shape}, {part} labels {test.shape}")
     return np.concatenate([train, test])
 
 

@@ -80,6 +80,15 @@ def other_inputs():
 def half():
     return ({"a": A[:90]}, Y[:90]), (A[90:], Y[90:])
 
+def none_of_test():
+    return ({"a": A}, Y), ({"a": A[:0]}, Y[:0])
+
+def none_of_validation():
+    return ({"a": A}, Y), ({"a": A[:0]}, Y[:0]), ({"a": A}, Y)
+
+def wide():
+    return ({"a": A}, Y), ({"a": A[:, :1]}, Y), ({"a": A}, Y)
+
 def tokens():
     return T, Y
 
@@ -191,6 +200,9 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
     ("mine.py:useless", {}, "input b: no usable column among x0, x1"),
     ("mine.py:useless", {"folds": 3}, "input b: no usable column among x0, x1"),
     ("mine.py:other_inputs", {}, "training rows have the inputs a, test rows b"),
+    ("mine.py:none_of_test", {}, "no test rows"),
+    ("mine.py:none_of_validation", {}, "no validation rows"),
+    ("mine.py:wide", {}, "training and validation rows have different columns"),
     ("mine.py:half", {}, "of training and test rows only one has several inputs"),
     (
         "mine.py:pair",
