@@ -118,7 +118,7 @@ class Architectures:
             if tried >= len(queue):
                 break
             changed = queue[tried]
-            for one in self._declared_with(outputs, changed):
+            for one in self._unless_failed(outputs, changed):
                 if (way := (one.key, one.describe())) not in hyperparameters:
                     hyperparameters[way] = one, changed
                     self.name(one)
@@ -171,6 +171,15 @@ class Architectures:
         size = self._build(outputs, recorded).count_params()
         if size > self._largest.get(outputs, (-1, {}))[0]:
             self._largest[outputs] = size, values
+
+    def _unless_failed(self, outputs: int, changed: Mapping[str, Any]) -> list[Declared]:
+        """Return `_declared_with`; nothing for values at which the model fails its trial, as KerasTuner has it."""
+        try:
+            return self._declared_with(outputs, changed)
+        except InputError as error:
+            if changed and type(error.__cause__).__name__ == "FailedTrialError":
+                return []
+            raise
 
     def _declared_with(self, outputs: int, changed: Mapping[str, Any]) -> list[Declared]:
         """Return the hyperparameters that are active where some are changed and the others at their defaults."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
+from keras_tuner.errors import FailedTrialError
 
 from lossreg.config.search_space import Fixed, Options, Range, Space
 from lossreg.errors import InputError
@@ -135,6 +136,19 @@ def test_a_model_that_cannot_be_built_is_said_with_the_values_before_the_search_
     with pytest.raises(InputError, match=r"own\.py:build: with units = 4: too wide"):
         searched.declared(1)
     assert asked(searched, **{"model.units": 4})[0] == Architecture(32, (("units", 4),))
+
+
+def test_values_at_which_the_model_fails_its_trial_are_left_to_the_trials() -> None:
+    def brittle(hp: Any) -> None:
+        if hp.Int("units", 1, 4) == worst:
+            cause = FailedTrialError("too wide")
+            raise InputError("too wide", where="own.py:build") from cause
+
+    worst = 4
+    assert [one.key for one in Architectures(Fixed(32), Own(brittle)).declared(1)] == ["units"]
+    worst = 1  # the default
+    with pytest.raises(InputError, match="too wide"):
+        Architectures(Fixed(32), Own(brittle)).declared(1)
 
 
 def test_many_values_are_warned_of() -> None:
