@@ -42,6 +42,7 @@ def loss(
     different losses are not comparable.
     Raises `InputError`.
     """
+    suggestions.check_searcher("hp", hp, "conditional_scope", "keras_tuner.HyperParameters")
     proposer = suggestions.proposer_of(losses, y, task)
     published = {name: value for loss in proposer.names for name, value in proposer.published(loss)[0].items()}
     trial = _Trial(hp, published)

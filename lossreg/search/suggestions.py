@@ -34,9 +34,16 @@ def suggest(trial: Any, losses: Losses, y: Any, task: str, *, from_logits: bool)
     will see them: class indices `(n,)`, one-hot rows or several labels `(n, k)`, or numbers; task: as in `[data]`.
     Raises `InputError`.
     """
+    check_searcher("trial", trial, "suggest_categorical", "trial of Optuna")
     proposer = proposer_of(losses, y, task)
     check_free("loss", getattr(trial, "distributions", {}).get("loss"), proposer.names)
     return suggested(proposer, trial, from_logits=from_logits)
+
+
+def check_searcher(where: str, given: Any, method: str, kind: str) -> None:
+    """Raise `InputError` for what cannot suggest values; method: one that a search of this kind has."""
+    if not hasattr(given, method):
+        raise InputError(f"must be a {kind}, not {represented(given)}", where=where)
 
 
 def check_free(name: str, known: Any, choices: Sequence[Any]) -> None:

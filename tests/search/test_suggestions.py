@@ -164,6 +164,12 @@ WRONG = [
 ]  # fmt: skip
 
 
+def test_what_suggests_nothing_is_named():
+    for suggest, where in ((lossreg.optuna.suggest_loss, "trial"), (lossreg.keras_tuner.loss, "hp")):
+        with pytest.raises(InputError, match=f"{where}: must be a .*, not None"):
+            suggest(None, ["focal"], Y)
+
+
 @pytest.mark.parametrize(("losses", "y", "task", "words"), WRONG)
 def test_wrong_arguments_are_one_message(losses, y, task, words):
     for suggest, trial in (
