@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from lossreg.config.search_space import Options, Range
 from lossreg.search import choices, restore
+from lossreg.search.architectures import BATCH_SIZE
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -25,7 +26,8 @@ def of(prepared: Prepared, record: TrialRecord, space: keras_tuner.HyperParamete
     space: those that are known, to which this trial's are added. Losses and their parameters have the names that they
     have in studies, after `lossreg.` where the model has a hyperparameter of that name that means another thing.
     """
-    by_loss = choices.asked(replace(prepared.proposer, architectures=None))
+    asked = choices.asked(replace(prepared.proposer, architectures=None))
+    by_loss = {loss: {**distributions, **_batch(prepared)} for loss, distributions in asked.items()}
     every, study = choices.by_name(by_loss), {choices.LOSS: record.candidate, **record.params}
     same = _same(prepared, record, every)
     hp = _built(prepared, record, {name: study[name] for name in same if name in study})
@@ -41,6 +43,14 @@ def of(prepared: Prepared, record: TrialRecord, space: keras_tuner.HyperParamete
     _declare(space, {names[name]: d for name, d in by_loss[record.candidate].items() if not _is_of_loss(name, by_loss)})
     space.values |= {names[name]: value for name, value in record.params.items() if name in names}
     return space
+
+
+def _batch(prepared: Prepared) -> dict[str, BaseDistribution]:
+    """Return the distribution of the batch size, where it is searched."""
+    architectures = prepared.proposer.architectures
+    if architectures is None or not isinstance(architectures.batch_size, Options):
+        return {}
+    return {BATCH_SIZE: CategoricalDistribution(architectures.batch_size.choices)}
 
 
 def _same(prepared: Prepared, record: TrialRecord, every: Mapping[str, BaseDistribution]) -> set[str]:
