@@ -16,6 +16,7 @@ from lossreg.config.candidates import Candidate, candidates_of
 from lossreg.config.changes import Change, Effect
 from lossreg.config.search_space import Space
 from lossreg.config.study import StudySpec
+from lossreg.contract.data_options import GIVEN
 from lossreg.errors import InputError, UnknownError
 from lossreg.metrics import catalogue, functions
 from lossreg.registry import registry
@@ -222,7 +223,8 @@ def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Chan
     source = prepared.spec.data.source
     # a function has no file that could be another one here
     same = SAME if prepared.spec.storage.url and ":" not in source else ""
-    what = f"the data of {source} (digest {before} -> {now}), or how they are read{same}"
+    rows = "the rows that are given" if source == GIVEN else f"the data of {source}"
+    what = f"{rows} (digest {before} -> {now}), or how they are read{same}"
     return [Change(what, *changes.effect_of("data"))] if before != now else []
 
 

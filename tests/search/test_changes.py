@@ -362,7 +362,7 @@ def test_rows_that_are_given_are_given_again_and_held_against_the_former_ones(tm
     assert "Positive class (index 1): 0, as data.positive says." in outlined.notes
     assert len(run.verdict(changed({}, TRIALS, document), 2, data=rows).trials) == TRIALS + 2
     other = (x + 1, rows[1])
-    with pytest.raises(InputError, match=r"the data of data= \(digest"):
+    with pytest.raises(InputError, match=r"the rows that are given \(digest"):
         faked(changed({}, TRIALS + 4, document), data=other)
     with pytest.raises(InputError, match=r"data.source: is missing"):
         faked(document)
