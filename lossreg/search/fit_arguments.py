@@ -10,7 +10,6 @@ import keras
 import keras_tuner
 import numpy as np
 
-from lossreg.contract.data_options import GIVEN
 from lossreg.data import foreign
 from lossreg.data.origin import Origin
 from lossreg.errors import InputError, did_you_mean, represented
@@ -64,6 +63,8 @@ def rows(x: Any, y: Any, weights: Any, validation: Any, share: Any) -> Any:
     if foreign.is_dataset(x):
         raise InputError("takes arrays, and x is a tf.data.Dataset", where="validation_split", hint="Split it first.")
     first = math.floor(len(np.asarray(train[1])) * (1 - share))
+    if first == 0:
+        raise InputError(f"of {share} leaves no training rows", where="validation_split", hint="Give a smaller share.")
     return {"train": _part(train, slice(first)), "validation": _part(train, slice(first, None))}
 
 
@@ -76,7 +77,7 @@ def train(
     epochs: Any, batch_size: Any, callbacks: Sequence[Any] | None, class_weight: Any, objective: keras_tuner.Objective
 ) -> dict[str, Any]:
     """Return `[train]` of the study; objective: what early stopping has to monitor. Raises `InputError`."""
-    section: dict[str, Any] = {"epochs": epochs}
+    section: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     if batch_size is not None:
         section["batch_size"] = batch_size
     if class_weight is not None:
@@ -108,7 +109,7 @@ def _arrays(where: str, x: Any, y: Any = None, weights: Any = None) -> tuple[Any
     if foreign.is_dataset(x):
         if twice := "y" if y is not None else "sample_weight" if weights is not None else "":
             raise InputError(f"a tf.data.Dataset has labels and weights, and {twice} is given too", where=where)
-        if arrays := foreign.arrays(x, Origin("data", GIVEN)):
+        if arrays := foreign.arrays(x, Origin(where, where)):
             return arrays
         raise InputError("no rows", where=where)
     if isinstance(x, (keras.utils.PyDataset, keras.Model)) or hasattr(x, "__next__"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from lossreg.config.fields import safe
 from lossreg.contract import activations
 from lossreg.contract.data_options import GIVEN
 from lossreg.contract.targets import REGRESSION, TASKS
-from lossreg.errors import InputError, did_you_mean, represented
+from lossreg.errors import InputError, did_you_mean, is_text, on_disk, one_line, represented, require_path
 from lossreg.metrics import catalogue
 from lossreg.registry import keras_loss, registry
 from lossreg.search import (
@@ -66,6 +66,7 @@ DEFAULTS = {
     "data": {"source": GIVEN, "task": "auto", "preprocess": "none"},
     "model": {"hp": "search"},
     "search": {"keep": "all", "score_epoch": "best"},
+    "train": {"epochs": 1},
 }
 # arguments of other tuners, and what stands in their place
 ELSEWHERE = {
@@ -92,10 +93,10 @@ class LossTuner(keras_tuner.Tuner):
 
     hypermodel: `build_model(hp)` or a `HyperModel`, as for every tuner; what it compiles with is replaced, and an `hp`
     that only feeds its learning rate is the study's learning rate. losses: names, or a table for each with its ranges,
-    by default those recommended for the task; objective: `val_` and a metric, or a `keras_tuner.Objective`; task: as in
-    `[data]` of a study; executions_per_trial: seeds that a trial is trained with; settings: further sections of the
-    study, such as `{"train": {"optimizer": "sgd"}}`. The study lies in the project's folder, and search goes on with
-    it. Raises `InputError`.
+    by default those recommended for the task, and its baseline in any case; objective: `val_` and a metric, or a
+    `keras_tuner.Objective`; task: as in `[data]` of a study; executions_per_trial: seeds that a trial is trained with;
+    settings: further sections of the study, such as `{"train": {"optimizer": "sgd"}}`. The study lies in the project's
+    folder, and search goes on with it. Raises `InputError`.
     """
 
     def __init__(
@@ -124,6 +125,9 @@ class LossTuner(keras_tuner.Tuner):
             what = f"must be a function build_model(hp) or a keras_tuner.HyperModel, not {represented(hypermodel)}"
             raise InputError(what, where="hypermodel")
         metric = _metric(objective)
+        if not is_text(project_name or ""):
+            raise InputError(f"must be a text, not {represented(project_name)}", where="project_name")
+        folder = require_path(directory or ".", "directory") / (project_name or "untitled_project")
         asked = {
             "name": safe(project_name or "untitled_project") or "untitled", "losses": losses,
             "data.task": None if task == "auto" else task, "model.build": hypermodel,
@@ -137,6 +141,8 @@ class LossTuner(keras_tuner.Tuner):
         self._metric = metric.name
         self._rows: StudySpec | None = None
         direction = "max" if metric.direction == "maximize" else "min"
+        with on_disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         super().__init__(
             _Told(keras_tuner.Objective(f"val_{metric.name}", direction), max_trials, seed), hypermodel,
             directory=directory and str(directory), project_name=project_name, overwrite=overwrite,
@@ -150,7 +156,7 @@ class LossTuner(keras_tuner.Tuner):
         y: Any = None,
         *,
         batch_size: int | None = None,
-        epochs: int = 1,
+        epochs: int | None = None,
         verbose: Any = "auto",
         callbacks: Sequence[Any] | None = None,
         validation_split: float = 0.0,
@@ -162,47 +168,84 @@ class LossTuner(keras_tuner.Tuner):
         """Run the study, or go on with it; arguments as of Keras's `fit`.
 
         x, y: arrays, or a dictionary of inputs by name, or a finite `tf.data.Dataset` of both. Without validation rows
-        a fifth of the rows is cut off at random. callbacks: `EarlyStopping` on the objective. Raises `InputError` for
-        arguments that a study has no place for.
+        a fifth of the rows is cut off at random. epochs: 1, or those in settings. callbacks: `EarlyStopping` on the
+        objective. Raises `InputError` for arguments that a study has no place for.
         """
         fit_arguments.check(others)
         rows = fit_arguments.rows(x, y, sample_weight, validation_data, validation_split)
         train = fit_arguments.train(epochs, batch_size, callbacks, class_weight, self.oracle.objective)
+        given = {key: argument for key, argument in KEYS.items() if key.removeprefix("train.") in train}
+        if isinstance(rows, dict):
+            given["data.validation"] = "validation_split" if validation_data is None else "validation_data"
+        _check_once(self._settings, given)
         own = (*argument_names.columns_of(x), *argument_names.names_in(self._settings))
         self._names = Arguments(KEYS, self._settings, "x, y", own)
         with _with_ways_of_tuners(), self._names.named():
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})
             self.__dict__.pop("_prepared", None)
-            with shown.shown(False if verbose == 0 else None, "LossTuner: reading the study") as progress:
-                result = self._names.result(run.kept_in(self._folder, self._rows, self._names.observer(progress)))
+            try:
+                with shown.shown(False if verbose == 0 else None, "LossTuner: reading the study") as progress:
+                    result = self._names.result(run.kept_in(self._folder, self._rows, self._names.observer(progress)))
+            except KeyboardInterrupt:
+                with suppress(InputError):  # where nothing was written
+                    self._tell(self.result)
+                raise
         self._tell(result)
 
     @property
     def result(self) -> Result:
         """The study as far as it has come, with its tables and plots; raises `InputError` if it was never run."""
         folder = self._folder
-        return self._names.result(Result.of(history.result(folder.read(), folder.path)))
+        try:
+            return self._names.result(Result.of(history.result(folder.read(), folder.path)))
+        except InputError as error:
+            hint = error.hint.replace("Run `lossreg.tune`", "Call search")
+            raise InputError(error.what, where=error.where, hint=hint) from error
+
+    def reload(self) -> None:
+        """Read the project as it was left; raises `InputError` for one of another tuner, or that is damaged."""
+        try:
+            super().reload()
+        except InputError:
+            raise
+        except Exception as error:
+            what = f"the project cannot be read: {one_line(error)}"
+            hint = f"Remove {self._get_tuner_fname()}: search then reads the study. Or start over with overwrite=True."
+            raise InputError(what, where=self.project_dir, hint=hint) from error
 
     def load_model(self, trial: Any) -> Any:
         """Return the model of a trial, which takes the rows that search was given, compiled with the loss found.
 
         Without a search in this process that is the study's best trial alone. Raises `InputError`.
         """
+        if (ways := self._spec(NO_ROWS).data.preprocess) != "none":
+            what = f"the models take preprocessed rows: settings has data.preprocess = {represented(ways)}"
+            hint = "tuner.result.predictor takes your rows; leave the key out, and models take rows as search does."
+            raise InputError(what, where="get_best_models", hint=hint)
         result = self.result
-        record = _in_order(result)[int(trial.trial_id)]
+        number = self.oracle.numbers[int(trial.trial_id)]
+        record = next(record for record in result.trials if record.number == number)
         entry = registry.default().look_up(record.loss)
         spec, model = entry.spec if entry else None, None
         if self._rows is None:
             model = self._kept(record)
         else:
-            weights = restore.look_up(self._rows, record.number, folder=self._folder).weights
-            assert weights is not None
+            weights = self._weights(record)
             spec = self._prepared.candidates[record.candidate].spec
             model = restore.build(self._prepared, record, weights)
         if result.task == "binary" and _width(self.hypermodel.build(trial.hyperparameters), model) == 2:
             model = _of_both_classes(model, is_probability=model.output_names[0] == "probability")
         return self._compiled(model, record, result, spec)
+
+    def _weights(self, record: TrialRecord) -> Any:
+        """Return the weights of a trial of the study; raises `InputError` where they were not kept."""
+        assert self._rows is not None
+        try:
+            return restore.look_up(self._rows, record.number, folder=self._folder).weights
+        except InputError as error:
+            hint = 'settings={"search": {"keep": "all"}} keeps those of all trials.' if error.hint else ""
+            raise InputError(error.what, where="get_best_models", hint=hint) from error
 
     @cached_property
     def _prepared(self) -> Prepared:
@@ -214,7 +257,7 @@ class LossTuner(keras_tuner.Tuner):
 
     def _spec(self, rows: Any, sections: Mapping[str, Any] = NOTHING) -> StudySpec:
         """Return the study of these rows."""
-        return studies.of(_merged(sections, self._document), (), rows)
+        return studies.of(_merged(self._document, sections), (), rows)
 
     @property
     def _folder(self) -> StudyFolder:
@@ -224,7 +267,7 @@ class LossTuner(keras_tuner.Tuner):
 
     def _tell(self, result: Result) -> None:
         """Tell the oracle of the trials that it does not know."""
-        records = _in_order(result)[len(self.oracle.trials) :]
+        records = [record for record in _in_order(result) if record.number not in self.oracle.numbers]
         self.oracle.verbose, self.oracle.max_trials = 0, max(self.oracle.max_trials, len(result.trials))
         for record in records:
             hp = trial_values.of(self._prepared, record, self.oracle.get_space())
@@ -233,9 +276,9 @@ class LossTuner(keras_tuner.Tuner):
         self.save()
 
     def _first(self) -> int:
-        """Return the place of the study's best trial, in order of number: of equals the baseline's."""
-        result = self.result
-        return _in_order(result).index(result.best) if result.best else 0
+        """Return the place of the study's best trial among those told: of equals the baseline's."""
+        best, numbers = self.result.best, self.oracle.numbers
+        return numbers.index(best.number) if best and best.number in numbers else 0
 
     def _kept(self, record: TrialRecord) -> Any:
         """Return the model of the study's best trial from its folder; raises `InputError` for another one."""
@@ -267,6 +310,7 @@ class _Told(keras_tuner.Oracle):
         # no number of failures in a row equals -1, at which an oracle gives up
         super().__init__(objective=objective, max_trials=max_trials, seed=seed, max_consecutive_failed_trials=-1)
         self._next: dict[str, Any] = {}
+        self.numbers: list[int] = []  # of the trials in the study
         self.first: Callable[[], int] = lambda: 0
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
@@ -276,6 +320,18 @@ class _Told(keras_tuner.Oracle):
         best = [trial for trial in trials if int(trial.trial_id) == first and trial.score == trials[0].score]
         return [*best, *(trial for trial in trials if trial not in best)][:num_trials]
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what is kept in the project."""
+        return {**super().get_state(), "numbers": self.numbers}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take what was kept; raises `InputError` for what another tuner has kept."""
+        if "numbers" not in state:
+            what = f"{self._project_dir} has the search of another tuner"
+            raise InputError(what, where="project_name", hint="Give another name, or start over with overwrite=True.")
+        super().set_state(state)
+        self.numbers = state["numbers"]
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the values of the trial that is told of."""
         return {"status": "RUNNING", "values": self._next}
@@ -283,6 +339,7 @@ class _Told(keras_tuner.Oracle):
     def tell(self, tuner_id: str, record: TrialRecord, values: dict[str, Any]) -> None:
         """Add a trial that has ended."""
         self._next = values
+        self.numbers.append(record.number)
         trial = self.create_trial(tuner_id)
         score = record.finite_score
         trial.status, trial.message = ("FAILED", record.reason) if score is None else ("COMPLETED", None)
@@ -318,6 +375,13 @@ def _resolved(name: str) -> Metric:
         except InputError as error:
             errors.append(error)
     raise errors[0].at("objective")
+
+
+def _check_once(settings: Any, given: Mapping[str, str]) -> None:
+    """Raise `InputError` for keys that settings have too; given: the arguments that stand for them."""
+    for key, argument in given.items():
+        if argument_names.has(settings, key):
+            raise rows_given.twice(key, argument)
 
 
 def _check_losses(spec: StudySpec) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import keras
 import keras_tuner
 import numpy as np
@@ -207,6 +209,86 @@ def test_a_split_is_the_one_of_keras():
     np.testing.assert_array_equal(given["validation"][0]["a"], X[seen[0] :])
 
 
+def test_one_callback_needs_no_list():
+    stop = keras.callbacks.EarlyStopping("val_accuracy", patience=2)
+    [first, second] = (fit_arguments.train(1, None, given, None, "val_accuracy") for given in (stop, [stop]))
+    assert first == second
+    assert first["early_stopping"]["patience"] == 2
+
+
+def test_the_project_of_another_tuner_is_refused(tmp_path):
+    search = keras_tuner.RandomSearch(
+        build_model, "val_accuracy", max_trials=1, directory=tmp_path, project_name="mine"
+    )
+    search.search(X[:20], Y[:20], validation_data=(X[90:], Y[90:]), verbose=0)
+    with pytest.raises(InputError, match=r"project_name: .* has the search of another tuner"):
+        tuner_of(tmp_path)
+    assert not tuner_of(tmp_path, overwrite=True).oracle.trials
+
+
+def small(hp):
+    hidden = layers.Dense(hp.Choice("units", [4, 8]), "relu")
+    return keras.Sequential([keras.Input((4,)), layers.Rescaling(0.01), hidden, layers.Dense(3, activation="softmax")])
+
+
+class Interrupting(keras.callbacks.Callback):
+    """Interrupts the second time that training begins; a file counts."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file = file
+
+    def on_train_begin(self, logs=None):
+        with self.file.open("a+") as file:
+            file.write(".")
+        if self.file.stat().st_size == 2:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_search_has_its_trials_and_a_damaged_project_is_told_again(tmp_path):
+    settings = {"train": {"callbacks": lambda: [Interrupting(tmp_path / "times")], "batch_size": {"choices": [32, 64]}}}
+    given = {"losses": ["gce"], "max_trials": 4, "directory": tmp_path, "settings": settings}
+    rows = {"x": X[:90], "y": Y[:90], "validation_data": (X[90:], Y[90:]), "verbose": 0}
+    tuner = LossTuner(small, **given)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(**rows)
+    assert 1 <= len(tuner.oracle.trials) == len(tuner.result.trials) < 4
+    assert len(tuner.get_best_models()) == 1
+    tuner.search(**rows)
+    (tmp_path / "untitled_project" / "oracle.json").write_text("{")
+    with pytest.raises(InputError, match=r"cannot be read: .*tuner0\.json: search then reads the study"):
+        LossTuner(small, **given)
+    (tmp_path / "untitled_project" / "tuner0.json").unlink()
+    again = LossTuner(small, **given)
+    again.search(**rows)
+    for told in (tuner, again):
+        trials = [told.oracle.trials[str(i)] for i in range(4)]
+        of_study = {trial.number: trial for trial in told.result.trials}
+        for trial, number in zip(trials, told.oracle.numbers, strict=True):
+            assert trial.score == of_study[number].score
+            assert trial.hyperparameters["batch_size"] == of_study[number].params["batch_size"]
+        assert {trial.hyperparameters["loss"] for trial in trials} == {"cross_entropy", "gce"}
+
+
+def test_models_of_a_study_that_preprocesses_and_weights_that_were_not_kept_are_refused(tmp_path):
+    settings = {"data": {"preprocess": "standard"}, "search": {"keep": "best"}, "train": {"epochs": 2}}
+    tuner = tuner_of(tmp_path, max_trials=2, losses=["gce"], settings=settings)
+    with pytest.raises(InputError, match=r"has not been run yet\. Call search first"):
+        tuner.result  # noqa: B018
+    tuner.search(X, Y, verbose=0)
+    assert tuner.result.spec["train"]["epochs"] == 2
+    with pytest.raises(InputError, match=r"take preprocessed rows.*tuner\.result\.predictor"):
+        tuner.get_best_models()
+    assert tuner.result.predictor.predict(X[:5]).shape == (5,)
+    settings["data"] = {}
+    plain = tuner_of(tmp_path / "plain", max_trials=2, losses=["gce"], settings=settings)
+    plain.search(X, Y, verbose=0)
+    with pytest.raises(InputError, match=r'were not kept.*settings={"search": {"keep": "all"}}'):
+        plain.get_best_models(2)
+    with pytest.raises(InputError, match="the rows that are given"):
+        plain.search(X[:100], Y[:100], verbose=0)
+
+
 WRONG = [
     ({"losses": ["focall"]}, "Did you mean focal"),
     ({"losses": "focal"}, "losses: "),
@@ -232,6 +314,9 @@ WRONG = [
     ({"distribution_strategy": object()}, "docs/workers.md"),
     ({"optimizer": "sgd"}, 'settings={"train": {"optimizer": "sgd"}}'),
     ({"max_trial": 3}, "Did you mean max_trials"),
+    ({"project_name": 3}, "project_name: must be a text"),
+    ({"directory": 3}, "directory: 3 is no path"),
+    ({"directory": __file__}, "test_loss_tuner.py/mine: not a directory"),
 ]
 
 
@@ -273,6 +358,11 @@ FIT = [
     ({"x": iter([X])}, "x: rows cannot be read"),
     ({"validation_data": X}, "validation_data: must be (x, y)"),
     ({"validation_split": 1.5}, "validation_split: must be a share"),
+    ({"validation_split": 0.999}, "validation_split: of 0.999 leaves no training rows"),
+    ({"validation_data": (X[:0], Y[:0])}, "no validation rows"),
+    ({"validation_data": (X[:, :3], Y)}, "training and validation rows have different columns"),
+    ({"callbacks": keras.callbacks.EarlyStopping()}, "EarlyStopping monitors 'val_loss'"),
+    ({"callbacks": 3}, "callbacks: a study has no place for int"),
     ({"steps_per_epoch": 3}, "steps_per_epoch: a study trains with steps_per_epoch=None alone"),
     ({"shuffle": False}, "shuffle: a study trains with shuffle=True alone"),
     ({"shufle": False}, "Did you mean shuffle"),
@@ -323,3 +413,26 @@ def test_a_store_in_settings_is_written_to(tmp_path):
     tuner = tuner_of(tmp_path, settings={"tracking": {"uri": "nonsense://store"}})
     with pytest.raises(InputError, match="nonsense"):
         tuner.search(X, Y, verbose=0)
+
+
+TWICE = [
+    ({"train": {"epochs": 3}}, {"epochs": 1}, "epochs: settings has train.epochs too"),
+    ({"train": {"batch_size": 8}}, {"batch_size": 64}, "batch_size: settings has train.batch_size too"),
+    ({"data": {"validation": 0.5}}, {"validation_split": 0.5}, "validation_split: settings has data.validation too"),
+    ({"data": {"validation": 0.5}}, {"validation_data": (X, Y)}, "validation_data: settings has data.validation too"),
+]
+
+
+@pytest.mark.parametrize(("settings", "arguments", "words"), TWICE)
+def test_what_settings_have_too_is_refused(settings, arguments, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        tuner_of(tmp_path, settings=settings).search(X, Y, verbose=0, **arguments)
+
+
+def test_a_data_set_that_never_ends_is_named_by_its_argument():
+    import tensorflow as tf
+
+    endless = tf.data.Dataset.from_tensor_slices((X, Y)).repeat()
+    for x, y, validation, where in ((endless, None, None, "x"), (X, Y, endless, "validation_data")):
+        with pytest.raises(InputError, match=f"^{where}: the tf.data.Dataset never ends"):
+            fit_arguments.rows(x, y, None, validation, 0.0)
