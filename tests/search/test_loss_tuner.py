@@ -209,13 +209,6 @@ def test_a_split_is_the_one_of_keras():
     np.testing.assert_array_equal(given["validation"][0]["a"], X[seen[0] :])
 
 
-def test_one_callback_needs_no_list():
-    stop = keras.callbacks.EarlyStopping("val_accuracy", patience=2)
-    [first, second] = (fit_arguments.train(1, None, given, None, "val_accuracy") for given in (stop, [stop]))
-    assert first == second
-    assert first["early_stopping"]["patience"] == 2
-
-
 def test_the_project_of_another_tuner_is_refused(tmp_path):
     search = keras_tuner.RandomSearch(
         build_model, "val_accuracy", max_trials=1, directory=tmp_path, project_name="mine"
