@@ -6,9 +6,8 @@ KerasTuner and Keras are imported here; `lossreg.keras_tuner.LossTuner` imports 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import keras_tuner
 
+from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.config.fields import safe
 from lossreg.contract import activations
@@ -85,7 +85,7 @@ ELSEWHERE = {
 }
 IN_KERAS = ("accuracy", "mean_absolute_error", "mean_squared_error")
 ARGUMENTS = ("losses", "max_trials", "seed", "executions_per_trial", "task", "project_name", "overwrite", "settings")
-CHANGED = re.compile(r" \(allow_changed=True [^)]*\)")
+WAYS = "Take the change back, give another project_name, or start over with overwrite=True."
 
 
 class LossTuner(keras_tuner.Tuner):
@@ -180,7 +180,7 @@ class LossTuner(keras_tuner.Tuner):
         _check_once(self._settings, given)
         own = (*argument_names.columns_of(x), *argument_names.names_in(self._settings))
         self._names = Arguments(KEYS, self._settings, "x, y", own)
-        with _with_ways_of_tuners(), self._names.named():
+        with changes.with_ways(WAYS), self._names.named():
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})
             self.__dict__.pop("_prepared", None)
@@ -429,15 +429,3 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
         if isinstance(first[name], Mapping) and isinstance(second[name], Mapping):
             merged[name] = {**first[name], **second[name]}
     return merged
-
-
-@contextmanager
-def _with_ways_of_tuners() -> Iterator[None]:
-    """Name this tuner's ways to go on with a changed study, in place of those of `tune`."""
-    try:
-        yield
-    except InputError as error:
-        if "allow_changed=True" not in error.hint:
-            raise
-        hint = "Take the change back, give another project_name, or start over with overwrite=True."
-        raise InputError(CHANGED.sub("", error.what), where=error.where, hint=hint) from error
