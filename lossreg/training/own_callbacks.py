@@ -68,7 +68,11 @@ class _Relay(keras.callbacks.Callback):
 
     def __init__(self, hooks: Hooks, hidden: str) -> None:
         super().__init__()
-        self.hooks, self.hidden = hooks, hidden
+        self.hooks, self.hidden, self.stopped = hooks, hidden, False
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        # `fit` has just forgotten what a callback set before the epoch
+        self.model.stop_training = self.stopped
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.hooks.call("on_train_batch_begin", batch, logs)
@@ -107,6 +111,7 @@ class Hooks:
             self._is_open = True
             self.call("on_train_begin")
         self.call("on_epoch_begin", epoch)
+        self.relay.stopped = bool(self._model.stop_training)
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> bool:
         """End an epoch with these logs, those of the validation among them; return whether the training is to stop."""

@@ -167,6 +167,9 @@ class Solo:
         """Train an epoch (counted from 0) on these arguments of `fit`; return its mean loss."""
         self.seen.begin(epoch * self.steps)
         self.reused.ends = last
+        if hooks and hooks.relay.stopped:  # `fit` ends after a batch
+            self.model.steps_per_execution = 1
+            self.model.make_train_function(force=True)
         logs = self.model.fit(**batches, verbose=0, callbacks=[hooks.relay] if hooks else None).history
         return float(logs.get("loss", next(iter(logs.values())))[-1])
 

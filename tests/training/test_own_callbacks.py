@@ -80,6 +80,8 @@ MAKERS = {
     "halves the rate": lambda: [keras.callbacks.ReduceLROnPlateau("val_accuracy", factor=0.5, patience=1, min_delta=1)],
     "schedules the rate": lambda: [keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / (1 + epoch))],
     "ends in a batch": lambda: [Ends()],
+    "ends as it begins": lambda: [EndsAsItBegins(0)],
+    "ends as an epoch begins": lambda: [EndsAsItBegins(1)],
 }
 
 
@@ -87,6 +89,18 @@ class Ends(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.model.optimizer.iterations >= 31:
             self.model.stop_training = True
+
+
+class EndsAsItBegins(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_train_begin(self, logs=None):
+        self.model.stop_training = self.epoch == 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.stop_training = self.model.stop_training or epoch == self.epoch
 
 
 def calling(make, **changes):
@@ -107,7 +121,7 @@ def trained(setup, each):
     return reports, weights
 
 
-@pytest.mark.parametrize("name", long_but({"stops and restores", "halves the rate"}, list(MAKERS)))
+@pytest.mark.parametrize("name", long_but({"stops and restores", "halves the rate", "ends as it begins", "ends as an epoch begins"}, list(MAKERS)))
 def test_weights_losses_and_rates_are_those_of_one_fit(name):
     heard, told = [], []
     hooks = OF_BATCHES if name == "ends in a batch" else OF_EPOCHS
