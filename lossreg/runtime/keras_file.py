@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, is_zipfile
 
 from lossreg.errors import InputError
 from lossreg.runtime import backend, safety
@@ -15,12 +17,16 @@ def load(path: Any, **options: Any) -> Any:
     """Return `keras.saving.load_model(path, **options)`.
 
     Raises `InputError` for a model with code in it, unless `safe_mode=False` is given; in safe mode also then.
+    Raises `BadZipFile` for a `.keras` file that is none, of which Keras says that it is not there.
     """
     backend.load()
     import keras
 
     if not options.setdefault("safe_mode", True):
         safety.refuse("may have code in it", str(path))
+    if str(path).endswith(".keras") and Path(path).is_file() and not is_zipfile(path):
+        size = Path(path).stat().st_size
+        raise BadZipFile(f"a .keras file is a zip archive, and this one {'is cut off or none' if size else 'is empty'}")
     try:
         return keras.saving.load_model(path, **options)
     except (TypeError, ValueError) as error:

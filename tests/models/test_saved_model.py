@@ -189,7 +189,10 @@ REFUSED = {
     "own class": (of_own_class, "kept", r"needs the class Doubled, which is not one of Keras.*build = "),
     "text": (
         lambda folder: (folder / "base.keras").write_text("no"), "kept",
-        r"is not a model that Keras can load: .*model\.save",
+        r"is not a model that Keras can load: .*a zip archive, and this one is cut off or none.*model\.save",
+    ),
+    "empty": (
+        lambda folder: (folder / "base.keras").touch(), "kept", r"a zip archive, and this one is empty.*model\.save",
     ),
 }  # fmt: skip
 
