@@ -6,7 +6,8 @@ import dis
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -17,18 +18,39 @@ from lossreg.runtime import user_code
 SCALARS = (type(None), bool, int, float, complex, str, type(Ellipsis))
 INSTALLED = ("site-packages", "dist-packages")
 STANDARD = Path(sysconfig.get_paths()["stdlib"])
+# of objects by their id, while they run; and of what they have become, the digest before
+_running: dict[int, str] = {}
+_before: dict[str, str] = {}
 
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of all that `value` computes with: code, constants, closures, arguments, state, globals used.
 
     Of modules, and of functions and classes of installed packages, only the name counts. Raises `InputError` for an
-    object whose state cannot be read, such as an open file.
+    object whose state cannot be read, such as an open file. What objects change as they are `running` does not count.
     """
     try:
-        return _Digester().of(value)
+        return _running.get(id(value)) or _before.get(now := _Digester().of(value), now)
     except (Exception, RecursionError) as error:
         raise InputError(f"{represented(value)} cannot be told from similar objects ({one_line(error)})") from error
+
+
+@contextmanager
+def running(values: Iterable[Any]) -> Iterator[None]:
+    """Keep the digests of objects, during the block and after it, which may change their state, such as a counter."""
+    begun = {}
+    for value in values:
+        with suppress(InputError):
+            begun[id(value)] = (value, digest(value))
+    _running.update({key: before for key, (_, before) in begun.items()})
+    try:
+        yield
+    finally:
+        for key, (value, before) in begun.items():
+            _running.pop(key, None)
+            with suppress(InputError):
+                if (now := digest(value)) != before:
+                    _before[now] = before
 
 
 class _Digester:

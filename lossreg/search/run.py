@@ -15,7 +15,7 @@ from lossreg.config import study as studies
 from lossreg.config.changes import Change
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal, represented
-from lossreg.runtime import backend
+from lossreg.runtime import backend, digests, user_code
 from lossreg.search import (
     attributes,
     completion,
@@ -202,6 +202,15 @@ class Run:
             what = "Trials whose end was written are kept: make room, and run the study again."
             raise LossregError(f"{where}{refusal(error)}. {what}") from error
 
+    def _own_functions(self) -> Iterator[Any]:
+        """Yield the functions of the user's own that can be found."""
+        spec = self.spec
+        losses = [loss.function for loss in spec.losses.values()]
+        for function in (spec.search.metric, spec.train.callbacks, spec.model.build, *losses):
+            if user_code.is_function(function):
+                with suppress(InputError):
+                    yield user_code.locate(function, spec.base) if isinstance(function, str) else function
+
     def _execute(self) -> StudyResult:
         """Prepare everything, then open the study's storage, train, and finish; MLflow is imported meanwhile."""
         from lossreg.search import preparation
@@ -219,7 +228,7 @@ class Run:
         stored = changed.stored
         # once: the user's code may change the folder or the environment later
         uri = tracked.uri(self.spec)
-        with closing(self._tracker(uri, begun, stored)) as tracker:
+        with closing(self._tracker(uri, begun, stored)) as tracker, digests.running(self._own_functions()):
             tracker.prepare()
             self.progress.phase(f"study {self.spec.name}: loading data and losses")
             prepared = stages.joined(preparation.prepare(self.spec, changed), begun)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from fake_trainer import Fake
 
 import lossreg
 from lossreg.config import study as studies
@@ -43,6 +44,13 @@ def takes(trial):
     return []
 
 price = 3
+
+class Counts(keras.callbacks.Callback):
+    made = 0
+
+def counted():
+    Counts.made += 1
+    return [Counts()]
 """
 
 
@@ -83,6 +91,23 @@ def test_trials_are_stopped_and_logged_and_one_that_fails_ends_alone():
     Path("own.py").write_text(CODE.replace("FAILS_IN", "2"))
     with pytest.raises(InputError, match="the code of the callbacks"):
         lossreg.tune(document)
+
+
+class Counts(keras.callbacks.Callback):
+    made = 0
+
+
+def counted():
+    Counts.made += 1
+    return [Counts()]
+
+
+@pytest.mark.parametrize("callbacks", ["own.py:counted", counted])
+def test_what_callbacks_count_as_they_run_is_no_change_of_their_code(callbacks):
+    for number in (3, 4, 5):
+        document = study(callbacks, search={"trials": number})
+        trials = lossreg.tune(document, trainers=[Fake(lambda plan, epoch: 0.5)]).trials
+        assert len(trials) == number
 
 
 @pytest.mark.long
