@@ -580,13 +580,15 @@ def rehearse(prepared: Prepared) -> tuple[Mapping[str, str], Notes]:
 
     Returns, by candidate, why its loss cannot be mapped over lanes.
     """
+    from lossreg.training import own_callbacks
     from lossreg.training.backends import interface
     from lossreg.training.mappable_losses import NoGradientError
     from lossreg.training.population import group_of
 
     problem, plans = prepared.problem, list(prepared.proposer.variants())
     if problem.callbacks:
-        _located(prepared.spec, "train.callbacks", problem.callbacks.new)
+        asked = problem.callbacks, problem.metric.name
+        _located(prepared.spec, "train.callbacks", own_callbacks.check, *asked, scheduled=bool(problem.schedule))
     for plan in plans:
         group_of(problem, plan)  # all are known before the first is traced, for the width of their arguments
     reasons: dict[str, str] = {}

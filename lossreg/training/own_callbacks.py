@@ -15,6 +15,7 @@ from lossreg.errors import InputError, represented
 from lossreg.runtime import user_code
 
 OF_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+SET_THE_RATE = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 RETURNS = "It returns a list of keras.callbacks.Callback, new ones in every call."
 
 
@@ -54,6 +55,25 @@ class Maker:
                 raise InputError(what, where=self.reference, hint="Make a new one in every call.")
             self.seen.add(callback)
         return list(made)
+
+
+def check(maker: Maker, metric: str, *, scheduled: bool) -> None:
+    """Raise `InputError` for callbacks of Keras that could only fail or do nothing in a training.
+
+    metric: the study's, whose logs they are shown; scheduled: whether the learning rate has a schedule.
+    """
+    logs = ["loss", metric, "val_loss", f"val_{metric}"]
+    for callback in maker.new():
+        kind = type(callback).__name__
+        if not type(callback).__module__.startswith("keras.") or isinstance(callback, keras.callbacks.LambdaCallback):
+            return  # it may add to the logs that those after it see
+        if scheduled and isinstance(callback, SET_THE_RATE):
+            what = f"{kind} sets the learning rate, and so does schedule under [train]"
+            raise InputError(what, where=maker.reference, hint="Leave one of the two out.")
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor not in (*logs, "learning_rate"):
+            what = f"{kind} monitors {monitor}, and the logs have {', '.join(logs)}"
+            raise InputError(what, where=maker.reference, hint=f"Name one of these, such as val_{metric}.")
 
 
 def wants_batches(callbacks: Sequence[Any]) -> bool:

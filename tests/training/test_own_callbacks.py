@@ -15,7 +15,7 @@ from quick import long_but
 import lossreg
 from lossreg.errors import InputError
 from lossreg.training.interface import batch_order
-from lossreg.training.own_callbacks import Maker
+from lossreg.training.own_callbacks import Maker, check
 from lossreg.training.solo import Fit
 
 EPOCHS = 6
@@ -264,3 +264,30 @@ def test_what_makes_no_callbacks_is_refused(name):
         maker.new()
     with pytest.raises(InputError, match=words):
         maker.new()
+
+
+class Adds(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_mine"] = 1.0
+
+
+STOPS, SLOWS = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
+
+
+@pytest.mark.parametrize(("make", "scheduled", "words"), [
+    (lambda: [STOPS("val_accuracy")], False,
+     r"EarlyStopping monitors val_accuracy, and the logs have loss, f1_macro, val_loss, val_f1_macro"),
+    (lambda: [STOPS("val_loss"), keras.callbacks.ModelCheckpoint("a.keras", "val_acc")], False, r"ModelCheckpoint mon"),
+    (lambda: [STOPS("val_mine", mode="max"), Adds()], False, r"EarlyStopping monitors val_mine"),
+    (lambda: [SLOWS()], True, r"ReduceLROnPlateau sets the learning rate, and so does schedule"),
+    (lambda: [keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate)], True, r"Scheduler sets the learning"),
+    (lambda: [STOPS("f1_macro"), SLOWS("val_f1_macro"), keras.callbacks.TerminateOnNaN()], False, ""),
+    (lambda: [Adds(), STOPS("val_mine", mode="max")], True, ""),
+])  # fmt: skip
+def test_callbacks_that_would_fail_in_every_trial_are_refused_before(make, scheduled, words):
+    maker = Maker.of(make, Path())
+    if not words:
+        check(maker, "f1_macro", scheduled=scheduled)
+        return
+    with pytest.raises(InputError, match=words):
+        check(maker, "f1_macro", scheduled=scheduled)
