@@ -119,7 +119,8 @@ class Objective(keras.losses.Loss):
             arguments["progress"] = progress
         if WEIGHTS in needs:
             arguments[WEIGHTS] = ops.ones(ops.shape(raw_scores)[:1]) if weights is None else weights
-        values = self.spec.values(y, raw_scores, self.n_classes, arguments)
+        # a model may end in another precision
+        values = self.spec.values(y, ops.cast(raw_scores, "float32"), self.n_classes, arguments)
         return ops.mean(values if weights is None or WEIGHTS in needs else weights * values)
 
 

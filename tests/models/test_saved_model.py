@@ -85,6 +85,16 @@ def test_the_first_epochs_are_those_of_keras_and_frozen_layers_stay(partly_froze
     ]
 
 
+@pytest.mark.parametrize("ends", ["float64", "float32"])
+def test_layers_of_other_precisions_train_as_under_keras(tmp_path, ends):
+    saved(tmp_path, layers.Dense(8, "relu", dtype="float64"), layers.Dense(4, "softmax", dtype=ends))
+    builder = resolve_saved("base.keras", base=tmp_path)
+    setup = problem("multiclass", {"ce": "cross_entropy"}, builder=builder)
+    each = plan(setup, "ce", 0.01, 2)
+    _, (weights,) = run(Fit(setup), [each])
+    assert difference(weights, by_keras(tmp_path / "base.keras", setup, each)[0]) < 2e-5
+
+
 def test_trials_of_all_seeds_begin_from_the_weights_of_the_file(partly_frozen):
     builder = resolve_saved("base.keras", base=partly_frozen.parent)
     first, second = (builder.build((7,), 4, 4, seed).get_weights() for seed in (0, 1))
