@@ -12,7 +12,7 @@ from lossreg.config.search_space import shown
 from lossreg.errors import InputError, LossregError, did_you_mean
 from lossreg.search import attributes, completion, history
 from lossreg.search.history import StudyLike
-from lossreg.search.resumption import Changes
+from lossreg.search.resumption import Changes, with_present_start
 from lossreg.storage import shared_study
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
@@ -103,7 +103,7 @@ def with_weights(spec: studies.StudySpec, kept: KeptTrial, progress: Observer | 
     from lossreg.search import preparation, top_model
 
     backend.check()
-    stored = attributes.of_trial(kept.attributes, kept.record.number)
+    stored = with_present_start(attributes.of_trial(kept.attributes, kept.record.number), spec)
     begun = studies.as_begun(spec, stored["fingerprint"], stored["spec"])
     changed, record, weights = Changes(begun, stored), kept.record, kept.weights
     prepared = preparation.prepare(begun, changed, rehearsed=weights is None, wanted=record.candidate)

@@ -7,6 +7,7 @@ is then `accepted`, and one that scores cannot be compared across has the former
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +22,7 @@ from lossreg.errors import InputError, UnknownError
 from lossreg.metrics import catalogue, functions
 from lossreg.registry import registry
 from lossreg.registry.registry import Registry
+from lossreg.runtime import start_files
 from lossreg.runtime.user_code import is_function
 from lossreg.search import choices
 from lossreg.search.architectures import OR
@@ -100,7 +102,9 @@ class Changes:
         """Return those of the study file, none of a new study; raises what `adding` raises."""
         if study is None:
             return cls(spec, {}, allowed)
-        begun = cls(spec, study.user_attrs[ATTRIBUTE], allowed, study.get_trials(deepcopy=False))
+        begun = cls(
+            spec, with_present_start(study.user_attrs[ATTRIBUTE], spec), allowed, study.get_trials(deepcopy=False)
+        )
         marks = _marks_left_out(begun.stored)
         fingerprint = begun.stored["fingerprint"]
         now = studies.fingerprint(studies.with_begun_model(spec, fingerprint))
@@ -248,6 +252,18 @@ def _changes_of_start(prepared: Prepared, stored: Mapping[str, Any]) -> list[Cha
         return []
     what = f"the model in {spec.model.start} (digest {before} -> {now}){SAME if spec.storage.url else ''}"
     return [Change(what, *changes.effect_of("model.start"))]
+
+
+def with_present_start(stored: Mapping[str, Any], spec: StudySpec) -> Mapping[str, Any]:
+    """Return the attributes of a study with the present path of the saved model, where that has the same content."""
+    start, marks = spec.model.start, stored["fingerprint"]
+    if not start or marks.get("model.start") in (None, start):
+        return stored
+    with suppress(InputError, OSError):
+        if start_files.digest(start_files.read(start, spec.base)) == stored.get(START_DIGEST):
+            document = {**stored["spec"], "model": {**stored["spec"]["model"], "start": start}}
+            return {**stored, "fingerprint": {**marks, "model.start": start}, "spec": document}
+    return stored
 
 
 def _changes_of_models(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:

@@ -75,6 +75,22 @@ def test_a_study_fine_tunes_predicts_and_knows_its_file_again():
     assert len(list(Path(".lossreg").glob("tuned.*"))) == 1
 
 
+def test_a_study_goes_on_from_a_file_that_has_been_moved():
+    base()
+    lossreg.tune(study())
+    Path("models").mkdir()
+    Path("base.keras").rename("models/moved.keras")
+    document = study(start="models/moved.keras")
+    result = lossreg.tune(document, ["search.trials=3"])
+    assert len(result.trials) == 3
+    assert not any("models/moved.keras" in note and "->" in note for note in result.notes)
+    for number in range(3):
+        assert lossreg.load_trial(document, number=number)[0].output_shape == (None, 1)
+    base(width=7)
+    with pytest.raises(InputError, match="begin from other weights"):
+        lossreg.tune(study(), ["search.trials=3"])
+
+
 def test_another_base_a_new_head_and_none_at_all_are_other_models():
     base()
     base(width=7, name="other.keras")
