@@ -292,7 +292,7 @@ def _fitted(inputs: Any, output: Any, need: Need) -> Any:
         need.notes.append(
             f"the last layer ({layer.name}) is rebuilt with {count_of(need.outputs, 'output')} in place of {width}"
         )
-        return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs})(given)
+        return _like(layer, inputs, given, {_size(layer): need.outputs})
     raise InputError(
         f"the model has {count_of(width, 'output')}, and {count_of(need.outputs, 'is', 'are')} needed",
         hint=WIDTH_HINT,
@@ -307,7 +307,7 @@ def _with_new_head(inputs: Any, output: Any, need: Need) -> Any:
     ends = count_of(need.outputs, "output")
     if _is_linear(layer):
         need.notes.append(f"the last layer ({layer.name}) is replaced by a new one with {ends}")
-        return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs, "trainable": True})(given)
+        return _like(layer, inputs, given, {_size(layer): need.outputs, "trainable": True})
     if inside := _head_of(layer, need):
         what = f"the last layer ({inside}) stands inside of another model ({layer.name}), and cannot be replaced there"
         raise InputError(what, hint="Save the model without it.")
@@ -316,6 +316,14 @@ def _with_new_head(inputs: Any, output: Any, need: Need) -> Any:
         raise InputError(what, hint="Save a model that ends in one.")
     need.notes.append(f"a new last layer with {ends} stands after {layer.name}")
     return layers.Dense(need.outputs)(output)
+
+
+def _like(layer: Any, inputs: Any, given: Any, changed: Mapping[str, Any]) -> Any:
+    """Return the output, for `given`, of a new layer in place of one which may have a further use before."""
+    import keras
+
+    name = f"{layer.name}_new" if layer in keras.Model(inputs, given).layers else layer.name
+    return type(layer).from_config({**layer.get_config(), **changed, "name": name})(given)
 
 
 def _head_of(layer: Any, need: Need) -> str:

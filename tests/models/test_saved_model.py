@@ -125,6 +125,14 @@ def test_a_new_head_takes_the_place_of_the_last_layer_and_the_rest_keeps_its_wei
     assert difference(weights[0], weights[1]) == 0 < difference(weights[0][2:], weights[2][2:])
 
 
+def test_a_new_head_takes_the_place_of_the_last_use_of_a_layer(tmp_path):
+    twice = layers.Dense(7)
+    base = saved(tmp_path, twice, twice)
+    model, _ = rebuilt(tmp_path)
+    assert model.output_shape == (None, 3)
+    assert difference(model.get_weights()[:2], base.get_weights()) == 0
+
+
 def test_a_new_head_of_as_many_outputs_is_new_too(tmp_path):
     base = saved(tmp_path, layers.Dense(5, "relu"), layers.Dense(3, "softmax"))
     model, _ = rebuilt(tmp_path)
