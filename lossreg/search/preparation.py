@@ -392,7 +392,8 @@ def build_problem(
         every=tuple(begun.get("losses", ())) if is_missing else (), weights=dataset.weights,
     )  # fmt: skip
     wide = architectures.notes(problem.outputs(next(iter(candidates))))
-    notes = [*problem.builder.notes, *compiled_notes, *wide, *_embedding_gradients(spec, embeddings)]
+    notes = [*problem.builder.notes, *_unsearched(spec, problem.builder), *compiled_notes, *wide]
+    notes += _embedding_gradients(spec, embeddings)
     notes += _large_embeddings(spec, embeddings)
     return (problem, proposer), notes
 
@@ -547,6 +548,14 @@ def _check_hyperparameters(spec: StudySpec, declared: Collection[str]) -> None:
         if name not in declared:
             hint = did_you_mean(name, declared) or f"It has {', '.join(declared) or 'none'}."
             raise UnknownError("the model has no such hyperparameter", where=spec.place(f"model.hp.{name}"), hint=hint)
+
+
+def _unsearched(spec: StudySpec, builder: Builder) -> Notes:
+    """Return a note on hyperparameters of the user's model, of which the study says nothing."""
+    if spec.model.hp is not None or not builder.declared:
+        return []
+    names = ", ".join(builder.declared)
+    return [f'{builder.name}: its hyperparameters keep their defaults ({names}); model.hp = "search" searches them']
 
 
 def _embedding_gradients(spec: StudySpec, embeddings: Iterable[str]) -> Notes:

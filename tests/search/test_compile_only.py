@@ -291,6 +291,12 @@ def test_what_builds_no_model_is_said(given, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(("hp", "is_noted"), [(None, True), ("search", False), ({"units": 8}, False)])
+def test_hyperparameters_of_which_a_study_says_nothing_are_named(hp, is_noted):
+    lines = "\n".join(outlined(a_range, hp).notes)
+    assert ("its hyperparameters keep their defaults (lr, units)" in lines) is is_noted
+
+
 def test_a_dry_run_shows_the_learning_rates_and_says_why():
     outline = outlined(a_range)
     assert outline.learning_rate == "0.0002 to 0.005 log"
