@@ -293,7 +293,7 @@ def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
     (tmp_path / "toy.toml").write_text(STUDY)
     code, out, err = commands.runner(monkeypatch, capfd)("tune", "toy.toml")
     assert not code, err
-    assert "5 complete" in out + err
+    assert "5 trials, all complete" in out + err
     assert "Recommended, trial " in out + err
     assert "accuracy on 30 test rows" in " ".join(out.split())
 
