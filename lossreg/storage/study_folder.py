@@ -58,9 +58,13 @@ class StudyFolder:
     def at(cls, path: Path) -> Self:
         """Return the study in a folder, under the name that its journal has."""
         folder = cls(path, path.name)
-        names = optuna.get_all_study_names(folder._storage()[1])
-        folder.name = names[0] if len(names) == 1 else folder.name
+        folder.take_name()
         return folder
+
+    def take_name(self) -> None:
+        """Take the name that the journal has, where it has one study."""
+        names = optuna.get_all_study_names(self._storage()[1])
+        self.name = names[0] if len(names) == 1 else self.name
 
     @property
     def where(self) -> str:

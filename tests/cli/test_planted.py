@@ -173,14 +173,14 @@ def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, unplotted
     code, _, err = command("sync", "toy.toml")
     assert (code, "has code in it" in err) == (0, False)
     assert not Path("ran").exists()
-    [logged] = MlflowClient("sqlite:///mlflow.db").search_logged_models(["1"])
+    [logged] = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db").search_logged_models(["1"])
     assert logged.status == "READY"
 
 
 @pytest.mark.parametrize("key", ["", None, 3, "' OR '1'='1"])
 def test_a_journal_takes_no_run_of_another_study_for_its_own(folder, unplotted, command, key):
     """Its id and its run are texts of a stranger, and the store has other studies."""
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     other = client.create_run("0", tags={"lossreg.key": "another"}).info.run_id
     journal = Path(".lossreg/toy/journal.log")
     lines = [json.loads(line) for line in journal.read_text().splitlines()]

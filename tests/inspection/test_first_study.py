@@ -768,7 +768,7 @@ def test_a_written_study_runs_and_its_warnings_stand_in_notes_and_mlflow():
     assert result.untried == []
     assert any("are noise" in line for line in inspection.warnings)
     assert set(inspection.warnings) <= set(result.notes)
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     told = parent.data.tags["mlflow.note.content"].replace("\\", "")

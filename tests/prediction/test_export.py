@@ -41,6 +41,11 @@ NEW.iloc[3, 3] = "Rom"
 WITHOUT = "import sys; sys.modules['lossreg'] = None; "
 
 
+def store_here():
+    """The store of the current folder, by its whole path: MLflow keeps one store for each address that it was given."""
+    return f"sqlite:///{Path.cwd()}/mlflow.db"
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A folder with a study that has run, its export, and rows in another order with a gap and an unknown city."""
@@ -52,8 +57,9 @@ def study(tmp_path_factory):
         result = lossreg.tune(STUDY)
         predictor = lossreg.load_predictor(STUDY)
         export.write(predictor, folder / "out")
-        [output] = MlflowClient("sqlite:///mlflow.db").get_run(result.tracking["run_id"]).outputs.model_outputs
-        logged = MlflowClient("sqlite:///mlflow.db").get_logged_model(output.model_id)
+        client = MlflowClient(store_here())
+        [output] = client.get_run(result.tracking["run_id"]).outputs.model_outputs
+        logged = client.get_logged_model(output.model_id)
         yield folder, predictor, logged.artifact_location.removeprefix("file://")
 
 
@@ -135,7 +141,7 @@ def test_the_example_is_typical_and_none_of_the_rows(study):
 def test_a_registered_model_of_somebody_else_is_left_alone(study, monkeypatch, tmp_path):
     folder, *_ = study
     monkeypatch.chdir(folder)
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(store_here())
     client.create_registered_model("theirs")
     told = []
     settings = {"tracking": STUDY["tracking"], "verdict": STUDY["verdict"], "data": STUDY["data"]}
@@ -150,14 +156,14 @@ def test_a_registered_model_of_somebody_else_is_left_alone(study, monkeypatch, t
 def test_the_model_is_registered_once_under_the_name_of_its_study(study, monkeypatch):
     folder, predictor, _ = study
     monkeypatch.chdir(folder)
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(store_here())
     lossreg.tune(STUDY)
     [version] = client.search_model_versions("name = 'who-left'")
     assert client.get_model_version_by_alias("who-left", "candidate").version == version.version
     assert client.get_registered_model("who-left").aliases == {"candidate": version.version}
-    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "sqlite:///mlflow.db")
-    mlflow.set_registry_uri("sqlite:///mlflow.db")
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    monkeypatch.setattr(mlflow, "get_registry_uri", store_here)
+    mlflow.set_registry_uri(store_here())
+    mlflow.set_tracking_uri(store_here())
     rows = ROWS.sample(5, random_state=0)
     loaded = mlflow.pyfunc.load_model("models:/who-left@candidate").predict(rows)
     pd.testing.assert_frame_equal(loaded, predictor.predict_frame(rows))

@@ -17,13 +17,13 @@ from rich.console import Console
 
 import lossreg
 from lossreg import InputError
-from lossreg.cli import outline, progress
+from lossreg.cli import outline
 from lossreg.contract import recipes
 from lossreg.contract.params import Choice, Int
 from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import leaderboard, report, tables, usage, values, verdict
+from lossreg.reporting import leaderboard, progress, report, tables, usage, values, verdict
 from lossreg.search.outline import Outline
 from lossreg.storage.verdict import Answer, Reevaluated, Verdict
 from lossreg.terminal import plain_text

@@ -111,7 +111,7 @@ STUDIES = [
     (with_focal(gamma={"choices": [Vague(), Vague()]}), "losses.focal.gamma"), (with_focal(gamma=b"1"), "focal.gamma"),
     (with_focal(gamma={"choices": np.zeros(2)}), "losses.focal.gamma"), (with_focal(gamma={1, 2}), "focal.gamma"),
     ({**with_data(), "losses": ["focal"]}, "losses"), ({**with_data(), "losses": {3: {}}}, "losses"),
-    ({**with_data(), "model": {"hp": Vague()}}, "model.hp"), ({**with_data(), "model": {"build": len}}, "model.build"),
+    ({**with_data(), "model": {"hp": Vague()}}, "model.hp"), ({**with_data(), "model": {"build": 3.5}}, "model.build"),
     ({**with_data(), "name": Unspeakable()}, "name"), ({**with_data(), "tracking": Vague()}, "tracking"),
 ]  # fmt: skip
 
