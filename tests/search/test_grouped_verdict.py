@@ -36,7 +36,7 @@ def study(folder, outer=0, **keys):
     return small_study.study(data={"source": str(folder / "rows.npz"), **keys}, verdict={"outer": outer, "repeats": 3})
 
 
-@pytest.mark.parametrize("outer", [0, 2])
+@pytest.mark.parametrize("outer", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_no_split_of_a_study_with_verdict_takes_a_group_apart(outer, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     customer, made = write(tmp_path), []

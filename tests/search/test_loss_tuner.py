@@ -263,6 +263,7 @@ def test_an_interrupted_search_has_its_trials_and_a_damaged_project_is_told_agai
         assert {trial.hyperparameters["loss"] for trial in trials} == {"cross_entropy", "gce"}
 
 
+@pytest.mark.long
 def test_models_of_a_study_that_preprocesses_and_weights_that_were_not_kept_are_refused(tmp_path):
     settings = {"data": {"preprocess": "standard"}, "search": {"keep": "best"}, "train": {"epochs": 2}}
     tuner = tuner_of(tmp_path, max_trials=2, losses=["gce"], settings=settings)

@@ -87,7 +87,7 @@ def profit(y: Any, p: Any, amount: Any) -> float:
     return float((amount * ((y & p) - 0.3 * p)).mean())
 
 
-@pytest.mark.parametrize("trainer", ["population", "fit"])
+@pytest.mark.parametrize("trainer", ["population", pytest.param("fit", marks=pytest.mark.long)])
 def test_trials_and_verdict_are_scored_with_the_values_of_their_own_rows(trainer: str) -> None:
     document = study(trainer=trainer)
     result = lossreg.tune(document)

@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from quick import long_but
 
 import lossreg
 import lossreg.keras_tuner
@@ -88,7 +89,7 @@ TUNERS = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of KerasTuner's Gaussian process
-@pytest.mark.parametrize("kind", TUNERS)
+@pytest.mark.parametrize("kind", long_but({"bayesian"}, TUNERS))
 def test_a_tuner_of_keras_tuner_searches_losses_with_conditional_parameters(kind, tmp_path):
     def build_model(hp):
         return network(lossreg.keras_tuner.loss(hp, ["cross_entropy", "focal", "gce"], Y, from_logits=True))

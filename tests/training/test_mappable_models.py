@@ -335,7 +335,11 @@ def test_lanes_of_an_architecture_equal_model_fit(name):
     [
         ("adam", {"filters": [3, 4]}),
         # by SGD, since the bias of a dense layer before a normalisation has a gradient of rounding alone
-        ("sgd", {"filters": [3, 2, 2, 2], "kernel_size": 2, "dropout": 0.2, "batch_norm": True}),
+        pytest.param(
+            "sgd",
+            {"filters": [3, 2, 2, 2], "kernel_size": 2, "dropout": 0.2, "batch_norm": True},
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_lanes_of_the_built_in_cnn_equal_model_fit(optimizer, options):
