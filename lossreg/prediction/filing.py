@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import pieces
+from lossreg.data.conversions import AsNumbers
 from lossreg.data.delimited import SEPARATORS
 from lossreg.data.exposures import base_of
 from lossreg.data.lost import Lost
@@ -76,7 +77,7 @@ def predict(
         for piece, predicted, lost, rows in _predicted(predictor, source, size, numbers):
             notes = piece.notes
             if isinstance(writer, tables.TextWriter):
-                writer.write_as(piece.separator, _decimal(predictor))
+                writer.write_as(piece.separator, _decimal(predictor, piece))
             summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + rows
             writer.write(predicted)
             told(count_of(summary.rows, "row is predicted", "rows are predicted"))
@@ -112,11 +113,14 @@ def _ends(output: Path | None, ending: str) -> bool:
     return output is not None and output.name.lower().endswith(ending)
 
 
-def _decimal(predictor: Predictor) -> str:
-    """Return the decimal mark of the numbers in training."""
+def _decimal(predictor: Predictor, piece: Piece) -> str:
+    """Return the decimal mark of the numbers in the rows: that of training where they have no other."""
     base = base_of(predictor.preprocessor)
-    forms = base.form().numerals.values() if isinstance(base, TablePreprocessor) else ()
-    return "," if any(form.decimal == "," for form in forms) else "."
+    if not isinstance(base, TablePreprocessor):
+        return "."
+    others = piece.forms.readings if piece.forms else {}
+    turned = {name: one.read.numerals for name, one in others.items() if isinstance(one.read, AsNumbers)}
+    return "," if any(form.decimal == "," for form in {**base.form().numerals, **turned}.values()) else "."
 
 
 def _beside(piece: Piece, predictor: Predictor, outputs: NDArray[Any], numbers: list[str]) -> Any:

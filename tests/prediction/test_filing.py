@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 from pathlib import Path
 
@@ -421,6 +422,20 @@ def test_a_column_called_prediction_is_kept_and_a_link_stays_one(folder):
         "prediction", "prediction (left)", "probability_of_no (left)", "probability_of_yes (left)",
     ]  # fmt: skip
     assert set(table["prediction"]) == {"x"}
+
+
+@pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", "."), (";", ",")])
+@pytest.mark.parametrize("trained", [".", ","])
+def test_predictions_are_written_as_the_numbers_beside_them(trained, separator, decimal, tmp_path):
+    rows = pd.DataFrame({"age": [40.5, 41.25, 39.75, 60.5] * 5, "size": [1.5, 2.25, 0.75, 3.5] * 5})
+    data = pd.read_csv(io.StringIO(rows.to_csv(index=False, sep=";", decimal=trained)), sep=";", decimal=".")
+    fitted = TablePreprocessor().fit(data)
+    predictor = predictor_of(fitted, (len(fitted.get_feature_names_out()),))
+    rows.to_csv(tmp_path / "new.csv", index=False, sep=separator, decimal=decimal)
+    filing.predict(predictor, tmp_path / "new.csv", tmp_path / "out.csv", size=9)
+    written = pd.read_csv(tmp_path / "out.csv", sep=separator, decimal=decimal)
+    assert written[["age", "size"]].equals(rows)
+    assert written["probability_of_yes"].dtype == float
 
 
 def test_german_files_stay_german(tmp_path):
