@@ -76,6 +76,7 @@ SOME = {
 }  # fmt: skip
 # 0.25 unless it is said to be absent
 GIVEN = {"binary_focal": {"alpha": "none"}}
+QUICK = {"focal", "weighted_bce", "mean_squared_error", "poisson", "gaussian_nll", "asymmetric", "tversky"}
 CASES = [(task, name) for task, some in SOME.items() for name in some]
 
 
@@ -171,7 +172,9 @@ def ran(tmp_path_factory):
     patch.undo()
 
 
-@pytest.mark.parametrize(("task", "name"), CASES)
+@pytest.mark.parametrize(
+    ("task", "name"), [pytest.param(*case, marks=[] if case[1] in QUICK else pytest.mark.long) for case in CASES]
+)
 def test_the_printed_recipe_trains_what_the_lane_trained(ran, task, name):
     study = ran(task)
     assert study.last[name].state == "complete"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from quick import long_but
 
 ROOT = Path(__file__).parents[2]
 REACHED = 7
@@ -32,7 +33,7 @@ def run(code, tmp_path):
     return done.stderr
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", long_but({"a study", "a tuner"}, DOORS))
 def test_what_the_backend_writes_when_it_is_imported_is_dropped(door, tmp_path):
     assert run(DOORS[door], tmp_path) == ""
 
