@@ -6,13 +6,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lossreg.config.search_space import Fixed, Options, Range, Space
 from lossreg.errors import InputError
 from lossreg.models.compiled import Compiled
-from lossreg.models.hyperparameters import Declared
-from lossreg.search.architectures import ends
+from lossreg.models.hyperparameters import Answer, Declared, given
+from lossreg.search.architectures import Architectures, ends
+from lossreg.search.proposer import RATE
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
+    from lossreg.training.interface import Problem
 
 Values = Mapping[str, Any]
 Build = Callable[[Values], Compiled | None]
@@ -28,6 +33,38 @@ class Feed(NamedTuple):
     rates: Space | None
     optimizer: str
     others: Values
+
+
+def leave_out(
+    spec: StudySpec, problem: Problem, architectures: Architectures, begun: Mapping[str, Any]
+) -> tuple[Space | None, list[str]]:
+    """Leave out hyperparameters that feed only compile(), and return the learning rates that one gives, and notes.
+
+    begun: the attributes of a resumed study, which goes on with what it searches. A rate that the study gives stands.
+    """
+    if not problem.builder.is_own:
+        return None, []
+    dataset, width = problem.dataset, problem.outputs(next(iter(problem.losses)))
+    builder = problem.builder.freed()
+
+    def build(answer: Answer) -> Any:
+        return builder.compiled(dataset.input_shape, width, dataset.n_classes, spec.search.seed, answer)
+
+    explored, searched = architectures.explored(width), begun.get("shapes", ())
+    fixed = [] if begun and RATE not in searched else _fixed(spec.model.hp, explored, build)
+    feeds = found(
+        [*explored, *fixed], lambda values: build(given(values)), problem.optimizer, {one.key for one, _ in fixed}
+    )
+    kept = {one.key for one, _ in explored if architectures.name(one) in searched}
+    feeds = {key: feed for key, feed in feeds.items() if key not in kept}
+    key = "" if _gives_rate(spec, begun) else next((key for key, feed in feeds.items() if feed.rates), "")
+    rate = feeds[key].rates if key else None
+    architectures.left_out, architectures.rate_of = frozenset(feeds), "" if isinstance(rate, Fixed) else key
+    architectures.compiled_with = (
+        {other: value for other, value in feeds[key].others.items() if other in feeds} if key else {}
+    )
+    architectures.also = {RATE: rate.describe()} if rate else {}
+    return rate, notes(problem.builder.name, feeds, key, problem.optimizer)
 
 
 def found(
@@ -78,6 +115,35 @@ def notes(model: str, feeds: Mapping[str, Feed], key: str, optimizer: str) -> li
     if others:
         lines.append(f"{model}: not searched, for it feeds only the ignored compile(): {others}")
     return lines
+
+
+def _fixed(
+    hp: Any, explored: Sequence[tuple[Declared, Values]], build: Callable[[Answer], Any]
+) -> list[tuple[Declared, Values]]:
+    """Return the hyperparameters that a study fixes, each with values of others at which it is active.
+
+    build: builds a model that asks for these too.
+    """
+    known, fixed = {one.key for one, _ in explored}, dict[str, tuple[Declared, Values]]()
+    for changed in [{}, *({one.key: value} for one, _ in explored for value in ends(one))]:
+        if not isinstance(hp, Mapping) or hp.keys() <= known | fixed.keys():
+            break
+
+        def answer(declared: Declared, changed: Mapping[str, Any] = changed) -> Any:
+            if declared.key not in known:
+                fixed.setdefault(declared.key, (declared, changed))
+            return changed.get(declared.key, declared.default)
+
+        with suppress(InputError):
+            build(answer)
+    return list(fixed.values())
+
+
+def _gives_rate(spec: StudySpec, begun: Mapping[str, Any]) -> bool:
+    """Return whether a study names a learning rate itself: one that was begun has it in its document in any case."""
+    is_as_begun = begun.get("fingerprint", {}).get("train.learning_rate") == spec.train.learning_rate.plain()
+    is_taken = is_as_begun and RATE in begun.get("shapes", ())
+    return "learning_rate" in spec.train.model_fields_set and not is_taken
 
 
 class _Builds:

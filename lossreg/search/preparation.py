@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,12 @@ from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, decision, functions
 from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve, resolve_saved
-from lossreg.models.hyperparameters import Answer, Declared, given
+from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
 from lossreg.runtime.user_code import is_function
 from lossreg.search import compile_only, resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
-from lossreg.search.architectures import ends as ends_of
-from lossreg.search.proposer import RATE, Proposer
+from lossreg.search.proposer import Proposer
 from lossreg.search.resumption import Changes
 from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
@@ -385,7 +383,7 @@ def build_problem(
     """
     problem = _problem(spec, dataset, metric, candidates)
     architectures, embeddings = _explored(spec, problem)
-    rate, compiled_notes = _without_compiled(spec, problem, architectures, begun)
+    rate, compiled_notes = compile_only.leave_out(spec, problem, architectures, begun)
     proposer = Proposer(
         candidates, rate or spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs,
         spec.search.seed, spec.train.optimizer.name, spec.train.optimizer.searched, architectures,
@@ -479,67 +477,6 @@ def _of_start(spec: StudySpec, problem: Problem, width: int, error: InputError) 
     names = [name for name in problem.losses if problem.outputs(name) == width]
     what = error.what if len(names) == len(problem.losses) else f"{error.what} ({', '.join(names)})"
     return InputError(f"{spec.model.start}: {what}", where=spec.place("model.start"), hint=error.hint)
-
-
-def _without_compiled(
-    spec: StudySpec, problem: Problem, architectures: Architectures, begun: Mapping[str, Any]
-) -> tuple[Space | None, Notes]:
-    """Leave out hyperparameters that feed only compile(), and return the learning rates that one of them gives.
-
-    begun: the attributes of a resumed study, which goes on with what it searches. A rate that the study gives stands.
-    """
-    if not problem.builder.is_own:
-        return None, []
-    dataset, width = problem.dataset, problem.outputs(next(iter(problem.losses)))
-    builder = problem.builder.freed()
-
-    def build(answer: Answer) -> Any:
-        return builder.compiled(dataset.input_shape, width, dataset.n_classes, spec.search.seed, answer)
-
-    explored, searched = architectures.explored(width), begun.get("shapes", ())
-    fixed = [] if begun and RATE not in searched else _fixed(spec.model.hp, explored, build)
-    feeds = compile_only.found(
-        [*explored, *fixed], lambda values: build(given(values)), problem.optimizer, {one.key for one, _ in fixed}
-    )
-    kept = {one.key for one, _ in explored if architectures.name(one) in searched}
-    feeds = {key: feed for key, feed in feeds.items() if key not in kept}
-    key = "" if _gives_rate(spec, begun) else next((key for key, feed in feeds.items() if feed.rates), "")
-    rate = feeds[key].rates if key else None
-    architectures.left_out, architectures.rate_of = frozenset(feeds), "" if isinstance(rate, Fixed) else key
-    architectures.compiled_with = (
-        {other: value for other, value in feeds[key].others.items() if other in feeds} if key else {}
-    )
-    architectures.also = {RATE: rate.describe()} if rate else {}
-    return rate, compile_only.notes(problem.builder.name, feeds, key, problem.optimizer)
-
-
-def _fixed(
-    hp: Any, explored: Sequence[tuple[Declared, Mapping[str, Any]]], build: Callable[[Answer], Any]
-) -> list[tuple[Declared, Mapping[str, Any]]]:
-    """Return the hyperparameters that a study fixes, each with values of others at which it is active.
-
-    build: builds a model that asks for these too.
-    """
-    known, fixed = {one.key for one, _ in explored}, dict[str, tuple[Declared, Mapping[str, Any]]]()
-    for changed in [{}, *({one.key: value} for one, _ in explored for value in ends_of(one))]:
-        if not isinstance(hp, Mapping) or hp.keys() <= known | fixed.keys():
-            break
-
-        def answer(declared: Declared, changed: Mapping[str, Any] = changed) -> Any:
-            if declared.key not in known:
-                fixed.setdefault(declared.key, (declared, changed))
-            return changed.get(declared.key, declared.default)
-
-        with suppress(InputError):
-            build(answer)
-    return list(fixed.values())
-
-
-def _gives_rate(spec: StudySpec, begun: Mapping[str, Any]) -> bool:
-    """Return whether a study names a learning rate itself: one that was begun has it in its document in any case."""
-    is_as_begun = begun.get("fingerprint", {}).get("train.learning_rate") == spec.train.learning_rate.plain()
-    is_taken = is_as_begun and RATE in begun.get("shapes", ())
-    return "learning_rate" in spec.train.model_fields_set and not is_taken
 
 
 def _check_hyperparameters(spec: StudySpec, declared: Collection[str]) -> None:
