@@ -66,8 +66,7 @@ class _Trial:
         """Return one of the choices; the first one asked for is the loss, on which all others depend."""
         if name == "loss" and self.chosen:
             return self.chosen
-        same = all(isinstance(choice, type(choices[0])) for choice in choices)
-        shown = list(choices) if same and isinstance(choices[0], (str, int, float)) else list(map(str, choices))
+        shown = suggestions.options(choices)
         if not self.chosen:
             known = next((parameter for parameter in self.hp.space if parameter.name == name), None)
             suggestions.check_free(name, known, shown)
@@ -80,16 +79,15 @@ class _Trial:
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None) -> Any:
         """Return a real number."""
-        sampling = "log" if log else "linear"
-        with self._scope():
-            value = self.hp.Float(name, low, high, step=step, sampling=sampling, default=self.published.get(name))
-        return low if value is None else value
+        return self._number(self.hp.Float, name, low, high, log=log, step=step)
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
         """Return a whole number."""
-        sampling, spacing = ("log", None) if log else ("linear", step)
+        return self._number(self.hp.Int, name, low, high, log=log, step=step)
+
+    def _number(self, kind: Any, name: str, low: float, high: float, *, log: bool, step: float | None) -> Any:
         with self._scope():
-            value = self.hp.Int(name, low, high, step=spacing, sampling=sampling, default=self.published.get(name))
+            value = kind(name, low, high, default=self.published.get(name), **suggestions.spacing(log=log, step=step))
         return low if value is None else value
 
     def _scope(self) -> AbstractContextManager[Any]:

@@ -53,6 +53,17 @@ def check_free(name: str, known: Any, choices: Sequence[Any]) -> None:
         raise InputError(what, where=name, hint="Give it another name: lossreg calls the choice of the loss so.")
 
 
+def options(choices: Sequence[Any]) -> list[Any]:
+    """Return choices as KerasTuner takes them: those of one plain type, others as texts."""
+    is_plain = len(set(map(type, choices))) == 1 and isinstance(choices[0], (str, int, float))
+    return list(choices) if is_plain else list(map(str, choices))
+
+
+def spacing(*, log: bool, step: float | None) -> dict[str, Any]:
+    """Return how KerasTuner draws a number from its range: evenly in its logarithm, or in steps."""
+    return {"sampling": "log", "step": None} if log else {"sampling": "linear", "step": step}
+
+
 def suggested(proposer: Proposer, trial: Any, *, from_logits: bool) -> RegistryLoss:
     """Return the loss that a trial chooses among those of a proposer."""
     from lossreg.registry import keras_loss

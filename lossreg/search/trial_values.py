@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lossreg.config.search_space import Options, Range
-from lossreg.search import choices, restore
+from lossreg.search import choices, restore, suggestions
 from lossreg.search.architectures import BATCH_SIZE
 
 if TYPE_CHECKING:
@@ -99,10 +99,8 @@ def _declare(space: Any, distributions: Mapping[str, BaseDistribution]) -> None:
         if any(known.name == name for known in space.space):
             continue
         if isinstance(distribution, CategoricalDistribution):
-            options = list(distribution.choices)
-            is_plain = len({type(option) for option in options}) == 1 and isinstance(options[0], (str, int, float))
-            space.Choice(name, options if is_plain else list(map(str, options)))
+            space.Choice(name, suggestions.options(distribution.choices))
         elif isinstance(distribution, (FloatDistribution, IntDistribution)):
             kind = space.Int if isinstance(distribution, IntDistribution) else space.Float
-            sampling, step = ("log", None) if distribution.log else ("linear", distribution.step)
-            kind(name, distribution.low, distribution.high, step=step, sampling=sampling)
+            spacing = suggestions.spacing(log=distribution.log, step=distribution.step)
+            kind(name, distribution.low, distribution.high, **spacing)
