@@ -43,7 +43,7 @@ test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(DONE_DEV) postgresql ## 200 trials on servers and workers that are killed at random (SEED=0)
-	$(BIN)/python -m pytest tests/chaos -m long -s --seed $(SEED)
+	$(BIN)/python -m pytest tests/chaos -k "not short" -s --seed $(SEED)
 
 loss: $(DONE_DEV) ## everything about one loss (LOSS=focal)
 	$(BIN)/python -m pytest tests/conformance/test_suite.py tests/zoo tests/registry tests/reporting --loss $(LOSS)

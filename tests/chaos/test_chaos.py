@@ -49,7 +49,8 @@ def servers(tmp_path):
     tracking.stop()
 
 
-@pytest.mark.parametrize("plan", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+@pytest.mark.long
+@pytest.mark.parametrize("plan", [SHORT, LONG], ids=["short", "long"])
 def test_nothing_is_lost_and_nothing_is_there_twice(plan, servers, tmp_path, request):
     tracking, url = servers["tracking"], servers["database"].database("chaos")
     study = tmp_path / "study.toml"
