@@ -241,7 +241,7 @@ class Interrupting(keras.callbacks.Callback):
 def test_an_interrupted_search_has_its_trials_and_a_damaged_project_is_told_again(tmp_path):
     settings = {"train": {"callbacks": lambda: [Interrupting(tmp_path / "times")], "batch_size": {"choices": [32, 64]}}}
     given = {"losses": ["gce"], "max_trials": 4, "directory": tmp_path, "settings": settings}
-    rows = {"x": X[:90], "y": Y[:90], "validation_data": (X[90:], Y[90:]), "verbose": 0}
+    rows = {"x": X[:90], "y": Y[:90], "validation_data": (X[90:], Y[90:]), "epochs": 2, "verbose": 0}
     tuner = LossTuner(small, **given)
     with pytest.raises(KeyboardInterrupt):
         tuner.search(**rows)
@@ -399,7 +399,7 @@ def test_a_column_may_say_which_rows_validate_and_test(tmp_path):
     table = pd.DataFrame(X, columns=list("abcd")).assign(part=["train"] * 70 + ["validation"] * 30 + ["test"] * 20)
     settings = {"data": {"split": "part"}, "verdict": {"enabled": False}}
     tuner = tuner_of(tmp_path, losses=["cross_entropy"], max_trials=1, settings=settings)
-    tuner.search(table, Y, verbose=0)
+    tuner.search(table, Y, epochs=1, verbose=0)
     assert tuner.result.data["rows"] == {"train": 70, "validation": 30, "test": 20}
 
 

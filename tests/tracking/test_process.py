@@ -352,7 +352,7 @@ def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched
     parent = MlflowClient(uri).get_run(kept.tracking["run_id"]).info
     assert parent.start_time <= min(trial.started for trial in kept.trials) * 1000
     assert parent.start_time < parent.end_time
-    lossreg.tune(study, trainers=[Fake(curve)])
+    lossreg.tune(study, ["tracking.enabled=false"], trainers=[Fake(curve)])
     assert lossreg.results(study).started == kept.started, "a resumed study keeps its start"
 
 
