@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import sample_study as sample
+from quick import long_but
 from rich.console import Console
 
 import lossreg
@@ -119,9 +120,9 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("args", SLOW.values(), ids=list(SLOW))
-def test_a_terminal_shows_that_keras_is_imported(gated, args):
-    with Terminal([*COMMAND, *args], **gated("keras")) as screen:
+@pytest.mark.parametrize("name", long_but(set(SLOW) - {"dry run"}, SLOW))
+def test_a_terminal_shows_that_keras_is_imported(gated, name):
+    with Terminal([*COMMAND, *SLOW[name]], **gated("keras")) as screen:
         screen.until("importing TensorFlow, which takes some seconds")
         gated.release()
         assert screen.end() == 1
@@ -129,7 +130,7 @@ def test_a_terminal_shows_that_keras_is_imported(gated, args):
     assert screen.text.rindex("\x1b[?25h") > screen.text.rindex("\x1b[?25l"), "the cursor is back"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_a_pipe_has_a_line_and_a_signal_meanwhile_ends_the_command(gated, number):
     with start("tune", "study.toml", "--json", text=True, **PIPES, **gated("keras")) as done:
         assert done.stderr.readline() == "importing TensorFlow, which takes some seconds\n"

@@ -360,8 +360,11 @@ def copied(folder: Path, copies: int, distinct: int = 400) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("folds", [None, 5])
-@pytest.mark.parametrize("copies", [1, 30, 130, 400])
+@pytest.mark.parametrize(
+    ("copies", "folds"),
+    [(1, None), (130, 5), (400, None),
+     *(pytest.param(*case, marks=pytest.mark.long) for case in [(1, 5), (30, None), (30, 5), (130, None), (400, 5)])],
+)  # fmt: skip
 def test_rows_that_stand_twice_are_on_one_side_of_every_cut(tmp_path: Path, copies: int, folds: int | None) -> None:
     copied(tmp_path, copies)
     study = data.load("t.csv", target="left", base=tmp_path, folds=folds)

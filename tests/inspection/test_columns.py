@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from inputs import INPUTS
+from quick import long_but
 
 from lossreg.data import identifiers
 from lossreg.data.readings import Readings
@@ -106,7 +107,10 @@ def test_likely_targets_are_called_so_or_stand_last():
 
 
 @pytest.mark.parametrize(
-    "given", [one for one in INPUTS if one.there and one.name != "large"], ids=lambda one: one.name
+    "given",
+    long_but(
+        {one.name for one in INPUTS} - {"docstrings"}, [one for one in INPUTS if one.there and one.name != "large"]
+    ),
 )
 def test_no_measurement_of_real_tables_is_asked_about_as_an_identifier(given):
     frame = given.frame()

@@ -85,7 +85,7 @@ def test_the_first_epochs_are_those_of_keras_and_frozen_layers_stay(partly_froze
     ]
 
 
-@pytest.mark.parametrize("ends", ["float64", "float32"])
+@pytest.mark.parametrize("ends", ["float64", pytest.param("float32", marks=pytest.mark.long)])
 def test_layers_of_other_precisions_train_as_under_keras(tmp_path, ends):
     saved(tmp_path, layers.Dense(8, "relu", dtype="float64"), layers.Dense(4, "softmax", dtype=ends))
     builder = resolve_saved("base.keras", base=tmp_path)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from quick import long_but
 
 import lossreg
 from lossreg.errors import InputError
@@ -70,7 +71,8 @@ def folder(tmp_path_factory):
     return place
 
 
-@pytest.fixture(params=STUDIES, scope="module")
+# one of each type of class, kind of score and task
+@pytest.fixture(params=long_but({"truth", "grade", "margin", "labels", "price"}, STUDIES), scope="module")
 def predictor(request, folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

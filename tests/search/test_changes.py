@@ -174,7 +174,7 @@ def test_what_is_free_to_change_asks_for_nothing(begun, change):
     assert len(result.trials) == TRIALS + 2
 
 
-@pytest.mark.parametrize(("change", "line", "holds"), cases(GOES_ON, "losses.new", "losses.gce"))
+@pytest.mark.parametrize(("change", "line", "holds"), cases(GOES_ON, "losses.new"))
 def test_where_scores_stay_comparable_a_changed_study_goes_on_if_it_is_allowed(begun, change, line, holds):
     document, before = changed(change, MORE), journal()
     with pytest.raises(InputError, match=rf"(?s){re.escape(line)}.*allow_changed=True goes on: .*fresh=True"):

@@ -144,8 +144,13 @@ def test_a_narrower_range_in_the_study_is_that_of_the_learning_rate():
         (a_range, {"units": "search", "lr": 1e-3}, 1e-3),
         (choices, {"units": "search", "learning_rate": "default"}, 1e-2),
         (a_tenth, {"units": "search", "tenfold": 0.02}, 2e-3),
-        (an_optimizer, {"units": "search", "optimizer": "search", "lr": 2e-3}, 2e-3),
-        pytest.param(of_each, {"units": "search", "adam_lr": 2e-3}, 2e-3, marks=pytest.mark.long),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in [
+                (an_optimizer, {"units": "search", "optimizer": "search", "lr": 2e-3}, 2e-3),
+                (of_each, {"units": "search", "adam_lr": 2e-3}, 2e-3),
+            ]
+        ),
     ],
 )
 def test_a_learning_rate_that_is_fixed_is_that_of_the_study(build, hp, rate):
@@ -167,7 +172,7 @@ def test_a_value_that_leads_to_a_learning_rate_in_another_way_is_none():
     assert [line for line in outline.notes if line.endswith("feeds only the ignored compile(): tenfold")]
 
 
-@pytest.mark.parametrize("hp", ["search", {"units": "search", "lr": 0.5}])
+@pytest.mark.parametrize("hp", [pytest.param("search", marks=pytest.mark.long), {"units": "search", "lr": 0.5}])
 def test_a_learning_rate_of_another_optimizer_is_not_the_studys_and_said(hp):
     outline = outlined(of_sgd, hp)
     assert outline.learning_rate == "0.0001 to 0.01 log"
@@ -179,8 +184,10 @@ def test_a_learning_rate_of_another_optimizer_is_not_the_studys_and_said(hp):
     ("build", "optimizer", "rates"),
     [
         (of_each, "sgd", "0.1 to 1"),
-        (one_of_both, "sgd", "0.001 to 0.01"),
-        pytest.param(of_each, "adam", "0.001 to 0.01", marks=pytest.mark.long),
+        *(
+            pytest.param(build, optimizer, "0.001 to 0.01", marks=pytest.mark.long)
+            for build, optimizer in [(one_of_both, "sgd"), (of_each, "adam")]
+        ),
     ],
 )
 def test_of_a_choice_of_optimizers_the_rate_of_the_studys_is_taken(build, optimizer, rates):

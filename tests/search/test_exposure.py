@@ -91,7 +91,7 @@ def test_a_linear_model_trained_to_its_end_is_the_glm_with_an_offset(claims, los
     assert result.task == ("positive" if loss == "gamma_nll" else "count")
 
 
-@pytest.mark.parametrize("trainer", ["population", "fit"])
+@pytest.mark.parametrize("trainer", ["population", pytest.param("fit", marks=pytest.mark.long)])
 def test_every_step_is_that_of_model_fit_with_the_offset_as_an_input(claims, trainer):
     asked = document("poisson", 12, trainer)
     (trial,) = lossreg.tune(asked).trials
@@ -111,6 +111,7 @@ def test_every_step_is_that_of_model_fit_with_the_offset_as_an_input(claims, tra
     np.testing.assert_allclose(model.predict(dataset.test.x, verbose=0), expected, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_an_offset_is_the_rate_weighted_by_exposure_which_scikit_learn_advises(claims):
     from sklearn.linear_model import PoissonRegressor
 

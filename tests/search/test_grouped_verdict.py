@@ -118,7 +118,9 @@ def test_no_decision_is_tuned_on_few_groups_or_times(keys, tmp_path):
         assert not any(scoring.tunable(problem, fold) for fold in range(len(made.folds)))
 
 
-@pytest.mark.parametrize("groups", range(45, 110, 15))
+@pytest.mark.parametrize(
+    "groups", [45, 90, *(pytest.param(groups, marks=pytest.mark.long) for groups in (60, 75, 105))]
+)
 def test_all_folds_and_all_fresh_splits_decide_alike_near_the_fewest_groups(groups, tmp_path):
     """Groups of unequal sizes: validation rows are of more than 10 groups in some splits, of fewer in others."""
     rng = np.random.default_rng(groups)

@@ -110,7 +110,14 @@ def _with_amounts() -> Any:
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"folds": 3}, {"group": "week"}, {"time": "week"}, {"drop": ["amount"]}, {"test": "u.csv"}]
+    "data",
+    [
+        {},
+        *(pytest.param(data, marks=pytest.mark.long) for data in ({"folds": 3}, {"group": "week"})),
+        {"time": "week"},
+        {"drop": ["amount"]},
+        {"test": "u.csv"},
+    ],
 )
 def test_values_belong_to_the_rows_of_every_part_fold_and_fresh_split(data: dict[str, Any]) -> None:
     TABLE.assign(amount=TABLE.amount + 1000).iloc[:40].to_csv("u.csv", index=False)

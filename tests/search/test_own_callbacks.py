@@ -102,7 +102,7 @@ def counted():
     return [Counts()]
 
 
-@pytest.mark.parametrize("callbacks", ["own.py:counted", counted])
+@pytest.mark.parametrize("callbacks", ["own.py:counted", pytest.param(counted, marks=pytest.mark.long)])
 def test_what_callbacks_count_as_they_run_is_no_change_of_their_code(callbacks):
     for number in (3, 4, 5):
         document = study(callbacks, search={"trials": number})

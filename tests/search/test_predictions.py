@@ -41,11 +41,13 @@ def by_keras(outputs, weights, x, activation=None):
 
 
 @pytest.mark.parametrize(("task", "loss", "response", "activation", "expected"), [
-    ("multiclass", "cross_entropy", "label", "softmax", lambda p, c: p.argmax(-1)),
-    ("multiclass", "cross_entropy", "probability", "softmax", lambda p, c: p),
-    ("binary", "binary_crossentropy", "label", "sigmoid", lambda p, c: p[:, 0] > 0.5),
+    *(pytest.param(*case, marks=pytest.mark.long) for case in [
+        ("multiclass", "cross_entropy", "label", "softmax", lambda p, c: p.argmax(-1)),
+        ("multiclass", "cross_entropy", "probability", "softmax", lambda p, c: p),
+        ("binary", "binary_crossentropy", "label", "sigmoid", lambda p, c: p[:, 0] > 0.5),
+        ("binary", "binary_crossentropy", "score", None, lambda z, c: z[:, 0]),
+    ]),
     ("binary", "binary_crossentropy", "probability", "sigmoid", lambda p, c: np.hstack([1 - p, p])),
-    ("binary", "binary_crossentropy", "score", None, lambda z, c: z[:, 0]),
     ("multilabel", "multilabel_bce", "label", "sigmoid", lambda p, c: p > 0.5),
     ("regression", "mean_squared_error", "value", None, lambda z, c: c.target_center + c.target_scale * z[:, 0]),
 ])  # fmt: skip

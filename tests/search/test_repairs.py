@@ -138,6 +138,7 @@ def cut_off(lines, at, rng, strange):
 DAMAGES = (
     flipped, deleted, doubled, copied, cut_out, several_deleted, mixed, garbled, exchanged, joined, nulled, cut_off,
 )  # fmt: skip
+QUICK = {flipped, cut_out, several_deleted, mixed, garbled, nulled}
 
 
 def trials_at(lines, places):
@@ -150,7 +151,10 @@ def trials_at(lines, places):
     return hit
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [damage if damage in QUICK else pytest.param(damage, marks=pytest.mark.long) for damage in DAMAGES],
+)
 def test_after_a_repair_every_other_trial_is_as_it_was_and_the_study_goes_on(damage, journal, strange, tmp_path):
     sound, before = journal
     path = tmp_path / "journal.log"

@@ -93,7 +93,7 @@ def test_what_the_study_fixes_is_so_in_them():
         assert rate_of(plain(hp)) == pytest.approx(record.learning_rate)
 
 
-@pytest.mark.parametrize("hp", ["search", {"kind": "large", "units": "search"}])
+@pytest.mark.parametrize("hp", ["search", pytest.param({"kind": "large", "units": "search"}, marks=pytest.mark.long)])
 def test_of_two_that_share_a_name_they_have_the_one_that_was_active(hp):
     for record, values in trials(a_branch, hp):
         kind = record.params.get("model.kind", "large")

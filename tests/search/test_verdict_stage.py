@@ -159,6 +159,7 @@ def test_more_repeats_are_added_to_those_that_there_are(finished):
         assert np.ptp(after[name], axis=0).any()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("again")
 def test_more_repeats_that_were_cut_off_are_a_look_at_the_test_rows(finished):
     with pytest.raises(KeyboardInterrupt):
@@ -206,6 +207,7 @@ def test_a_study_that_was_cut_off_before_its_verdict_decides_by_the_pace_of_its_
     assert [note for note in verdict.notes if "nested cross-validation" in note and "verdict.outer = 5" in note]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("again")
 def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory():
     more = lossreg.tune(study(search={"trials": 9, "metric": "mean_absolute_error", "lanes": 4}))
@@ -216,7 +218,7 @@ def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory
 @pytest.mark.parametrize(
     ("sections", "options", "openings"),
     [
-        ({}, {"fresh": True}, 2),
+        pytest.param({}, {"fresh": True}, 2, marks=pytest.mark.long),
         ({"search": {**small_study.SEARCH, "score_epoch": "best"}}, {"allow_changed": True}, 2),
         # other test rows
         pytest.param({"data": {"source": "table.py:rows", "test": 0.3}}, {"fresh": True}, 1, marks=pytest.mark.long),
@@ -299,7 +301,7 @@ def test_a_label_that_nearly_all_test_rows_have_is_not_enough_to_rank_by_it(metr
     assert bool(short(given(tmp_path, labels, metric=metric))) is is_short
 
 
-@pytest.mark.parametrize(("outer", "openings"), [(0, 0), (2, 1)])
+@pytest.mark.parametrize(("outer", "openings"), [(0, 0), pytest.param(2, 1, marks=pytest.mark.long)])
 def test_too_few_test_rows_of_a_class_are_seen_before_any_is_opened(outer, openings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     y = (np.arange(50) < 1).astype(int)

@@ -364,6 +364,7 @@ def test_the_result_of_a_worker_that_counted_as_dead_is_dropped(database, tmp_pa
     assert {record.number for record in paused.search.result.trials} == {record.number for record in records}
 
 
+@pytest.mark.long
 def test_a_worker_that_leaves_gives_its_trials_back_at_once(database, tmp_path):
     leaving, other = (Joined(database, tmp_path) for _ in range(2))
     trials = [leaving.ask_tell.try_ask()[0] for _ in range(2)]
@@ -464,6 +465,7 @@ def test_where_no_machine_can_train_anything_each_trial_fails_at_its_second_work
     assert not [trial for trial in second.study.get_trials() if not trial.state.is_finished()]
 
 
+@pytest.mark.long
 def test_a_loss_that_fails_everywhere_costs_the_trials_that_try_it_and_no_worker(database, tmp_path):
     workers = [Joined(database, tmp_path, pool=Pool([Fake(curve, refused=("focal",))])) for _ in range(2)]
     run_together(workers)
@@ -568,7 +570,7 @@ def test_workers_share_a_study_through_a_proxy(proxy, tmp_path):
     assert [other.name for other in workers[1].workers.others] == [workers[2].workers.name]
 
 
-@pytest.mark.parametrize("kind", ["median", "asha"])
+@pytest.mark.parametrize("kind", ["median", pytest.param("asha", marks=pytest.mark.long)])
 def test_pruning_sees_the_trials_of_other_workers_and_writes_no_epochs(kind, database, tmp_path):
     workers = [Joined(database, tmp_path, pruner=pruners.build(kind, EPOCHS)) for _ in range(2)]
     # the first worker alone has ended trials, all of them good ones

@@ -14,8 +14,8 @@ from lossreg.search import preparation
 
 
 def marked(given: Input):
-    """The input, in long tests alone if its table is in a package of the extra `tables`."""
-    is_long = given.package not in ("", "sklearn", "pandas")
+    """The input, in long tests alone if its table is in a package of the extra `tables`, or takes seconds to make."""
+    is_long = given.package not in ("", "sklearn")
     return pytest.param(given, id=given.name, marks=[pytest.mark.long] if is_long else [])
 
 

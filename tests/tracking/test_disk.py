@@ -72,7 +72,10 @@ def trials(uri, parent):
     return sorted(int(run.data.tags["lossreg.trial"]) for run in runs)
 
 
-@pytest.mark.parametrize("trouble", [(FULL, "make room there"), (READ_ONLY, "give yourself that right")])
+@pytest.mark.parametrize(
+    "trouble",
+    [(FULL, "make room there"), pytest.param((READ_ONLY, "give yourself that right"), marks=pytest.mark.long)],
+)
 def test_a_store_that_cannot_grow_is_named_with_what_to_do(uri, ailing, monkeypatch, trouble):
     pragma, advice = trouble
     ailing(pragma)

@@ -38,6 +38,7 @@ verdict.enabled = false
 tracking.uri = "{uri}"
 """
 AILMENTS = ("down", "hanging", "401", "403", "500", "html", "artifacts")
+QUICK = {("down", 0), ("401", 3), ("artifacts", 3)}
 WORDS = {
     "down": "no answer (connection refused)",
     "hanging": "no answer (timed out)",
@@ -168,8 +169,11 @@ def test_a_status_is_told_though_a_password_is_a_word_of_the_message():
         assert failures.reason(ConnectionError(error), "http://host") == WORDS["500"] + ": look into its log"
 
 
-@pytest.mark.parametrize("at", [0, 3], ids=["from the start", "from the middle on"])
-@pytest.mark.parametrize("ailment", long_but({"down", "401", "artifacts"}, AILMENTS))
+@pytest.mark.parametrize(
+    ("ailment", "at"),
+    [pytest.param(ailment, at, id=f"{ailment}-{when}", marks=() if (ailment, at) in QUICK else pytest.mark.long)
+     for ailment in AILMENTS for at, when in ((0, "from the start"), (3, "from the middle on"))],
+)  # fmt: skip
 def test_a_store_that_fails_costs_one_warning_and_sync_brings_everything(server, study, command, ailment, at):
     watch = Watch(at, lambda: server.ail(ailment))
     if at == 0:
@@ -192,7 +196,7 @@ def test_a_store_that_fails_costs_one_warning_and_sync_brings_everything(server,
     assert command("results", study)[1].count("lossreg sync") == 0
 
 
-@pytest.mark.parametrize("ailment", ["down", "hanging", "401", "500", "html"])
+@pytest.mark.parametrize("ailment", long_but({"hanging", "401"}, ["down", "hanging", "401", "500", "html"]))
 def test_a_store_that_is_back_before_the_end_has_everything_without_sync(server, study, ailment):
     def come_and_go():
         server.ail(ailment)
@@ -205,8 +209,11 @@ def test_a_store_that_is_back_before_the_end_has_everything_without_sync(server,
     assert "error" not in journal(study)[1]["tracking"]
 
 
-@pytest.mark.parametrize("at", [3, 5], ids=["in the middle", "after the last trial"])
-@pytest.mark.parametrize("is_deleted", ["experiment", "parent"])
+@pytest.mark.parametrize(
+    ("is_deleted", "at"),
+    [("parent", 3), ("experiment", 5), *(pytest.param(*case, marks=pytest.mark.long)
+                                         for case in [("parent", 5), ("experiment", 3)])],
+)  # fmt: skip
 def test_what_is_deleted_while_the_study_runs_is_rebuilt(server, study, command, is_deleted, at):
     client, name = MlflowClient(server.store), study.read_text().split('"')[1]
 
@@ -265,6 +272,7 @@ def test_two_copies_of_a_study_have_a_run_each(server, study, command, tmp_path,
         assert_equal_to_journal(study, server.store, studies=2)
 
 
+@pytest.mark.long
 def test_a_copy_that_is_only_synced_has_a_run_of_its_own_too(server, study, command, tmp_path, monkeypatch):
     run(study, Watch(0, None))
     monkeypatch.chdir(shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy")))

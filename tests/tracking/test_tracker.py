@@ -522,7 +522,7 @@ def test_a_resumed_study_finds_its_parent_by_key_and_adds_what_is_missing(uri, e
     assert (parent.info.status, sorted(runs), count) == ("FINISHED", list(range(9)), 9)
 
 
-@pytest.mark.parametrize("cut", ["created", "logged"])
+@pytest.mark.parametrize("cut", [pytest.param("created", marks=pytest.mark.long), "logged"])
 def test_a_half_written_child_is_completed(uri, experiment, cut):
     result = sample.study(6)
     tracker = finished(uri, experiment, dataclasses.replace(result, trials=result.trials[:5]))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from problems import Mlp, difference, fitted, plan, problem, run
+from quick import long_but
 
 from lossreg.config import optimization
 from lossreg.errors import InputError
@@ -121,7 +122,7 @@ def _dtype(tensor):
     return keras.backend.standardize_dtype(tensor.dtype)
 
 
-@pytest.mark.parametrize("name", MAPPED)
+@pytest.mark.parametrize("name", long_but({"sgd", "adam", "adamw", "adafactor", "nadam", "lion", "muon"}, MAPPED))
 def test_a_step_of_lanes_equals_a_step_of_keras(name):
     setup = studied(name, RICH[name])
     plans = [planned(setup, factor) for factor in (0.5, 1.0, 2.0)]

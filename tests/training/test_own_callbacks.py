@@ -121,7 +121,7 @@ def trained(setup, each):
     return reports, weights
 
 
-@pytest.mark.parametrize("name", long_but(set(MAKERS) - {"schedules the rate", "ends in a batch"}, list(MAKERS)))
+@pytest.mark.parametrize("name", long_but({"stops and restores", "halves the rate"}, list(MAKERS)))
 def test_weights_losses_and_rates_are_those_of_one_fit(name):
     heard, told = [], []
     hooks = OF_BATCHES if name == "ends in a batch" else OF_EPOCHS
@@ -194,7 +194,7 @@ def test_a_callback_may_evaluate_other_rows_at_any_time():
     assert trained(setup, each)[0] == run(Fit(replace(setup, callbacks=None)), [each])[0][0]
 
 
-@pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end"])
+@pytest.mark.parametrize("hook", [pytest.param("on_train_batch_begin", marks=pytest.mark.long), "on_train_batch_end"])
 def test_rows_that_a_callback_evaluates_within_an_epoch_are_no_training_rows(hook):
     class Evaluates(keras.callbacks.Callback):
         def __init__(self):
