@@ -11,7 +11,6 @@ from keras import layers
 
 import lossreg
 import lossreg.keras_tuner
-from lossreg.config import study as studies
 from lossreg.search import preparation, trial_values
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
@@ -65,12 +64,13 @@ def trials(build, hp="search", name="", **sections):
         "train": {"epochs": 1}, "search": {"trials": 6, "sampler": "random"}, "verdict": {"enabled": False},
         "tracking": {"enabled": False}, **sections,
     }  # fmt: skip
-    records = lossreg.tune(document, data=(X, Y), trainers=[Fake(lambda plan, epoch: 0.5)]).trials
-    prepared, space = (
-        preparation.prepare(studies.of(document, (), (X, Y)), rehearsed=False),
-        keras_tuner.HyperParameters(),
-    )
-    found = []
+    made, prepare = [], preparation.prepare
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            preparation, "prepare", lambda *args, **options: made.append(prepare(*args, **options)) or made[0]
+        )
+        records = lossreg.tune(document, data=(X, Y), trainers=[Fake(lambda plan, epoch: 0.5)]).trials
+    [prepared], space, found = made, keras_tuner.HyperParameters(), []
     for record in records:
         space = trial_values.of(prepared, record, space.copy())
         found.append((record, space))
