@@ -67,18 +67,18 @@ TASKS = ("multiclass", "binary", "multilabel", "segmentation", "regression", "po
 EVERY = [(task, entry.spec.name) for task in TASKS for entry in REGISTRY.for_task(task)]
 SOME = {
     "multiclass": ("focal", "class_balanced_ce", "ldam"), "binary": ("weighted_bce", "coral", "binary_focal"),
-    "segmentation": ("tversky",), "regression": ("mean_squared_error", "huber", "poisson"),
+    "regression": ("mean_squared_error", "huber", "poisson"),
 }  # fmt: skip
 # with these, one of each kind of target, activation, width and constants
 MORE = {
     "multiclass": ("categorical_hinge", "bi_tempered", "coral", "weighted_kappa"), "binary": ("hinge", "weighted_ce"),
-    "multilabel": ("asymmetric",),
+    "multilabel": ("asymmetric",), "segmentation": ("tversky",),
     "regression": ("mean_absolute_percentage_error", "mean_squared_logarithmic_error", "multi_quantile",
                    "gaussian_nll", "arctan", "weighted_bias"),
 }  # fmt: skip
 # 0.25 unless it is said to be absent
 GIVEN = {"binary_focal": {"alpha": "none"}}
-QUICK = {"focal", "weighted_bce", "mean_squared_error", "tversky"}
+QUICK = {"focal", "weighted_bce", "mean_squared_error"}
 CASES = [(task, name) for losses in (SOME, MORE) for task, names in losses.items() for name in names]
 
 

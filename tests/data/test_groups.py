@@ -132,7 +132,7 @@ def test_fresh_splits_follow_the_seed_and_differ(tmp_path: Path) -> None:
     assert frozenset(numbers(alone.validation).tolist()) == splits_made[7]
 
 
-@pytest.mark.parametrize("folds", [None, 5])
+@pytest.mark.parametrize("folds", [pytest.param(None, marks=pytest.mark.long), 5])
 def test_a_feature_that_tells_the_label_of_a_group_scores_at_chance(tmp_path: Path, folds: int | None) -> None:
     """Each customer has a code and a label, both drawn at random: there is nothing to learn for new customers."""
     rng = np.random.default_rng(5)

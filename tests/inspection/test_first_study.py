@@ -313,7 +313,7 @@ def proposals(text):
     return [line for line in text.splitlines() if any(line.startswith(f"# {key} = ") for key in Data.model_fields)]
 
 
-@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("gaps", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_each_proposed_key_is_taken(gaps):
     frame = awkward().assign(price=[f"{i},5" for i in range(N)], known=lambda rows: rows.left + "!")
     if gaps:

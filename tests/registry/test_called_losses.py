@@ -204,10 +204,10 @@ def compiled(loss, activation=None, units=1):
 @pytest.mark.parametrize(
     ("spec", "other", "y", "activation", "units"),
     [
-        (lossreg.wrap(absolute), keras.losses.MeanAbsoluteError(), Y, None, 1),
+        pytest.param(lossreg.wrap(absolute), keras.losses.MeanAbsoluteError(), Y, None, 1, marks=pytest.mark.long),
         (lossreg.wrap(keras.losses.CategoricalCrossentropy, activation="softmax"),
          keras.losses.SparseCategoricalCrossentropy(), np.arange(N) % 3, "softmax", 3),
-        (registry.default().get("mean_squared_error"), "mse", Y, None, 1),
+        pytest.param(registry.default().get("mean_squared_error"), "mse", Y, None, 1, marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_the_loss_of_a_spec_trains_as_the_loss_itself(spec, other, y, activation, units):

@@ -362,7 +362,7 @@ LONG = pytest.mark.long
     [
         pytest.param("focal", 4, "softmax", INDICES, marks=LONG),
         ("gce", 4, "softmax", ONE_HOT),
-        ("focal", 1, "sigmoid", BITS[:, 0]),
+        pytest.param("focal", 1, "sigmoid", BITS[:, 0], marks=LONG),
         pytest.param("binary_focal", 1, "sigmoid", BITS[:, 0].astype(int), marks=LONG),
         pytest.param("hinge", 1, "tanh", BITS[:, 0], marks=LONG),
         pytest.param("huber", 1, None, TRUTHS[:, 0], marks=LONG),

@@ -376,6 +376,7 @@ def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finishe
     assert line not in deeper.notes
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("again")
 def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_verdict(finished, monkeypatch):
     def of(*args, before=Arms.of):

@@ -167,7 +167,9 @@ def test_a_server_that_fails_gives_no_secret_away(folder, begun, command, form, 
     assert leaks(printed) == []
 
 
-@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"])
+@pytest.mark.parametrize(
+    "variable", ["MLFLOW_TRACKING_PASSWORD", pytest.param("MLFLOW_TRACKING_TOKEN", marks=pytest.mark.long)]
+)
 def test_secrets_that_come_by_the_environment_are_kept_too(folder, begun, command, monkeypatch, variable):
     shutil.copytree(begun, folder / ".lossreg")
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")

@@ -575,7 +575,7 @@ def trials_in(uri, experiment):
     )
 
 
-@pytest.mark.parametrize("is_known_by", ["run id", "key", "both"])
+@pytest.mark.parametrize("is_known_by", ["run id", "key", pytest.param("both", marks=pytest.mark.long)])
 def test_children_of_a_deleted_parent_are_taken_over_by_the_new_one(uri, experiment, is_known_by):
     result = sample.study(5)
     old = finished(uri, experiment, dataclasses.replace(result, trials=result.trials[:3]), key=experiment)

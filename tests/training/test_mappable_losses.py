@@ -126,7 +126,10 @@ def test_lanes_that_give_other_numbers_are_refused(function, part):
     )
 
 
-@pytest.mark.parametrize(("function", "needs"), [(squares, ()), (by_progress, ("progress",)), (with_sort, ())])
+@pytest.mark.parametrize(
+    ("function", "needs"),
+    [pytest.param(squares, (), marks=pytest.mark.long), (by_progress, ("progress",)), (with_sort, ())],
+)
 def test_the_verdict_is_what_training_does(function, needs):
     """The second block has no lane of the first loss."""
     setup, mine = tried(function, needs=needs)

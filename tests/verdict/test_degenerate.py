@@ -136,8 +136,8 @@ def few(rng: np.random.Generator, n: int, often: float, at_times: float) -> tupl
 @pytest.mark.parametrize(
     ("name", "n", "often", "at_times"),
     [
-        ("accuracy", 60, 0.02, 0.001), ("f1_macro", 60, 0.02, 0.001), ("f1_macro", 60, 0.05, 0.002),
-        ("accuracy", 300, 0.005, 0.001),
+        ("accuracy", 60, 0.02, 0.001), ("f1_macro", 60, 0.02, 0.001), ("accuracy", 300, 0.005, 0.001),
+        pytest.param("f1_macro", 60, 0.05, 0.002, marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_equality_is_not_claimed_from_few_rows_that_tell_the_arms_apart(
