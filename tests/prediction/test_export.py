@@ -116,8 +116,8 @@ def test_an_export_has_a_page_requirements_and_no_lossreg(study):
 
 
 def test_the_logged_model_says_what_it_takes_and_gives(study):
-    info = mlflow.models.get_model_info(study[2])
-    inputs, outputs = info.signature.inputs, info.signature.outputs
+    signature = mlflow.models.Model.load(study[2]).signature
+    inputs, outputs = signature.inputs, signature.outputs
     assert inputs.input_names() == ["age", "city", "since", "member", "rooms"]
     assert inputs.optional_input_names() == ["age"]
     assert [str(kind) for kind in inputs.input_types()] == [
