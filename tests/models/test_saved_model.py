@@ -85,6 +85,8 @@ def test_the_first_epochs_are_those_of_keras_and_frozen_layers_stay(partly_froze
     ]
 
 
+# JAX takes float32 instead
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64:UserWarning")
 @pytest.mark.parametrize("ends", ["float64", pytest.param("float32", marks=pytest.mark.long)])
 def test_layers_of_other_precisions_train_as_under_keras(tmp_path, ends):
     saved(tmp_path, layers.Dense(8, "relu", dtype="float64"), layers.Dense(4, "softmax", dtype=ends))
