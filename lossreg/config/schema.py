@@ -377,6 +377,9 @@ class Search(Section):
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Literal["tpe", "random"] = "tpe"
     decision: Literal["default", "tuned"] = _later("default")
+    confirm: Annotated[int, Field(ge=0, le=1000)] = _later(
+        5, "It is the number of fresh splits on which the best settings of each loss are trained again, 0 for none."
+    )
     keep: Literal["best", "losses", "all"] = Field(
         default="losses",
         description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",

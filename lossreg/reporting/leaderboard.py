@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lossreg.reporting.values import listed, number, scored
+from lossreg.reporting.values import listed, number, ranked_by, scored
 from lossreg.storage.records import Standing, StudyResult, exact
 from lossreg.storage.verdict import Answer
 from lossreg.terminal import plain_text
@@ -29,12 +29,15 @@ def gain(result: StudyResult, row: Standing) -> str:
 
     A difference that four decimals would show as zero has two significant digits instead.
     """
-    baseline = next((other.best for other in result.ranking() if other.is_baseline), None)
-    if row.best is None or row.best.score is None or baseline is None or baseline.score is None or row.is_baseline:
+    baseline = next((other for other in result.ranking() if other.is_baseline), None)
+    if row.is_baseline or baseline is None or bool(row.confirmed) != bool(baseline.confirmed):
         return "baseline" if row.is_baseline else "-"
-    if exact(row.best.score) == exact(baseline.score):
+    score, of_baseline = result.compared_score(row.best), result.compared_score(baseline.best)
+    if score is None or of_baseline is None:
+        return "-"
+    if exact(score) == exact(of_baseline):
         return "tie"
-    difference = (row.best.score - baseline.score) * (1 if result.direction == "maximize" else -1)
+    difference = (score - of_baseline) * (1 if result.direction == "maximize" else -1)
     return f"{difference:+.4f}" if abs(difference) >= 5e-5 else f"{difference:+.1e}"
 
 
@@ -44,9 +47,9 @@ def rank(result: StudyResult, row: Standing) -> str:
 
 
 def _is_within_noise(result: StudyResult, row: Standing) -> bool:
-    """Tell whether either may be the better loss: by trainings on fresh splits, or by the members of the first trial.
+    """Tell whether either may be the better loss: by paired tests on fresh splits.
 
-    With a verdict these are its paired tests. Without one, the score is within one standard error of the first.
+    Without such tests: by the members of the first trial, if the score is within one standard error of the first.
     """
     if tested := _p_values(result):
         return row.rank not in (None, 1) and _is_undecided(result, row.candidate, tested)
@@ -85,7 +88,9 @@ def close(result: StudyResult, most: int = 8) -> str:
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:
-    """Return what the verdict's fresh splits say of each candidate against the first; empty without such splits."""
+    """Return what fresh splits say of each candidate against the first; empty without such splits."""
+    if result.confirmation:
+        return dict(result.confirmation.p_values)
     reevaluated = result.verdict.reevaluated if result.verdict else ()
     return {one.candidate: one.p_value for one in reevaluated if one.p_value is not None}
 
@@ -97,14 +102,13 @@ def ties(result: StudyResult, most: int = 8) -> str:
         return ""
     names = [f"{candidate} (baseline)" if candidate == result.baseline else candidate for candidate in tied]
     first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
-    score = scored(result.best)
+    score = ranked_by(result, result.best)
     return f"{len(tied)} of {len(result.losses)} candidates tie at {score}: {listed(names, most)}; {first} stands first"
 
 
 def markdown(result: StudyResult) -> str:
     """Return the leaderboard as a table in Markdown."""
-    default = ["default decision"] * has_tuned_decisions(result)
-    head = ["", "loss", f"{result.extreme} {result.metric}", *default, "against baseline", "top trial", "trials"]
+    head = ["", "loss", *score_headings(result), "against baseline", "trial", "trials"]
     sides = ["--:", ":--", *["--:"] * (len(head) - 2)]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(sides) + " |"]
     lines += ["| " + " | ".join(map(plain_text.markdown, cells(result, row))) + " |" for row in result.ranking()]
@@ -112,13 +116,23 @@ def markdown(result: StudyResult) -> str:
 
 
 def cells(result: StudyResult, row: Standing) -> list[str]:
-    """Return the cells of a row of the leaderboard: rank, candidate, score, gain, number of its trial, trials.
+    """Return the cells of a row of the leaderboard: rank, candidate, scores, gain, number of its trial, trials.
 
-    Behind the score is the one of the default decision, where decisions are tuned.
+    The scores are those of `score_headings`.
     """
     trial = str(row.best.number) if row.best else "-"
+    confirmed = [ranked_by(result, row.best) if row.confirmed else "-"] * bool(result.confirmation)
     default = [number(row.best.default_score if row.best else None)] * has_tuned_decisions(result)
-    return [rank(result, row), row.candidate, scored(row.best), *default, gain(result, row), trial, str(row.trials)]
+    scores = [*confirmed, scored(row.best), *default]
+    return [rank(result, row), row.candidate, *scores, gain(result, row), trial, str(row.trials)]
+
+
+def score_headings(result: StudyResult) -> list[str]:
+    """Return the headings of a row's scores: on fresh splits, in the search, and there with the default decision."""
+    default = ["default decision"] * has_tuned_decisions(result)
+    if result.confirmation:
+        return [f"confirmed {result.metric}", "in the search", *default]
+    return [f"{result.extreme} {result.metric}", *default]
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:
@@ -128,6 +142,8 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
             "rank": row.rank,
             "candidate": row.candidate,
             "loss": row.loss,
+            "confirmed_score": row.confirmed.mean if row.confirmed else None,
+            "standard_error": row.confirmed.error if row.confirmed else None,
             "best_score": row.best.score if row.best else None,
             "default_score": row.best.default_score if row.best else None,
             "spread": row.best.spread if row.best else None,

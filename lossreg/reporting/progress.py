@@ -128,9 +128,10 @@ def clock(seconds: float) -> str:
 
 def standing(result: StudyResult) -> str:
     """Return `highest accuracy 0.9731 (focal), 9 pruned`: the top score and the trials that did not complete."""
-    best, top = result.best, f"{result.extreme} {result.metric}"
+    best, top = result.best, f"{'confirmed' if result.confirmed(result.best) else result.extreme} {result.metric}"
     tied = f" and {len(result.ties) - 1} more" if result.ties else ""
-    leader = f"{top} {values.number(best.score)} ({best.candidate}{tied})" if best else "no trial completed yet"
+    score = values.number(result.compared_score(best))
+    leader = f"{top} {score} ({best.candidate}{tied})" if best else "no trial completed yet"
     others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([leader, *others])
 

@@ -10,7 +10,7 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting import leaderboard, usage
 from lossreg.reporting import verdict as verdict_words
-from lossreg.reporting.values import listed, number, scored
+from lossreg.reporting.values import listed, number, ranked_by
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal import plain_text
@@ -19,25 +19,39 @@ from lossreg.terminal.plain_text import printable
 LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
 )
-OPTIMISM = f"{LEADERBOARD}no test row was used for them."
-UNTESTED = f"{LEADERBOARD}there are no test rows."
-TEST_ROWS = f"{LEADERBOARD}those of the verdict come from the test rows, which the search did not use."
-OUTER_FOLDS = f"{LEADERBOARD}those of the verdict come from rows that the search of their outer fold did not use."
+CONFIRMED = (
+    "Scores are means over {splits} of the rows that are no test rows, +- their standard error; those in the search "
+    "are each the best of several, and therefore optimistic; "
+)
+NO_TEST_ROW, NO_TEST_ROWS = "no test row was used for them.", "there are no test rows."
+OPTIMISM = f"{LEADERBOARD}{NO_TEST_ROW}"
+TEST_ROWS = "those of the verdict come from the test rows, which the search did not use."
+OUTER_FOLDS = "those of the verdict come from rows that the search of their outer fold did not use."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
 def heading(result: StudyResult) -> str:
-    """Return the title of the trial at the top, which no test rows have confirmed: `Highest validation score (f1)`."""
-    return f"{result.extreme.capitalize()} validation score ({result.metric})"
+    """Return the title of the trial at the top: `Highest validation score (f1)`, or `Highest confirmed score (f1)`."""
+    kind = "confirmed" if result.confirmed(result.best) else "validation"
+    return f"{result.extreme.capitalize()} {kind} score ({result.metric})"
+
+
+def scored_on(result: StudyResult) -> str:
+    """Return the rows on which the leaderboard's scores were measured."""
+    splits = result.confirmation.splits if result.confirmation else 0
+    return count_of(splits, "fresh split") if splits else "validation samples"
 
 
 def caveat(result: StudyResult) -> str:
     """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
-    if result.data.get("rows", {}).get("test") == 0 and not (result.verdict and result.verdict.openings):
-        return f"{UNTESTED}{_untried(result)}"
-    if result.verdict is None or not result.verdict.openings:
-        return f"{OPTIMISM}{_untried(result)}"
-    return f"{OUTER_FOLDS if result.verdict.outer else TEST_ROWS}{_untried(result)}"
+    start = CONFIRMED.format(splits=scored_on(result)) if result.confirmation else LEADERBOARD
+    return f"{start}{_of_test_rows(result)}{_untried(result)}"
+
+
+def _of_test_rows(result: StudyResult) -> str:
+    if result.verdict is not None and result.verdict.openings:
+        return OUTER_FOLDS if result.verdict.outer else TEST_ROWS
+    return NO_TEST_ROWS if result.data.get("rows", {}).get("test") == 0 else NO_TEST_ROW
 
 
 def _untried(result: StudyResult) -> str:
@@ -86,13 +100,14 @@ def ended(result: StudyResult, more: str = "") -> str:
 
 
 def took(result: StudyResult) -> str:
-    """Return the time of a study: `28.7 s (training 11.9, search 2.0, verdict 6.1, MLflow 20.8)`.
+    """Return the time of a study: `28.7 s (training 11.9, search 2.0, confirming 3.0, verdict 6.1, MLflow 20.8)`.
 
     `partly at the same time` follows where these take longer than the study.
     """
     seconds, total = result.seconds, result.seconds.get("total")
     spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
-             "verdict": seconds.get("verdict"), "MLflow": seconds.get("tracking") or None}  # fmt: skip
+             "confirming": seconds.get("confirm"), "verdict": seconds.get("verdict"),
+             "MLflow": seconds.get("tracking") or None}  # fmt: skip
     known = {name: value for name, value in spent.items() if value is not None}
     parts = [f"{name} {value:.1f}" for name, value in known.items()]
     if total is not None and sum(known.values()) > total:
@@ -206,8 +221,8 @@ def _verdict_markdown(result: StudyResult, verdict: Verdict) -> str:
 def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
-    best = result.best
-    top = f"{heading(result)} **{scored(best)}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
+    best, score = result.best, ranked_by(result, result.best)
+    top = f"{heading(result)} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
     return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
 
 

@@ -71,10 +71,11 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 
 def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
-    default = {"default\ndecision": "right"} if has_tuned_decisions(result) else {}
-    columns = {"": "right", "loss": "left", "score": "right", **default, "gain": "right", "top\ntrial": "right",
+    names = ["score", "in the\nsearch"] if result.confirmation else ["score"]
+    names += ["default\ndecision"] * has_tuned_decisions(result)
+    columns = {"": "right", "loss": "left", **dict.fromkeys(names, "right"), "gain": "right", "trial": "right",
                "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
-    title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
+    title = f"{result.study}: {result.metric} on {report.scored_on(result)}, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
     for row in result.ranking():
         is_top = row.rank == 1 and not result.untried

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lossreg.storage.records import TrialRecord, finite
+from lossreg.storage.records import StudyResult, TrialRecord, finite
 
 
 def loss_params(trial: TrialRecord) -> str:
@@ -32,6 +32,14 @@ def scored(trial: TrialRecord | None) -> str:
     if trial is None or trial.spread is None:
         return number(trial.score if trial else None)
     return f"{number(trial.score)} +- {trial.spread:.2g}"
+
+
+def ranked_by(result: StudyResult, trial: TrialRecord | None) -> str:
+    """Return the score by which a trial is ranked: the confirmed one `0.953 +- 0.004`, else as `scored`."""
+    confirmed = result.confirmed(trial)
+    if confirmed is None:
+        return scored(trial)
+    return number(confirmed.mean) if confirmed.error is None else f"{number(confirmed.mean)} +- {confirmed.error:.2g}"
 
 
 def listed(values: Any, most: int = 12) -> str:

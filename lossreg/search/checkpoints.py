@@ -13,7 +13,7 @@ class KeepPolicy:
     """Decides whose weights are kept, from the trials that have completed so far.
 
     keep: `best`, `losses` or `all`; direction and baseline of result order the trials as `StudyResult.best` does;
-    contenders: the number of trials per loss that are kept until the verdict has chosen among them, 0 without one.
+    contenders: the number of trials per loss that are kept until fresh splits have chosen among them, 0 without such.
     """
 
     def __init__(self, keep: str, result: StudyResult, contenders: int = 0) -> None:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Self
 from lossreg.data import room
 from lossreg.errors import InputError, count_of
 from lossreg.runtime import system
-from lossreg.search import nested, reevaluation
+from lossreg.search import nested
 from lossreg.search.frozen import Notes
 from lossreg.search.nested import ARMS
-from lossreg.search.reevaluation import SPLITS
 from lossreg.storage.records import StudyResult, TrialRecord
 
 if TYPE_CHECKING:
@@ -56,10 +55,9 @@ class Estimate:
     def of(cls, prepared: Prepared, result: StudyResult, notes: Notes, *, outer: int, repeats: int) -> Self:
         """Return the estimate for so many outer folds and repeats, by the pace of the study's search."""
         noted, trials = notes.of_outer(outer), len(result.trials)
-        first = 0 if notes.choice else len(reevaluation.contenders(result)) * SPLITS
         # of folds whose settings are not known
         searches = 0 if noted and noted.settings else outer
-        trainings = first + nested.trainings_before(prepared, searches, trials) + max(1, outer) * ARMS * repeats
+        trainings = nested.trainings_before(prepared, searches, trials) + max(1, outer) * ARMS * repeats
         asking = searches * sum(trial.asking for trial in result.trials)
         members = len(prepared.problem.folds) * prepared.spec.search.seeds
         return cls(trainings, (trainings * pace(result.trials, members) + asking) / 60)

@@ -15,6 +15,7 @@ from lossreg.config.study import StudySpec
 from lossreg.registry import registry
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
+from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite, is_study_folder
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, LOST
@@ -94,7 +95,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     attributes = {**attributes, "tracking": attributes.get("tracking") or noted.get(PARENT, {})}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
-        verdict=_verdict(attributes, len(trials)),
+        verdict=_verdict(attributes, len(trials)), confirmation=_confirmation(attributes, len(trials)),
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 
@@ -103,6 +104,12 @@ def _verdict(attributes: Mapping[str, Any], trials: int) -> Verdict | None:
     """Return the verdict of a study; None where it has none, or trials were added since."""
     stored = attributes.get("verdict")
     return Verdict.of_stored(stored) if stored and stored.get("trials") == trials else None
+
+
+def _confirmation(attributes: Mapping[str, Any], trials: int) -> Confirmation | None:
+    """Return the confirmation of a study; None where it has none, or trials were added since."""
+    stored = attributes.get("confirmation")
+    return Confirmation.of_stored(stored) if stored and stored.get("trials") == trials else None
 
 
 def _shown(name: str, value: Any) -> Any:

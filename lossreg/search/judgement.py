@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from lossreg.data import splits
-from lossreg.errors import InputError
+from lossreg.errors import InputError, count_of
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms
 from lossreg.search.frozen import TRIALS, Frozen, Notes
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions
-from lossreg.search.reevaluation import SPLITS
 from lossreg.storage.records import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.terminal import caller
@@ -291,6 +290,7 @@ def without_choice(
     """Return the verdict where all settings of the baseline, or of the others, failed on fresh splits."""
     winner, reference = failed.choice
     names = [f"a loss other than {baseline.candidate}"] * (not winner) + [baseline.candidate] * (not reference)
-    reason = f"no setting of {' or of '.join(names)} came to its end on {SPLITS} fresh splits ({failed.reason})"
+    splits = count_of(prepared.spec.search.confirm, "fresh split")
+    reason = f"no setting of {' or of '.join(names)} came to its end on {splits} ({failed.reason})"
     verdict = without_comparison(prepared, notes, winner or top, reference or baseline, reason)
     return replace(verdict, recommended=verdict.winner) if winner else verdict

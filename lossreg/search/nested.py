@@ -17,12 +17,12 @@ import numpy as np
 
 from lossreg.data.parts import VALIDATION
 from lossreg.data.splits import TRAINING_SHARE
-from lossreg.errors import InputError
-from lossreg.search import arms, fold_search, reevaluation, restore
+from lossreg.errors import InputError, count_of
+from lossreg.search import arms, confirming, fold_search, restore
 from lossreg.search.arms import BASELINE, WINNER
+from lossreg.search.confirming import Choice
 from lossreg.search.fold_search import FoldSearch
 from lossreg.search.predictions import Predictions, predicted_by_arm
-from lossreg.search.reevaluation import Choice
 from lossreg.search.retrainer import Finished, Group, OnSplit, Retrainer
 from lossreg.storage.observer import Observer
 from lossreg.terminal import caller
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
     from lossreg.training.interface import Plan
 
-# of the settings and splits of a fold's re-evaluation, where the study's own choice has 20 and 5
+# of the settings and splits by which a fold is confirmed, where the study has 20 and `search.confirm`
 SETTINGS_OF_FOLD, SPLITS_OF_FOLD = 10, 2
 ARMS = 3  # at most
 # outer folds of a study that names none, if it has fewer rows than that and they take fewer minutes than that
 USUAL, MOST_ROWS, LONG = 5, 2000, 2.0
 LONGEST = 60  # minutes of outer folds that are proposed to a study of more rows
-# numbers of a fold's splits: that of its search, then those of the re-evaluation, then those of the repeats
+# numbers of a fold's splits: that of its search, then those that confirm it, then those of the repeats
 OF_FOLD = 10_000
 SEARCH, AGAIN = 0, 1
 FIRST_SEED = 40_000  # of the splits and the searches, so that none is the study's own
@@ -73,7 +73,7 @@ def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
 def trainings_before(prepared: Prepared, folds: int, trials: int) -> int:
     """Return the number of trainings of the searches and choices of so many outer folds, at most."""
     search, count = trials * prepared.spec.search.seeds, len(prepared.candidates)
-    return folds * (search + reevaluation.settings(count, SETTINGS_OF_FOLD) * count * SPLITS_OF_FOLD)
+    return folds * (search + confirming.settings(count, SETTINGS_OF_FOLD) * count * _splits(prepared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Nested:
                 for fold, search in searches.items()
                 for number, plan in search.ask()
             ]:
-                task = f"the search again in {len(self.parts)} outer folds"
+                task = f"verdict: the search again in {len(self.parts)} outer folds"
                 ended = _by_fold(retrainer.train(asked, task, done=done, total=total))
                 done += len(asked) * seeds
                 for fold, search in searches.items():
@@ -141,17 +141,19 @@ class Nested:
 
         Raises `InputError` where a fold has none, since training diverged.
         """
-        contenders = [reevaluation.contenders(one.result, SETTINGS_OF_FOLD) for one in searched]
+        splits = _splits(self.prepared)
+        if not splits:
+            return [_choice(fold, confirming.choose(one.result), "") for fold, one in enumerate(searched)]
+        contenders = [confirming.contenders(one.result, SETTINGS_OF_FOLD) for one in searched]
         plans = [
             {str(trial.number): restore.plan_of(one.prepared, trial) for trial in trials}
             for one, trials in zip(searched, contenders, strict=True)
         ]
-        task = f"the best settings of each outer fold, again on {SPLITS_OF_FOLD} fresh splits"
-        scores, reason = retrainer.scores(_groups(plans), SPLITS_OF_FOLD, task)
-        return [
-            _choice(fold, reevaluation.choose(one.result, contenders[fold], scores[fold]), reason)
-            for fold, one in enumerate(searched)
-        ]
+        task = f"verdict: the best settings of each outer fold, again on {count_of(splits, 'fresh split')}"
+        scores, reason = retrainer.scores(_groups(plans), splits, task)
+        for one, of_fold in zip(searched, scores, strict=True):
+            one.result.confirmation = confirming.confirmed(one.result, of_fold, splits, reason)
+        return [_choice(fold, confirming.choose(one.result), reason) for fold, one in enumerate(searched)]
 
     # ------------------------------------------------------------ predictions of every row
 
@@ -161,7 +163,7 @@ class Nested:
         rows = [(part.test[:, None] * len(pixels) + pixels).ravel() for part in self.parts]
         groups = _groups([self._plans(fold, chosen) for fold, chosen in enumerate(settings)])
         splits = range(SPLITS_OF_FOLD + repeats.start, SPLITS_OF_FOLD + repeats.stop)
-        task = f"winner and baseline, {len(repeats)} times each in {len(self.parts)} outer folds"
+        task = f"verdict: winner and baseline, {len(repeats)} times each in {len(self.parts)} outer folds"
         return predicted_by_arm(retrainer, groups, rows, splits, task)
 
     def _plans(self, fold: int, chosen: Settings) -> dict[str, Plan]:
@@ -218,6 +220,11 @@ def _choice(fold: int, choice: Choice, reason: str) -> Settings:
         name: {"candidate": trial.candidate, "params": dict(trial.params)}
         for name, trial in ((WINNER, choice.winner), (BASELINE, choice.baseline))
     }
+
+
+def _splits(prepared: Prepared) -> int:
+    """Return the number of splits by which the settings of a fold are confirmed."""
+    return min(SPLITS_OF_FOLD, prepared.spec.search.confirm)
 
 
 def _by_fold(ended: Iterator[Finished]) -> dict[int, list[Finished]]:

@@ -134,6 +134,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
         "pruner": search.pruner if search.pruner != "none" else "",
+        "confirmed": "not at all: search.confirm = 0" if not search.confirm else "",
     }
     return {name: value for name, value in values.items() if value}
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from lossreg.search import reevaluation
+from lossreg.search import confirming
 from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.storage.records import Outcome
 from lossreg.training.interface import Plan
@@ -43,7 +43,7 @@ class SearchPolicy:
         return cls(
             prepared.trials, prepared.metric, prepared.baseline, search.score_epoch, search.pruner != "none", deadline,
             folds=len(prepared.problem.folds), seeds=search.seeds, keep=search.keep,
-            contenders=reevaluation.settings(len(prepared.candidates)) if prepared.spec.verdict.enabled else 0,
+            contenders=confirming.settings(len(prepared.candidates)) if search.confirm else 0,
             patience=Patience(stopping.patience, stopping.min_delta) if stopping else None,
         )  # fmt: skip
 

@@ -154,7 +154,7 @@ class Retrainer:
     def _report(self, done: int, total: int, task: str, step: int = 1) -> None:
         """Say about five times how far it is; step: the trainings since the last time."""
         if done == total or done % max(1, total // 5) < step:
-            self._progress.phase(f"verdict: {task}: {done} of {total} trainings")
+            self._progress.phase(f"{task}: {done} of {total} trainings")
 
 
 def _members(plan: Plan, seeds: int) -> list[Plan]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import optuna
@@ -14,6 +15,7 @@ from lossreg.errors import LossregError
 from lossreg.search import attributes, completion, history, notes, top_model, unfinished
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import Checkpoints
+from lossreg.search.confirming_stage import ConfirmingStage
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
@@ -22,13 +24,13 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Tracker, Untracked
+from lossreg.training import programs
 from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
     from lossreg.search.run import Run
     from lossreg.search.shared_tracking import SharedTracking
-    from lossreg.storage.verdict import Verdict
 
     Recorder = Tracker | Untracked | SharedTracking
 
@@ -166,11 +168,8 @@ class RunState:
     def _finish(self) -> None:
         """Write the model of the top trial, and plots and model into MLflow."""
         run, result = self.run, self.result
-        for observer in self.scheduler.observers:
-            observer.trained(result)
-        # trainers that stand in for others have no weights to predict with
-        if run.spec.verdict.enabled and not run.trainers:
-            result.verdict = self._verdict()
+        with programs.shared():
+            self._answer()
         run.folder.require_turn()
         model = top_model.save(self.prepared, result, run.folder, run.progress)
         self._summarise()
@@ -180,20 +179,27 @@ class RunState:
         self.tracker.finish(result, model if run.spec.tracking.model else None)
         self._summarise()
 
-    def _verdict(self) -> Verdict | None:
-        run = self.run
-        stage = VerdictStage(self.prepared, self.result, self.study, run.folder, run.progress, self._after_search)
-        return stage.reach(again=run.is_verdict)
+    def _answer(self) -> None:
+        """Confirm the best settings, and reach the verdict."""
+        run, result = self.run, self.result
+        study = self.prepared, result, self.study, run.folder, run.progress
+        # trainers that stand in for others can train nothing else
+        if not run.trainers:
+            result.confirmation = ConfirmingStage(*study, partial(self._after_search, "confirm")).reach()
+        for observer in self.scheduler.observers:
+            observer.trained(result)
+        if run.spec.verdict.enabled and not run.trainers:
+            result.verdict = VerdictStage(*study, partial(self._after_search, "verdict")).reach(again=run.is_verdict)
 
     @contextmanager
-    def _after_search(self) -> Iterator[None]:
-        """Free the trainers of the search, and count the seconds as those of the verdict."""
+    def _after_search(self, stage: str) -> Iterator[None]:
+        """Free the trainers of the search, and count the seconds as those of a stage."""
         self.scheduler.pool.shutdown()
         begin = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds["verdict"] = self.seconds.get("verdict", 0.0) + time.perf_counter() - begin
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
     def _summarise(self) -> None:
         """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""

@@ -64,7 +64,8 @@ class TurnState(RunState):
         """Take what all workers did into the result."""
         internals.storage(self.study).refresh()
         result, now = self.result, history.result(self.study, self.run.folder.path)
-        result.trials[:], result.verdict, result.tracking = now.trials, now.verdict, now.tracking
+        result.trials[:], result.tracking = now.trials, now.tracking
+        result.verdict, result.confirmation = now.verdict, now.confirmation
         result.notes, result.failure = list(dict.fromkeys((*now.notes, *result.notes))), now.failure
 
     def _left(self) -> StudyResult:

@@ -1,9 +1,8 @@
 """The verdict of a study: winner and baseline are trained again many times and compared on the test rows.
 
-Procedure: the best settings of each loss are trained again on fresh splits of the development rows, by which winner
-and baseline setting are chosen. These are noted, the test rows are opened, and both are trained on `repeats` further
-splits. Source of the comparison's design: Bouthillier et al. 2021, Accounting for variance in machine learning
-benchmarks.
+Procedure: winner and baseline setting are those that fresh splits of the development rows confirmed. They are noted,
+the test rows are opened, and both are trained on `repeats` further splits. Source of the comparison's design:
+Bouthillier et al. 2021, Accounting for variance in machine learning benchmarks.
 """
 
 from __future__ import annotations
@@ -206,18 +205,17 @@ class VerdictStage:
 
     def _on_split(self, repeats: range) -> tuple[Frozen | Failed, Predictions]:
         """Return what is compared, and new predictions of the test rows, unless there is nothing to compare."""
-        noted = self._notes.choice
-        with one_split.retrainer(self.prepared, self.progress, chosen=bool(noted), repeats=repeats) as retrainer:
-            choice = noted or one_split.choose(self.result, retrainer)
-            if isinstance(choice, Failed):
-                return choice, {}
+        choice = self._notes.choice or one_split.choose(self._present)
+        if isinstance(choice, Failed):
+            return choice, {}
+        with one_split.retrainer(self.prepared, self.progress, repeats) as retrainer:
             opened = self._open(choice, 0, repeats.stop, self.prepared.problem.dataset.rows.development)
             return opened, one_split.predictions(self._arms(opened), repeats, retrainer)
 
     def _in_folds(self, repeats: range, folds: Nested) -> tuple[Frozen | Failed, Predictions]:
         """Return the same with outer folds, in which every row is a test row once."""
         folds.check()
-        choice = self._notes.choice or self._choose_first()
+        choice = self._notes.choice or one_split.choose(self._present)
         if isinstance(choice, Failed):
             return choice, {}
         # the searches use rows that are test rows of the study
@@ -229,9 +227,11 @@ class VerdictStage:
                 opened = self._freeze(replace(opened, settings=folds.choose(searched, retrainer)))
             return opened, folds.predictions(opened.settings, repeats, retrainer)
 
-    def _choose_first(self) -> Frozen | Failed:
-        with one_split.retrainer(self.prepared, self.progress, chosen=False, repeats=range(0)) as retrainer:
-            return one_split.choose(self.result, retrainer)
+    @property
+    def _present(self) -> StudyResult:
+        """The study without losses that are not installed."""
+        losses = {name: loss for name, loss in self.result.losses.items() if name not in self.prepared.missing}
+        return replace(self.result, losses=losses)
 
     def _open(self, choice: Frozen, outer: int, repeats: int, development: splits.Rows) -> Frozen:
         """Note what is compared before rows are opened; development: the numbers of the rows that repeats train on."""

@@ -8,19 +8,21 @@ import math
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.contract import recipes
 from lossreg.errors import count_of
+from lossreg.storage.confirmation import Confirmed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
 
+    from lossreg.storage.confirmation import Confirmation
     from lossreg.storage.verdict import Verdict
 
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
@@ -183,7 +185,7 @@ class TrialRecord:
         return len(self.curves.get("val_score", ()))
 
     def summary(self) -> dict[str, Any]:
-        """Return the form used in `best` and `baseline` of the JSON documents."""
+        """Return the form used in `best` and `baseline` of the JSON documents, without what was confirmed."""
         names = (
             "recipe", "learning_rate", "score", "default_score", "decision", "spread", "scores", "epoch", "epochs",
             "predicts_only",
@@ -255,8 +257,8 @@ def _is_of(value: Any, kind: type) -> bool:
 class Standing:
     """One row of the leaderboard: a candidate and its best trial (None when none completed).
 
-    Equal scores have the same rank, and the next rank counts them all: 1, 1, 3. A candidate without a completed
-    trial has none.
+    confirmed: that trial's setting on fresh splits, None where it was not trained there. Equal scores have the same
+    rank, and the next rank counts them all: 1, 1, 3. A candidate without a completed trial has none.
     """
 
     candidate: str
@@ -265,6 +267,7 @@ class Standing:
     best: TrialRecord | None
     is_baseline: bool
     rank: int | None = None
+    confirmed: Confirmed | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -276,7 +279,8 @@ class StudyResult:
     meanwhile), verdict (once it was reached for), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
     the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
-    started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
+    started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began; confirmation: the best settings of these
+    trials on fresh splits, None until they were trained there.
     """
 
     study: str
@@ -296,10 +300,11 @@ class StudyResult:
     verdict: Verdict | None = None
     failure: str = ""
     started: float = 0.0
+    confirmation: Confirmation | None = None
 
     @property
     def recommended(self) -> TrialRecord | None:
-        """The trial to train with: the verdict's, without one that of the best validation score."""
+        """The trial to train with: the verdict's, without one the best."""
         if self.verdict is None:
             return self.best
         number = self.verdict.recommended.trial
@@ -307,8 +312,21 @@ class StudyResult:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The completed trial with the best score; of equals the baseline's, then the earliest."""
+        """The completed trial with the best score; of equals the baseline's, then the earliest.
+
+        Where settings were confirmed it is the one with the best mean on the fresh splits.
+        """
         return self._best(self.trials)
+
+    def confirmed(self, trial: TrialRecord | None) -> Confirmed | None:
+        """Return a trial's setting on the fresh splits, None where it was not trained there to its end."""
+        return self.confirmation.of(trial.number) if self.confirmation and trial else None
+
+    def compared_score(self, trial: TrialRecord | None) -> float | None:
+        """Return the score by which a trial is ranked: the mean on the fresh splits, else that of the search."""
+        if confirmed := self.confirmed(trial):
+            return confirmed.mean
+        return trial.score if trial else None
 
     def __repr__(self) -> str:
         best = (
@@ -325,7 +343,7 @@ class StudyResult:
 
     def add(self, record: TrialRecord) -> None:
         """Insert a record, in order of number; a verdict on fewer trials is none on these."""
-        self.verdict = None
+        self.verdict = self.confirmation = None
         bisect.insort(self.trials, record, key=lambda trial: trial.number)
 
     def best_so_far(self) -> list[tuple[TrialRecord, float]]:
@@ -343,8 +361,8 @@ class StudyResult:
             trials[trial.candidate].append(trial)
         rows = [self._standing(candidate, loss, trials[candidate]) for candidate, loss in self.losses.items()]
         rows.sort(key=lambda row: self._worth(row.best), reverse=True)
-        scores = [self._worth(row.best)[0] for row in rows]
-        return [replace(row, rank=scores.index(self._worth(row.best)[0]) + 1 if row.best else None) for row in rows]
+        scores = [self._worth(row.best)[:2] for row in rows]
+        return [replace(row, rank=scores.index(self._worth(row.best)[:2]) + 1 if row.best else None) for row in rows]
 
     @property
     def extreme(self) -> str:
@@ -374,10 +392,10 @@ class StudyResult:
                 "direction": self.direction,
                 "task": self.task,
                 "trials": self.counts,
-                "best": self.best.summary() if self.best else None,
+                "best": self._summary(self.best),
                 "ties": self.ties,
                 "verdict": self.verdict.to_json() if self.verdict else None,
-                "baseline": baseline.summary() if baseline else None,
+                "baseline": self._summary(baseline),
                 "losses": [
                     {
                         "name": row.candidate,
@@ -386,6 +404,7 @@ class StudyResult:
                         "best_score": row.best.score if row.best else None,
                         "default_score": row.best.default_score if row.best else None,
                         "spread": row.best.spread if row.best else None,
+                        "confirmed": row.confirmed.to_json() if row.confirmed else None,
                         "trials": row.trials,
                         "params": dict(row.best.params) if row.best else {},
                         "settings": dict(row.best.loss_params) if row.best else {},
@@ -401,17 +420,30 @@ class StudyResult:
         )
         return document
 
+    def _summary(self, trial: TrialRecord | None) -> dict[str, Any] | None:
+        if trial is None:
+            return None
+        confirmed = self.confirmed(trial)
+        return {**trial.summary(), "confirmed": confirmed.to_json() if confirmed else None}
+
     def ranked(self, candidate: str) -> list[TrialRecord]:
-        """Return the completed trials of a candidate, best first."""
+        """Return the completed trials of a candidate by their scores in the search, best first."""
         trials = [trial for trial in self.trials if trial.candidate == candidate and trial.finite_score is not None]
-        return sorted(trials, key=self._worth, reverse=True)
+        return sorted(trials, key=lambda trial: (self._sign * exact(trial.score or 0.0), -trial.number), reverse=True)
 
     def _standing(self, candidate: str, loss: str, trials: Sequence[TrialRecord]) -> Standing:
-        return Standing(candidate, loss, len(trials), self._best(trials), candidate == self.baseline)
+        best = self._best(trials)
+        is_baseline = candidate == self.baseline
+        return Standing(candidate, loss, len(trials), best, is_baseline, confirmed=self.confirmed(best))
 
-    def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
-        done = [trial for trial in trials if trial.score is not None and trial.state == Outcome.COMPLETE]
-        scores = [self._sign * trial.score for trial in done if trial.score is not None]
+    def _best(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
+        done = list(filter(_is_scored, trials))
+        if self.confirmation:
+            return max(filter(self.confirmed, done), key=self._worth, default=None) or self._best_of_search(done)
+        return self._best_of_search(done)
+
+    def _best_of_search(self, done: Sequence[TrialRecord]) -> TrialRecord | None:
+        scores = [self._sign * (trial.score or 0.0) for trial in done]
         top = max(scores, default=0.0)
         # only these can be the first among equals; none is left out where a score is not finite
         near = top - NEAR * abs(top)
@@ -422,8 +454,17 @@ class StudyResult:
     def _sign(self) -> float:
         return 1.0 if self.direction == "maximize" else -1.0
 
-    def _worth(self, trial: TrialRecord | None) -> Worth:
-        """Return the sort key of a trial, larger is better; the smallest of all where there is no score."""
-        if trial is None or trial.score is None:
-            return (-math.inf, False, 0)
-        return worth(trial.score, trial.number, sign=self._sign, baseline=trial.candidate == self.baseline)
+    def _worth(self, trial: TrialRecord | None) -> tuple[bool, *Worth]:
+        """Return the sort key of a trial, larger is better; the smallest of all where there is no score.
+
+        Confirmed settings come first.
+        """
+        score = self.compared_score(trial)
+        if trial is None or score is None:
+            return (False, -math.inf, False, 0)
+        is_confirmed = self.confirmed(trial) is not None
+        return (is_confirmed, *worth(score, trial.number, sign=self._sign, baseline=trial.candidate == self.baseline))
+
+
+def _is_scored(trial: TrialRecord) -> bool:
+    return trial.score is not None and trial.state == Outcome.COMPLETE

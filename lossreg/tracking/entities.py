@@ -209,10 +209,10 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
 
 def baseline_points(result: StudyResult) -> list[Point]:
     """Return `baseline_score`, the best score of the baseline, to compare `best_score` with."""
-    best = next((row.best for row in result.ranking() if row.is_baseline), None)
-    if best is None or not _is_number(best.score):
+    best = next(iter(result.ranked(result.baseline)), None)
+    if best is None or best.score is None:
         return []
-    return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]
+    return [Point("baseline_score", best.score, milliseconds(best.ended), best.number)]
 
 
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
@@ -14,6 +15,8 @@ from lossreg.terminal.masking import masked, masked_values
 # fields that quote what others wrote, such as the message of an exception
 FREE_TEXTS = ("reason", "refusal", "notes", "failure")
 Message = dict[str, Any]
+# fields of a study that are records themselves
+KEPT: dict[str, type[Verdict] | type[Confirmation]] = {"verdict": Verdict, "confirmation": Confirmation}
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -38,7 +41,8 @@ def _plain(value: Any) -> Any:
 def of_study(result: StudyResult) -> Message:
     """Return the fields of a study without its trials."""
     values = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
-    return {**values, "verdict": result.verdict.stored() if result.verdict else None}
+    kept = {name: getattr(result, name) for name in KEPT}
+    return {**values, **{name: record.stored() if record else None for name, record in kept.items()}}
 
 
 def of_trial(trial: TrialRecord) -> Message:
@@ -48,9 +52,11 @@ def of_trial(trial: TrialRecord) -> Message:
 
 def study(message: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
     """Return the study of `of_study` with these trials, every text without secrets."""
-    verdict = message.get("verdict")
-    kept = Verdict.of_stored(_without_secrets(verdict)) if verdict else None
-    return StudyResult(**{**_without_secrets(message), "verdict": kept}, trials=trials)
+    fields_kept = {
+        name: kind.of_stored(_without_secrets(stored)) if (stored := message.get(name)) else None
+        for name, kind in KEPT.items()
+    }
+    return StudyResult(**{**_without_secrets(message), **fields_kept}, trials=trials)
 
 
 def trial(message: Mapping[str, Any]) -> TrialRecord:

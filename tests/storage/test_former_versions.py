@@ -28,9 +28,9 @@ def folder(tmp_path, monkeypatch):
 def test_results_are_those_of_then(folder):
     result = lossreg.results({"name": "iris", "data": {"source": "sklearn:iris"}})
     then = json.loads((SAVED / "results-0.2.0.json").read_text())
-    untuned = {"default_score": None, "decision": {}}
+    untuned = {"default_score": None, "decision": {}, "confirmed": None}
     trials = {name: then[name] | untuned for name in ("best", "baseline")}
-    losses = [row | {"default_score": None} for row in then["losses"]]
+    losses = [row | {"default_score": None, "confirmed": None} for row in then["losses"]]
     assert result.to_json() == then | trials | {"losses": losses, "verdict": None}
 
 

@@ -1,0 +1,76 @@
+"""The best settings of each loss are trained again on fresh splits of the development rows, and so confirmed.
+
+The best validation score of many trials is partly luck. Scores of the same settings on splits that the search has not
+used are not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lossreg.data.splits import TRAINING_SHARE
+from lossreg.storage.confirmation import Confirmation
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.verdict import Reevaluated
+from lossreg.verdict import noise
+
+SETTINGS, MOST = 20, 5  # in all, and of one loss
+KEY = "confirmation"  # of a study's attributes
+RATIO = (1 - TRAINING_SHARE) / TRAINING_SHARE
+
+Scores = Mapping[int, Sequence[float]]
+
+
+def settings(candidates: int, in_all: int = SETTINGS) -> int:
+    """Return the number of settings per loss that are trained again, in a study of so many candidates."""
+    return max(1, min(MOST, round(in_all / candidates)))
+
+
+def contenders(result: StudyResult, in_all: int = SETTINGS) -> list[TrialRecord]:
+    """Return the completed trials with the best validation scores, some of each candidate, about so many in all."""
+    most = settings(len(result.losses), in_all)
+    return [trial for candidate in result.losses for trial in result.ranked(candidate)[:most]]
+
+
+def confirmed(result: StudyResult, scores: Scores, splits: int, reason: str = "") -> Confirmation:
+    """Return the confirmation by these scores of trials; those that are not finite on every split have none."""
+    finite = {number: tuple(each) for number, each in scores.items() if all(map(math.isfinite, each))}
+    by_scores = Confirmation(len(result.trials), splits, finite, ratio=RATIO, reason=reason)
+    return replace(by_scores, p_values=_p_values(replace(result, confirmation=by_scores)) if splits > 1 else {})
+
+
+def _p_values(result: StudyResult) -> dict[str, float]:
+    """Return for each candidate how likely its deficit against the first is if it is as good."""
+    sign = 1.0 if result.direction == "maximize" else -1.0
+    rows = [row for row in result.ranking() if row.confirmed]
+    signed = {row.candidate: sign * np.asarray(row.confirmed.scores) for row in rows if row.confirmed}
+    return noise.p_values(signed.pop(rows[0].candidate), signed, RATIO) if rows else {}
+
+
+class Choice(NamedTuple):
+    """The best setting of another candidate than the baseline, and the baseline's; None where all failed."""
+
+    winner: TrialRecord | None
+    baseline: TrialRecord | None
+
+
+def choose(result: StudyResult) -> Choice:
+    """Return winner and baseline setting: the best that were confirmed, where any were."""
+    rows = [row for row in result.ranking() if row.best and (row.confirmed or result.confirmation is None)]
+    winner = next((row.best for row in rows if not row.is_baseline), None)
+    return Choice(winner, next((row.best for row in rows if row.is_baseline), None))
+
+
+def reevaluated(result: StudyResult) -> tuple[Reevaluated, ...]:
+    """Return the best setting of each candidate on the fresh splits, best first."""
+    p_values = result.confirmation.p_values if result.confirmation else {}
+    return tuple(
+        Reevaluated(row.candidate, row.best.number, row.confirmed.scores, p_values.get(row.candidate))
+        for row in result.ranking()
+        if row.best and row.confirmed
+    )

@@ -1,0 +1,73 @@
+"""`Confirmation`: the best settings of each loss on fresh splits, by which a study says which is best."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A setting on fresh splits of the development rows.
+
+    scores: the metric on each split; ratio: validation rows per training row of a split.
+    """
+
+    scores: tuple[float, ...]
+    ratio: float
+
+    @property
+    def mean(self) -> float:
+        """The mean over the splits."""
+        return statistics.fmean(self.scores)
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of the mean, with the variance of splits that share rows; None of one split.
+
+        Source: Nadeau and Bengio 2003, Inference for the generalization error.
+        """
+        if len(self.scores) < 2:
+            return None
+        return statistics.stdev(self.scores) * math.sqrt(1 / len(self.scores) + self.ratio)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in the JSON documents."""
+        return {"score": self.mean, "standard_error": self.error, "scores": list(self.scores)}
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The best settings of each loss, trained again on fresh splits.
+
+    trials: the number of trials that they are the best of; splits: the number of splits; scores: by number of trial,
+    of those that came to their end on every split; p_values: by candidate, how likely a deficit of its best setting
+    against the first as large as this one is if it is as good, adjusted for the number of candidates; none of the
+    first, and none of a single split; ratio: validation rows per training row of a split; reason: the commonest one
+    why settings have no scores.
+    """
+
+    trials: int
+    splits: int
+    scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    p_values: Mapping[str, float] = field(default_factory=dict)
+    ratio: float = 0.0
+    reason: str = ""
+
+    def of(self, number: int) -> Confirmed | None:
+        """Return the scores of a trial's setting, None where it has none."""
+        scores = self.scores.get(number)
+        return Confirmed(scores, self.ratio) if scores else None
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record that was stored as JSON, where keys are texts."""
+        scores = {int(number): tuple(each) for number, each in values["scores"].items()}
+        return cls(**{**values, "scores": scores})
+
+    def stored(self) -> dict[str, Any]:
+        """Return the form that `of_stored` reads."""
+        return {**asdict(self), "scores": {str(number): list(each) for number, each in self.scores.items()}}

@@ -1,0 +1,100 @@
+"""Winner and baseline are chosen by scores on fresh splits, not by the score that the search selected."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import pytest
+import sample_study as sample
+from scipy.stats import ttest_rel
+
+from lossreg.search import confirming
+
+# number, candidate, validation score of the search, scores on fresh splits
+TRIALS = [
+    (0, "ce", 0.90, (0.80, 0.82)),
+    (1, "ce", 0.89, (0.84, 0.86)),
+    (2, "focal", 0.95, (0.70, 0.72)),
+    (3, "focal", 0.94, (0.88, 0.90)),
+    (4, "mae", 0.93, (0.99, math.nan)),
+]
+
+
+def study(direction, trials=TRIALS):
+    sign = 1 if direction == "maximize" else -1
+    records = [sample.trial(number, name, "complete", score=sign * score) for number, name, score, _ in trials]
+    losses = dict.fromkeys(("ce", "focal", "mae"), "x")
+    return sample.study(0, losses=losses, baseline="ce", direction=direction, trials=records)
+
+
+def confirmed(direction, trials=TRIALS):
+    result, sign = study(direction, trials), 1 if direction == "maximize" else -1
+    scores = {number: [sign * score for score in scores] for number, _, _, scores in trials}
+    result.confirmation = confirming.confirmed(result, scores, 2, "went non-finite")
+    return result
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_mean_on_fresh_splits_wins_and_one_that_diverged_does_not(direction):
+    result = confirmed(direction)
+    winner, baseline = confirming.choose(result)
+    assert (winner.number, baseline.number, result.best.number) == (3, 1, 3)
+
+
+@pytest.mark.parametrize(("missing", "chosen"), [("ce", (3, None)), ("focal", (None, 1))])
+def test_there_is_no_choice_without_the_baseline_or_without_another_loss(missing, chosen):
+    choice = confirming.choose(confirmed("maximize", [trial for trial in TRIALS if trial[1] != missing]))
+    assert tuple(trial and trial.number for trial in choice) == chosen
+
+
+def test_without_fresh_splits_the_scores_of_the_search_choose():
+    assert tuple(trial.number for trial in confirming.choose(study("maximize"))) == (2, 0)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_candidates_stand_in_the_order_of_their_means_and_those_without_come_last(direction):
+    board = confirmed(direction).ranking()
+    assert [(row.candidate, row.best.number, row.rank) for row in board] == [
+        ("focal", 3, 1),
+        ("ce", 1, 2),
+        ("mae", 4, 3),
+    ]
+    assert [row.confirmed and abs(row.confirmed.mean) for row in board] == [
+        pytest.approx(0.89),
+        pytest.approx(0.85),
+        None,
+    ]
+
+
+def test_the_error_of_a_mean_counts_the_rows_that_splits_share():
+    """Nadeau and Bengio: the variance is (1/k + n_validation/n_training) times that of the scores."""
+    ratio = confirming.RATIO
+    score = confirmed("maximize").ranking()[0].confirmed
+    assert score.error == pytest.approx(statistics.stdev((0.88, 0.90)) * math.sqrt(1 / 2 + ratio))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_setting_of_each_candidate_is_compared_with_that_of_the_first(direction):
+    """The first is focal; mae diverged. With rows that are not shared the test is the paired t-test."""
+    trials = [(0, "ce", 0.9, (0.80, 0.83, 0.84)), (1, "focal", 0.8, (0.84, 0.85, 0.88))]
+    result = confirmed(direction, trials)
+    (p_value,) = result.confirmation.p_values.values()
+    plain = ttest_rel(trials[1][3], trials[0][3], alternative="greater")
+    assert list(result.confirmation.p_values) == ["ce"]
+    assert plain.pvalue < p_value < 0.5
+    assert [(one.candidate, one.p_value) for one in confirming.reevaluated(result)] == [
+        ("focal", None),
+        ("ce", p_value),
+    ]
+
+
+@pytest.mark.parametrize(("candidates", "expected"), [(1, 5), (2, 5), (4, 5), (7, 3), (20, 1), (69, 1)])
+def test_about_twenty_settings_are_trained_again(candidates, expected):
+    assert confirming.settings(candidates) == expected
+
+
+def test_the_contenders_are_the_best_settings_of_each_candidate():
+    trials = [(n, name, 0.1 * n, ()) for n, name in enumerate(["ce"] * 9 + ["focal"] * 2)]
+    numbers = [trial.number for trial in confirming.contenders(study("maximize", trials))]
+    assert numbers == [8, 7, 6, 5, 4, 10, 9]
