@@ -1,0 +1,188 @@
+"""What confirmation is worth: the settings that a search chooses with it and without it, on rows that it never saw.
+
+    KERAS_BACKEND=jax python studies/benchmarks/confirm.py --seeds 8 --out confirm.jsonl
+    python studies/benchmarks/confirm.py --report confirm.jsonl
+
+Each data set is cut anew per seed; a quarter of its rows are test rows. lossreg's own search runs on the others, with
+confirmation. Four settings are then trained 5 times on splits of these rows and scored on the test rows: the first of
+the search and the first that was confirmed, of all losses and of the baseline, of which the learning rate alone is
+searched. What `--out` holds already is left out, so that a run can be continued.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn import datasets, metrics
+from sklearn.model_selection import train_test_split
+
+import lossreg
+
+REPEATS = 5
+Arrays = dict[str, np.ndarray]
+
+
+class Case(NamedTuple):
+    """A data set with its metric; noise: the share of labels of its development rows that are drawn anew."""
+
+    load: Any
+    metric: str
+    noise: float = 0.0
+
+
+def imbalanced() -> tuple[np.ndarray, np.ndarray]:
+    """Return 2,000 rows of two classes, 1 in 20 of the second."""
+    made: tuple[np.ndarray, np.ndarray] = datasets.make_classification(
+        2000, 20, n_informative=6, weights=[0.95], class_sep=0.8, flip_y=0.0, random_state=0
+    )
+    return made
+
+
+def of_sklearn(name: str) -> Any:
+    """Return a function that loads a data set of scikit-learn."""
+    return lambda: getattr(datasets, f"load_{name}")(return_X_y=True)
+
+
+CASES = {
+    "wine": Case(of_sklearn("wine"), "accuracy"),
+    "diabetes": Case(of_sklearn("diabetes"), "r2"),
+    "breast_cancer": Case(of_sklearn("breast_cancer"), "balanced_accuracy"),
+    "digits": Case(of_sklearn("digits"), "accuracy"),
+    "digits, 40% flipped": Case(of_sklearn("digits"), "accuracy", 0.4),
+    "1:20": Case(imbalanced, "balanced_accuracy"),
+}
+SCORERS = {
+    "accuracy": metrics.accuracy_score, "r2": metrics.r2_score, "balanced_accuracy": metrics.balanced_accuracy_score
+}  # fmt: skip
+
+
+def rows_of(case: Case, seed: int) -> Arrays:
+    """Return development and test rows; labels of the test rows are as they are."""
+    x, y = case.load()
+    stratify = None if case.metric == "r2" else y
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.25, random_state=seed, stratify=stratify)
+    rng = np.random.default_rng(seed)
+    flipped = rng.random(len(y)) < case.noise
+    y = np.where(flipped, rng.choice(np.unique(y), len(y)), y) if case.noise else y
+    return {"x_train": x.astype(np.float32), "y_train": y, "x_test": x_test.astype(np.float32), "y_test": y_test}
+
+
+def document(case: Case, seed: int, trials: int) -> dict[str, Any]:
+    """Return the study."""
+    return {
+        "name": "confirm", "search": {"trials": trials, "metric": case.metric, "seed": seed},
+        "verdict": {"enabled": False}, "tracking": {"enabled": False},
+    }  # fmt: skip
+
+
+def measured(case: Case, seed: int, trials: int) -> dict[str, Any]:
+    """Return the scores of one study: in the search, confirmed, and on the test rows."""
+    study, rows = document(case, seed, trials), rows_of(case, seed)
+    result = lossreg.tune(study, data=rows)
+    arms = {
+        "first": first_of_search(result, result.losses), "confirmed": result.best,
+        "baseline first": first_of_search(result, [result.baseline]),
+        "baseline confirmed": next(row.best for row in result.ranking() if row.is_baseline),
+    }  # fmt: skip
+    tested = test_scores(study, rows, arms, SCORERS[case.metric])
+    confirmed = {name: result.confirmed(trial) for name, trial in arms.items()}
+    seconds = {name: result.seconds.get(name) for name in ("total", "training", "confirm")}
+    return {
+        "test": tested, "search": {name: trial.score for name, trial in arms.items()},
+        "fresh": {name: one.mean if one else None for name, one in confirmed.items()}, "seconds": seconds,
+        "losses": {name: trial.candidate for name, trial in arms.items()},
+    }  # fmt: skip
+
+
+def first_of_search(result: Any, losses: Sequence[str]) -> Any:
+    """Return the trial with the best validation score of these losses."""
+    sign = 1 if result.direction == "maximize" else -1
+    return max((trial for name in losses for trial in result.ranked(name)), key=lambda trial: sign * trial.score)
+
+
+def test_scores(study: Mapping[str, Any], rows: Arrays, arms: Mapping[str, Any], score: Any) -> dict[str, float]:
+    """Return the mean score of each setting on the test rows, trained on splits of the others."""
+    from lossreg.config import study as studies
+    from lossreg.search import one_split, preparation, restore
+    from lossreg.search.predictions import predicted_by_arm
+    from lossreg.search.retrainer import Group
+    from lossreg.storage.observer import Observer
+
+    prepared = preparation.prepare(studies.of(study, (), rows), rehearsed=False)
+    plans = {name: restore.plan_of(prepared, trial) for name, trial in arms.items()}
+    numbers, splits = np.arange(len(rows["y_test"])), range(one_split.FIRST, one_split.FIRST + REPEATS)
+    with one_split.retrainer(prepared, Observer(), range(REPEATS)) as retrainer:
+        predicted = predicted_by_arm(retrainer, [Group(plans)], [numbers], splits, "test rows")
+    y = prepared.problem.dataset.scored_labels(prepared.problem.dataset.test.y)
+    return {name: float(np.mean([score(y, repeat) for repeat in repeats])) for name, repeats in predicted.items()}
+
+
+def report(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table: means over seeds, and differences with their standard errors."""
+    columns = (
+        "data (metric)", "seeds", "first of the search -> confirmed", "baseline -> confirmed", "confirmed - baseline",
+        "optimism -> of the confirmed score",
+    )  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
+    for name in dict.fromkeys(line["case"] for line in lines):
+        of_case = [line for line in lines if line["case"] == name]
+        test = {arm: np.array([line["test"][arm] for line in of_case]) for arm in of_case[0]["test"]}
+        optimism = [line["search"]["first"] - line["test"]["first"] for line in of_case]
+        left = [line["fresh"]["confirmed"] - line["test"]["confirmed"] for line in of_case]
+        gains = test["confirmed"] - test["baseline confirmed"]
+        print(
+            f"| {name} ({CASES[name].metric}) | {len(of_case)} | {test['first'].mean():.3f} -> "
+            f"{test['confirmed'].mean():.3f} | {test['baseline first'].mean():.3f} -> "
+            f"{test['baseline confirmed'].mean():.3f} | {with_error(gains)} | {np.mean(optimism):+.3f} -> "
+            f"{np.mean(left):+.3f} |"
+        )
+    for one, other in (("confirmed", "first"), ("confirmed", "baseline confirmed")):
+        print(f"{one} against {other}: {duel(lines, one, other)}")
+
+
+def duel(lines: Sequence[Mapping[str, Any]], one: str, other: str) -> str:
+    """Return how often one setting scored better on the test rows than another, and by how much on average."""
+    gains = np.array([line["test"][one] - line["test"][other] for line in lines])
+    return f"{(gains > 0).sum()} to {(gains < 0).sum()}, {(gains == 0).sum()} equal, mean {with_error(gains)}"
+
+
+def with_error(values: np.ndarray) -> str:
+    """Return mean and standard error."""
+    return f"{values.mean():+.4f} +- {values.std(ddof=1) / np.sqrt(len(values)):.4f}"
+
+
+def main() -> None:
+    """Run what is missing, or report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=48)
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--out", type=Path, default=Path("confirm.jsonl"))
+    parser.add_argument("--report", nargs="+", type=Path)
+    args = parser.parse_args()
+    if args.report:
+        report([json.loads(line) for file in args.report for line in file.read_text().splitlines()])
+        return
+    known = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
+    done, out = {(line["case"], line["seed"]) for line in known}, args.out.absolute()
+    for seed in range(args.seeds):
+        for name in args.cases:
+            if (name, seed) in done:
+                continue
+            with tempfile.TemporaryDirectory() as folder, chdir(folder):
+                line = {"case": name, "seed": seed, **measured(CASES[name], seed, args.trials)}
+            with out.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            print(name, seed, line["test"], file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
