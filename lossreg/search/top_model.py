@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import LossregError
 from lossreg.search import predictors, restore, retraining, sizing
-from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord, Weights
@@ -31,8 +30,7 @@ def save(
     if best is None:
         return None
     try:
-        kept = KeepPolicy(prepared.spec.search.keep, result).numbers | {best.number}
-        folder.forget_weights(set(folder.kept_weights()) - kept)
+        folder.forget_weights(set(folder.kept_weights()) - _wanted(prepared.spec.search.keep, result))
         return _saved(prepared, result, best, folder, progress)
     except (LossregError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")
@@ -41,6 +39,14 @@ def save(
         what = "it has layers without a get_config() of their own, with which Keras saves none"
         progress.warn(f"there is no model of the top trial ({best.number}): {what}")
         return None
+
+
+def _wanted(keep: str, result: StudyResult) -> set[int]:
+    """Return the trials whose weights are kept at the end, as `search.keep` says."""
+    if keep == "all":
+        return {trial.number for trial in result.trials}
+    of_losses = [row.best for row in result.ranking()] if keep == "losses" else [result.best]
+    return {trial.number for trial in (*of_losses, result.recommended) if trial}
 
 
 def _saved(

@@ -111,6 +111,7 @@ def later(result, name):
 
 FREE = [
     {"search.minutes": 60.0}, {"search.lanes": 8}, {"search.trainer": "population"}, {"search.keep": "all"},
+    {"search.confirm": 3},
     {"verdict.repeats": 5}, {"verdict.outer": 0}, {"verdict.margin": 0.1}, {"tracking.experiment": "other"},
     {"tracking.model": False}, {"tracking.register": "team"}, {"plugins": {"block": ["nothing"]}},
     {"plugins": {"skip_missing": True}},
