@@ -151,7 +151,9 @@ class _Told(Lines):
 def cv_results(result: Result) -> dict[str, Any]:
     """Return a row per trial, as `GridSearchCV.cv_results_` has one per candidate; the scores are validation scores.
 
-    Parameters that a trial does not have are masked; trials without a score have NaN, and the last rank.
+    Parameters that a trial does not have are masked; trials without a score have NaN, and the last rank. Settings that
+    were trained again on fresh splits have the mean of their scores there, with its standard error, and rank by it
+    before all others.
     """
     trials = result.trials
     params = [{"loss": trial.candidate, **trial.params} for trial in trials]
@@ -170,7 +172,8 @@ def cv_results(result: Result) -> dict[str, Any]:
         **(splits or {"split0_test_score": scores.copy()}),
         "mean_test_score": scores,
         "std_test_score": np.where(np.isnan(scores), np.nan, spread),
-        "rank_test_score": _ranks(scores, result.direction),
+        **_confirmed(result),
+        "rank_test_score": _ranks(result),
         "state": np.array([trial.state for trial in trials], dtype=object),
     }
 
@@ -184,7 +187,23 @@ def _masked(values: list[Any]) -> Any:
     return array
 
 
-def _ranks(scores: NDArray[np.float64], direction: str) -> NDArray[np.int32]:
+def _confirmed(result: Result) -> dict[str, NDArray[np.float64]]:
+    """Return mean and standard error of each trial on fresh splits, NaN without; nothing where none was confirmed."""
+    if result.confirmation is None:
+        return {}
+    each = [result.confirmed(trial) for trial in result.trials]
+    return {
+        "mean_confirmed_score": np.array([one.mean if one else np.nan for one in each]),
+        "standard_error_confirmed_score": np.array([one.error if one and one.error else np.nan for one in each]),
+    }
+
+
+def _ranks(result: Result) -> NDArray[np.int32]:
     """Return ranks from 1, equal for equal scores."""
-    keys = np.where(np.isnan(scores), -np.inf, scores if direction == "maximize" else -scores)
-    return np.array([1 + int((keys > key).sum()) for key in keys], np.int32)
+    sign = 1.0 if result.direction == "maximize" else -1.0
+    scores = [result.compared_score(trial) if trial.finite_score is not None else None for trial in result.trials]
+    keys = [
+        (result.confirmed(trial) is not None, -np.inf if score is None else sign * score)
+        for trial, score in zip(result.trials, scores, strict=True)
+    ]
+    return np.array([1 + sum(other > key for other in keys) for key in keys], np.int32)

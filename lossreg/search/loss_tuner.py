@@ -65,7 +65,7 @@ KEYS = {
 DEFAULTS = {
     "data": {"source": GIVEN, "task": "auto", "preprocess": "none"},
     "model": {"hp": "search"},
-    "search": {"keep": "all", "score_epoch": "best"},
+    "search": {"keep": "all", "score_epoch": "best", "confirm": 0},
     "train": {"epochs": 1},
 }
 # arguments of other tuners, and what stands in their place
