@@ -89,7 +89,7 @@ class _LossSearch(BaseEstimator):
         self.cv_results_ = estimators.cv_results(found.result)
         self.best_index_ = found.result.trials.index(trial)
         self.best_loss_, self.best_params_ = trial.candidate, self.cv_results_["params"][self.best_index_]
-        self.best_score_ = trial.score
+        self.best_score_ = found.result.compared_score(trial)
         self.verdict_: Verdict | None = found.result.verdict
         self.predictor_ = found.predictor
         return self
@@ -196,7 +196,7 @@ class LossSearchClassifier(ClassifierMixin, _LossSearch):
     is no verdict, unless settings ask for one: `{"data": {"test": 0.2}}` or `{"verdict": {"outer": 5}}`.
 
     After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (of a table), `best_loss_`, `best_params_`,
-    `best_score_` (of the metric, on the validation rows), `best_index_`, `cv_results_` (a row per trial), `result_`
+    `best_score_` (of the metric, the mean on fresh splits), `best_index_`, `cv_results_` (a row per trial), `result_`
     (as `lossreg.tune` returns it), `verdict_` (None without one), `predictor_` (from raw rows to names of classes).
     """
 

@@ -32,8 +32,12 @@ PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned 
 
 def heading(result: StudyResult) -> str:
     """Return the title of the trial at the top: `Highest validation score (f1)`, or `Highest confirmed score (f1)`."""
-    kind = "confirmed" if result.confirmed(result.best) else "validation"
-    return f"{result.extreme.capitalize()} {kind} score ({result.metric})"
+    return f"{result.extreme.capitalize()} {kind_of_score(result, result.best)} score ({result.metric})"
+
+
+def kind_of_score(result: StudyResult, trial: TrialRecord | None) -> str:
+    """Return what the score is by which a trial is ranked: `confirmed`, on fresh splits, or `validation`."""
+    return "confirmed" if result.confirmed(trial) else "validation"
 
 
 def scored_on(result: StudyResult) -> str:
@@ -73,7 +77,7 @@ def recommended(result: StudyResult) -> str:
     """
     if (trial := result.recommended) is None:
         return ""
-    used = ", ".join([f"validation score {scored(trial)}", *usage.besides(trial)])
+    used = ", ".join([f"{kind_of_score(result, trial)} score {ranked_by(result, trial)}", *usage.besides(trial)])
     return f"{recipe_heading(result)}: {trial.recipe}  ({used})"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lossreg.prediction.predictor import Predictor
 
 COLUMNS = ["rank", "candidate", "best_score", "best_trial", "trials", "learning_rate", "recipe"]
+CONFIRMED = ["confirmed_score", "standard_error"]
 
 
 class Result(StudyResult):
@@ -84,12 +85,12 @@ class Result(StudyResult):
 
     def __str__(self) -> str:
         """Return the decision, the recommended trial and the leaderboard as text."""
-        table = self.leaderboard()[COLUMNS[:-1]].to_string(index=False)
+        table = self.leaderboard()[self._columns()[:-1]].to_string(index=False)
         return "\n".join([*self._decision(), "", self._caption(), table])
 
     def _repr_html_(self) -> str:
         """Return the decision, the recommended trial and the leaderboard for a notebook."""
-        table = self.leaderboard()[COLUMNS].to_html(index=False, float_format="{:.4g}".format, border=0)
+        table = self.leaderboard()[self._columns()].to_html(index=False, float_format="{:.4g}".format, border=0)
         decision, *recommended = map(html.escape, self._decision())
         further = "".join(f"<p>{line}</p>" for line in [*recommended, html.escape(self._caption())])
         return f"<p><b>{decision}</b></p>{further}{table}"
@@ -103,7 +104,15 @@ class Result(StudyResult):
 
     def _caption(self) -> str:
         """Return what the leaderboard shows, whose first trial need not be the recommended one."""
-        return f"The {self.extreme} validation score ({self.metric}) of each loss:"
+        from lossreg.reporting import report
+
+        kind = report.kind_of_score(self, self.best)
+        return f"The {self.extreme} {kind} score ({self.metric}) of each loss:"
+
+    def _columns(self) -> list[str]:
+        """Return the columns that are shown: with the confirmed scores where there are some."""
+        first, rest = COLUMNS[:2], COLUMNS[2:]
+        return [*first, *CONFIRMED, *rest] if self.confirmation else COLUMNS
 
 
 NAMES: dict[str, Any] = {"by_loss": "losses", "slices": "parameters"}

@@ -329,11 +329,10 @@ class StudyResult:
         return trial.score if trial else None
 
     def __repr__(self) -> str:
-        best = (
-            f"{self.extreme} {self.metric} {self.best.score:.5g} ({self.best.candidate})" if self.best else "no score"
-        )
+        best, score = self.best, self.compared_score(self.best)
+        reached = "no score" if best is None else f"{self.extreme} {self.metric} {score:.5g} ({best.candidate})"
         trials, losses = count_of(len(self.trials), "trial"), count_of(len(self.losses), "loss", "losses")
-        return f"<study {self.study}: {trials} over {losses}, {best}>"
+        return f"<study {self.study}: {trials} over {losses}, {reached}>"
 
     @property
     def counts(self) -> dict[str, int]:
