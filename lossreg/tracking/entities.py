@@ -215,6 +215,26 @@ def baseline_points(result: StudyResult) -> list[Point]:
     return [Point("baseline_score", best.score, milliseconds(best.ended), best.number)]
 
 
+def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
+    """Return `confirmed_score` and `confirmed_error`, its standard error, of each trial that was confirmed, by number.
+
+    step = the number of trials among which it was one of the best.
+    """
+    confirmation = result.confirmation
+    if confirmation is None:
+        return {}
+    at, step = milliseconds(max(trial.ended for trial in result.trials)), confirmation.trials
+    return {
+        trial.number: [
+            Point(name, value, at, step)
+            for name, value in (("confirmed_score", confirmed.mean), ("confirmed_error", confirmed.error))
+            if _is_number(value)
+        ]
+        for trial in result.trials
+        if (confirmed := result.confirmed(trial))
+    }
+
+
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:
     """Return the answer, the recommended candidate, the cause (`none` where there is none) and the outer folds."""
     return {

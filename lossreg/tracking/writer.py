@@ -169,9 +169,18 @@ class Writer:
             self._former = entities.OUTDATED
 
     def summarise(self, result: StudyResult) -> None:
-        """Bring the parent's leaderboard, curve, verdict and baseline's best to their final state."""
+        """Bring the parent's leaderboard, curve, verdict, baseline's best and confirmed scores to their final state."""
         self.refresh(result, is_over=True)
         self._log(self.run_id, entities.baseline_points(result))
+        self._confirm(result)
+
+    def _confirm(self, result: StudyResult) -> None:
+        """Write the scores on fresh splits: of each trial to its child run, and the best one to the parent."""
+        points = entities.confirmed_points(result)
+        if result.best and result.best.number in points:
+            self._log(self.run_id, points[result.best.number])
+        for number in points.keys() & self._children.keys():
+            self._log(self._children[number].run_id, points[number])
 
     def _show(self, points: Iterable[Point]) -> None:
         """Have these points be the last of their metrics, where they are not; NaN takes back what is there.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import failing_servers
 import mlflow
+import numpy as np
 import pytest
 import sample_study as sample
 import sample_verdict
@@ -28,6 +29,7 @@ from lossreg import tracking
 from lossreg.errors import InputError, LossregError
 from lossreg.reporting import report, study_plots, verdict
 from lossreg.search import history
+from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.trials import requeue_interrupted
 from lossreg.tracking import entities, messages, new_database, outage, writer
 from lossreg.tracking.new_database import NewDatabase
@@ -131,6 +133,24 @@ def test_curves_by_epoch_and_one_objective(uri, written):
             assert {point.step: point.value for point in history} == expected
         assert run.data.metrics.get("score") == trial.score
     assert set(runs[0].data.metrics) == {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "score"}
+
+
+def test_scores_on_fresh_splits_are_written_once_with_each_confirmed_trial_and_the_best_with_the_study(uri, experiment):
+    scores = {0: (0.8, 0.84, 0.82), 1: (0.9, 0.86, 0.94)}
+    result = sample.study(4, confirmation=Confirmation(4, 3, scores, ratio=0.25))
+    first = finished(uri, experiment, result)
+    parent, runs, _ = children(uri, finished(uri, experiment, result, first.run_id))
+    means, errors = ({n: statistics(each) for n, each in scores.items()} for statistics in (np.mean, noisy_error))
+    for number, run in {**runs, 1: parent}.items():
+        metrics = {name: value for name, value in run.data.metrics.items() if name.startswith("confirmed")}
+        expected = {"confirmed_score": means[number], "confirmed_error": errors[number]} if number in scores else {}
+        assert metrics == pytest.approx(expected)
+    assert len(MlflowClient(uri).get_metric_history(runs[0].info.run_id, "confirmed_score")) == 1
+
+
+def noisy_error(scores):
+    """The standard error of Nadeau and Bengio, with a quarter as many validation rows as training rows."""
+    return np.std(scores, ddof=1) * np.sqrt(1 / len(scores) + 0.25)
 
 
 def test_nothing_infinite_is_logged(uri, written):
