@@ -50,7 +50,7 @@ class Watcher(Observer):
     """The common part of all displays: a request to stop, and the result when training ends.
 
     training: whether trials are trained now; messages: those shown so far; is_concluded: whether the caller
-    prints how the study ended; on_trained: called with the result when the last trial has ended.
+    prints how the study ended; on_trained: called with the result when its leaderboard is final.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -78,10 +78,14 @@ class Watcher(Observer):
         """Count a trial of another worker."""
         self.trial(record, result)
 
+    def searched(self) -> None:
+        """Show no more how many trials have ended."""
+        self.training = False
+
     def trained(self, result: StudyResult) -> None:
         """Remove what is shown and pass the result to `on_trained`."""
+        self.searched()
         self.close()
-        self.training = False
         self.on_trained(result)
 
     def interrupted(self, text: str) -> None:
@@ -177,10 +181,18 @@ class Lines(Watcher):
 
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""
-        step = max(1, self._pace.total // 10)
+        new = self._pace.done - self._written
+        if new >= max(1, self._pace.total // 10) or self._now() - self._written_at >= EVERY_SECONDS or not active:
+            self._count()
+
+    def searched(self) -> None:
+        """Write how far the study came."""
+        self._count()
+        super().searched()
+
+    def _count(self) -> None:
         # epochs of the verdict are no epochs of trials
-        new = self._pace.done - self._written if self.training else 0
-        if self._result and new and (new >= step or self._now() - self._written_at >= EVERY_SECONDS or not active):
+        if self._result and self.training and self._pace.done > self._written:
             self._written, self._written_at = self._pace.done, self._now()
             self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(self._result)}, {self._pace}")
 

@@ -183,6 +183,8 @@ class RunState:
         """Confirm the best settings, and reach the verdict."""
         run, result = self.run, self.result
         study = self.prepared, result, self.study, run.folder, run.progress
+        for observer in self.scheduler.observers:
+            observer.searched()
         # trainers that stand in for others can train nothing else
         if not run.trainers:
             result.confirmation = ConfirmingStage(*study, partial(self._after_search, "confirm")).reach()

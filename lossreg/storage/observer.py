@@ -41,8 +41,11 @@ class Observer:
         """Return whether the study shall end here, asked after every epoch; a later `tune` goes on with it."""
         return False
 
+    def searched(self) -> None:
+        """Note that the last trial has ended; settings may still be confirmed."""
+
     def trained(self, result: StudyResult) -> None:
-        """Note that the last trial has ended; model, plots and MLflow are still to be written."""
+        """Note that the leaderboard is final; verdict, model, plots and MLflow are still to come."""
 
     def end(self, result: StudyResult) -> None:
         """Note that the study is done."""

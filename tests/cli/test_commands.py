@@ -906,16 +906,18 @@ def test_slow_trials_have_a_line_each():
     assert "30.0 s per trial, 9:30 left" in printed[1]
 
 
-def test_epochs_after_the_last_trial_are_no_line():
+def test_the_end_of_the_search_is_a_line_and_epochs_after_it_are_none():
     written, clock = [], Clock()
     lines = terminal.Lines(written.append, clock)
     result = sample.study(20)
     lines.begin(20, 0, ["focal"], 8)
     for trial in result.trials:
         lines.trial(trial, result)
-    lines.trained(result)
+    lines.searched()
     before = list(written)
+    assert before[-1].startswith("20/20 trials, highest accuracy 0.9")
     lines.epoch(0, 31)
+    lines.trained(result)
     assert written == before
 
 
