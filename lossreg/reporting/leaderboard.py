@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from lossreg.reporting.values import listed, number, ranked_by, scored
+from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.records import Standing, StudyResult, exact
 from lossreg.storage.verdict import Answer
 from lossreg.terminal import plain_text
@@ -13,8 +14,8 @@ from lossreg.terminal import plain_text
 NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
 NOT_SHOWN = (
     "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
-    "t-tests at 5%, adjusted by Holm's method; of the two that the verdict compares, by it), so that either may be the "
-    "better one."
+    "t-tests at 5%, adjusted for the number of losses; of the two that the verdict compares, by it), so that either "
+    "may be the better one."
 )
 LEVEL = 0.05
 
@@ -51,8 +52,9 @@ def _is_within_noise(result: StudyResult, row: Standing) -> bool:
 
     Without such tests: by the members of the first trial, if the score is within one standard error of the first.
     """
-    if tested := _p_values(result):
-        return row.rank not in (None, 1) and _is_undecided(result, row.candidate, tested)
+    tested = _p_values(result)
+    if tested or result.confirmation:
+        return bool(tested) and row.rank not in (None, 1) and _is_undecided(result, row.candidate, tested)
     first = result.best
     if first is None or first.spread is None or first.score is None or row.best is None or row.best.score is None:
         return False
@@ -66,7 +68,7 @@ def _is_undecided(result: StudyResult, candidate: str, p_values: dict[str, float
         winner, baseline = verdict.sides
         if {candidate, first.candidate} == {winner, baseline}:
             return verdict.answer is not (Answer.BETTER if candidate == baseline else Answer.WORSE)
-    return p_values.get(candidate, 0.0) > LEVEL
+    return p_values.get(candidate, 1.0) > LEVEL
 
 
 def noise(result: StudyResult) -> str:
@@ -142,8 +144,7 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
             "rank": row.rank,
             "candidate": row.candidate,
             "loss": row.loss,
-            "confirmed_score": row.confirmed.mean if row.confirmed else None,
-            "standard_error": row.confirmed.error if row.confirmed else None,
+            **confirmed(row.confirmed),
             "best_score": row.best.score if row.best else None,
             "default_score": row.best.default_score if row.best else None,
             "spread": row.best.spread if row.best else None,
@@ -155,3 +156,8 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
         }
         for row in result.ranking()
     ]
+
+
+def confirmed(scores: Confirmed | None) -> dict[str, float | None]:
+    """Return the columns of a setting on fresh splits."""
+    return {"confirmed_score": scores.mean if scores else None, "standard_error": scores.error if scores else None}

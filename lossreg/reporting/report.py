@@ -20,8 +20,8 @@ LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
 )
 CONFIRMED = (
-    "Scores are means over {splits} of the rows that are no test rows, +- their standard error; those in the search "
-    "are each the best of several, and therefore optimistic; "
+    "Scores are means over {splits} of the rows that are no test rows, +- the standard error of one setting; the first "
+    "is a little optimistic, as the best of {settings}, and those in the search much more, as the best of all trials; "
 )
 NO_TEST_ROW, NO_TEST_ROWS = "no test row was used for them.", "there are no test rows."
 OPTIMISM = f"{LEADERBOARD}{NO_TEST_ROW}"
@@ -48,8 +48,14 @@ def scored_on(result: StudyResult) -> str:
 
 def caveat(result: StudyResult) -> str:
     """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
-    start = CONFIRMED.format(splits=scored_on(result)) if result.confirmation else LEADERBOARD
+    start = _confirmed(result) or LEADERBOARD
     return f"{start}{_of_test_rows(result)}{_untried(result)}"
+
+
+def _confirmed(result: StudyResult) -> str:
+    """Return what confirmed scores are; empty where there are none."""
+    settings = len(result.confirmation.scores) if result.confirmation else 0
+    return CONFIRMED.format(splits=scored_on(result), settings=settings) if settings else ""
 
 
 def _of_test_rows(result: StudyResult) -> str:
@@ -235,7 +241,7 @@ def _parameters_markdown(result: StudyResult) -> str:
     lines = list(map(usage.commented, rows))
     lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])
-    title = f"## Parameters of each loss's {result.extreme} score"
+    title = f"## Parameters of each loss's {result.extreme} {kind_of_score(result, result.best)} score"
     return "\n".join([title, "", "```python", *lines, "```", "", notes]) if rows else ""
 
 
@@ -243,9 +249,9 @@ def _facts(result: StudyResult) -> str:
     data = result.data
     pairs = {
         "Task": result.task,
-        "Metric": f"{result.metric}, {arrow(result.direction)}, on validation samples",
+        "Metric": f"{result.metric}, {arrow(result.direction)}, on {scored_on(result)}",
         "Trials": ", ".join(filter(None, [counts(result), epochs(result)])),
-        "Each score": f"the mean of {members(result.spec)}, +- their standard deviation"
+        "Each score in the search": f"the mean of {members(result.spec)}, +- their standard deviation"
         if members(result.spec)
         else "",
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
@@ -297,7 +303,12 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
     )  # fmt: skip
     ordered = sorted(result.trials, key=lambda trial: trial.number)
     return [
-        {"trial": trial.number, **{name: getattr(trial, name) for name in fields}, "decision": usage.decision(trial)}
+        {
+            "trial": trial.number,
+            **{name: getattr(trial, name) for name in fields},
+            **leaderboard.confirmed(result.confirmed(trial)),
+            "decision": usage.decision(trial),
+        }
         for trial in ordered
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from lossreg.reporting.change import known
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.records import Standing, StudyResult, TrialRecord
     from lossreg.storage.verdict import Comparison, Verdict
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
@@ -101,7 +101,10 @@ def history(result: StudyResult) -> Figure:
 
 
 def by_loss(result: StudyResult) -> Figure:
-    """Draw the scores of each candidate as dots over a box, the best on top, and the baseline's best as a line."""
+    """Draw the scores of each candidate as dots over a box, the best on top, and the baseline's best as a line.
+
+    Scores on fresh splits are diamonds with their standard error; where there are some the line is the baseline's.
+    """
     board = [row for row in result.ranking() if row.best]
     figure = new_figure(8.5, 1.6 + 0.5 * max(len(board), 2))
     axes = plain(figure.add_subplot())
@@ -111,18 +114,15 @@ def by_loss(result: StudyResult) -> Figure:
         spread = [line + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
         axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.candidate])
         if row.is_baseline and row.best:
-            axes.axvline(
-                row.best.score or 0.0,
-                color=GREY,
-                linestyle="--",
-                linewidth=1.2,
-                label=f"{result.extreme} of the baseline",
-            )
+            label = f"{'confirmed score' if row.confirmed else result.extreme} of the baseline"
+            score = result.compared_score(row.best) or 0.0
+            axes.axvline(score, color=GREY, linestyle="--", linewidth=1.2, label=label)
     if groups:
         axes.boxplot(groups, positions=range(len(groups)), orientation="horizontal", widths=0.6, showfliers=False,
                      medianprops={"color": "black"}, boxprops={"color": GREY}, whiskerprops={"color": GREY},
                      capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
     _zoom(axes, result, axis="x")
+    _draw_confirmed(axes, board)
     names = [f"{_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
     axes.set_ylim(len(board) - 0.5, -0.5)
@@ -130,6 +130,18 @@ def by_loss(result: StudyResult) -> Figure:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.22 * 3 / figure.get_figheight()), frameon=False)
     return figure
+
+
+def _draw_confirmed(axes: Axes, board: Sequence[Standing]) -> None:
+    """Draw each candidate's score on fresh splits with its standard error, and have the axis reach to all."""
+    shown = [(line, row.confirmed) for line, row in enumerate(board) if row.confirmed]
+    if shown:
+        lines, scores = zip(*shown, strict=True)
+        means, errors = [score.mean for score in scores], [score.error or 0.0 for score in scores]
+        label = "on fresh splits, +- standard error"
+        axes.errorbar(means, lines, xerr=errors, fmt="D", color="black", markersize=5, capsize=3, zorder=5, label=label)
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, *map(float.__sub__, means, errors)), max(high, *map(float.__add__, means, errors)))
 
 
 def slices(result: StudyResult, most: int = 4) -> Figure:

@@ -141,8 +141,8 @@ def _chosen(arms: Arms) -> str:
     tied = f" (tied with {', '.join(as_good)})" if as_good else ""
     mean = next(statistics.fmean(one.scores) for one in reevaluated if one.candidate == name)
     return (
-        f"{name} is the best other loss by its mean score on {len(reevaluated[0].scores)} fresh splits of the "
-        f"development rows, {number(mean)}{tied}, not on the leaderboard."
+        f"{name} was the best other loss by its mean score on {len(reevaluated[0].scores)} fresh splits of the "
+        f"development rows, {number(mean)}{tied}, when the verdict was reached; the leaderboard has another."
     )
 
 
@@ -158,10 +158,10 @@ def _trials(arms: Arms) -> str:
     """Return which trials are compared, where the leaderboard shows others; else an empty text."""
     shown = {row.candidate: row.best.number for row in arms.result.ranking() if row.best}
     others = [
-        f"trial {arm.trial} of {arm.candidate} (leaderboard: {shown[arm.candidate]})"
+        f"trial {arm.trial} of {arm.candidate} (the leaderboard has {shown[arm.candidate]})"
         for arm in (arms.verdict.winner, arms.verdict.baseline)
         if arm.candidate in shown and arm.trial not in (None, shown[arm.candidate])
     ]
     if not arms.verdict.reevaluated or not others:
         return ""
-    return f"Fresh splits chose {' and '.join(others)}."
+    return f"The verdict compares {' and '.join(others)}."

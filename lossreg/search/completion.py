@@ -12,7 +12,7 @@ import optuna
 
 from lossreg.config.study import StudySpec
 from lossreg.runtime.user_code import is_function
-from lossreg.search import history
+from lossreg.search import confirming, history
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -96,7 +96,7 @@ def place(folder: StudyFolder) -> list[str]:
 
 def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:
     """Return what a verdict depends on: in each state it is tried once, unless it is asked for."""
-    return {"trials": len(result.trials), **spec.verdict.model_dump()}
+    return {"trials": len(result.trials), "confirm": spec.search.confirm, **spec.verdict.model_dump()}
 
 
 def has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, *, again: bool = False) -> bool:
@@ -117,10 +117,20 @@ def lacks_verdict(result: StudyResult) -> bool:
 
 
 def _has_nothing_left(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult) -> bool:
-    """Return whether no verdict is left to reach or to try."""
+    """Return whether nothing is left to confirm, and no verdict is left to reach or to try."""
+    if not is_confirmed(spec, result):
+        return False
     if not spec.verdict.enabled or has_verdict(stored, spec, result):
         return True
     return result.verdict is None and not is_comparable(result)
+
+
+def is_confirmed(spec: StudySpec, result: StudyResult) -> bool:
+    """Return whether the best settings are confirmed as asked for, or a version without that came to a verdict."""
+    confirmation, splits = result.confirmation, spec.search.confirm
+    if confirmation is None:
+        return bool(result.verdict) or not confirming.is_due(splits, confirming.contenders(result))
+    return confirmation.splits == splits
 
 
 def is_comparable(result: StudyResult) -> bool:

@@ -7,49 +7,70 @@ used are not.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lossreg.data.splits import TRAINING_SHARE
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Reevaluated
 from lossreg.verdict import noise
 
+if TYPE_CHECKING:
+    from lossreg.data import Dataset
+
 SETTINGS, MOST = 20, 5  # in all, and of one loss
 KEY = "confirmation"  # of a study's attributes
-RATIO = (1 - TRAINING_SHARE) / TRAINING_SHARE
 
 Scores = Mapping[int, Sequence[float]]
 
 
-def settings(candidates: int, in_all: int = SETTINGS) -> int:
-    """Return the number of settings per loss that are trained again, in a study of so many candidates."""
-    return max(1, min(MOST, round(in_all / candidates)))
+def settings(candidates: int, trials: int, in_all: int = SETTINGS) -> int:
+    """Return the number of settings per loss that are trained again, in a study of so many candidates and trials.
+
+    They are about so many in all, and at most half of the trials, but one of each candidate.
+    """
+    return max(1, min(MOST, round(in_all / candidates), trials // (2 * candidates)))
 
 
 def contenders(result: StudyResult, in_all: int = SETTINGS) -> list[TrialRecord]:
-    """Return the completed trials with the best validation scores, some of each candidate, about so many in all."""
-    most = settings(len(result.losses), in_all)
+    """Return the completed trials with the best validation scores, `settings` of each candidate."""
+    most = settings(len(result.losses), len(result.trials), in_all)
     return [trial for candidate in result.losses for trial in result.ranked(candidate)[:most]]
 
 
-def confirmed(result: StudyResult, scores: Scores, splits: int, reason: str = "") -> Confirmation:
-    """Return the confirmation by these scores of trials; those that are not finite on every split have none."""
+def is_due(splits: int, contenders: Sequence[TrialRecord]) -> bool:
+    """Return whether settings are to be trained again: on some splits, and where there are some to choose from."""
+    return splits > 0 and len(contenders) > 1
+
+
+def ratio_of(dataset: Dataset) -> float:
+    """Return the validation rows per training row of the first split."""
+    return len(dataset.validation) / len(dataset.train)
+
+
+def confirmed(
+    result: StudyResult, scores: Scores, splits: int, *, ratio: float, reason: str = ""
+) -> Confirmation:  # fmt: skip
+    """Return the confirmation by these scores of trials; those that are not finite on every split have none.
+
+    ratio: validation rows per training row of a split.
+    """
     finite = {number: tuple(each) for number, each in scores.items() if all(map(math.isfinite, each))}
-    by_scores = Confirmation(len(result.trials), splits, finite, ratio=RATIO, reason=reason)
+    by_scores = Confirmation(len(result.trials), splits, finite, ratio=ratio, reason=reason, ended=time.time())
     return replace(by_scores, p_values=_p_values(replace(result, confirmation=by_scores)) if splits > 1 else {})
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:
-    """Return for each candidate how likely its deficit against the first is if it is as good."""
+    """Return for each candidate how likely its deficit against the first is if all are as good."""
     sign = 1.0 if result.direction == "maximize" else -1.0
     rows = [row for row in result.ranking() if row.confirmed]
     signed = {row.candidate: sign * np.asarray(row.confirmed.scores) for row in rows if row.confirmed}
-    return noise.p_values(signed.pop(rows[0].candidate), signed, RATIO) if rows else {}
+    ratio = result.confirmation.ratio if result.confirmation else 0.0
+    return noise.p_values(signed.pop(rows[0].candidate), signed, ratio) if rows else {}
 
 
 class Choice(NamedTuple):

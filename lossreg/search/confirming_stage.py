@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from lossreg.errors import LossregError, ReplacedError, count_of, one_line
-from lossreg.search import confirming, restore
+from lossreg.search import confirming, estimate, restore
 from lossreg.search.retrainer import Group, Retrainer
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.observer import Observer
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.search.preparation import Prepared
 
-FIRST_SEED = 30_000  # of the splits, so that none is the search's own or one of the verdict's
-FAILED = "settings could not be confirmed, so losses are compared by the scores of the search"
+# of the splits, and of weights and batches, so that none is the search's own or one of the verdict's
+FIRST_SEED, FIRST_TRAINING_SEED = 30_000, 40_000
+FAILED = "settings could not be confirmed, so losses are compared by the scores of the search, without a verdict"
+LONG = 1.0  # minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +42,51 @@ class ConfirmingStage:
     progress: Observer
     training: Callable[[], AbstractContextManager[None]]
 
-    def reach(self) -> Confirmation | None:
-        """Return the confirmation of the study, None where nothing is to be confirmed.
+    @property
+    def has_failed(self) -> bool:
+        """True where settings are to be confirmed and were not."""
+        return self.result.confirmation is None and bool(confirming.is_due(self._splits, self._contenders))
+
+    def reach(self) -> None:
+        """Give the result the confirmation that the study asks for, None where there is nothing to confirm.
 
         Where it fails the progress is warned, and the reason noted; it is tried again whenever the study goes on.
         """
         self.result.notes = [note for note in self.result.notes if not note.startswith(FAILED)]
-        splits, stored = self.prepared.spec.search.confirm, self.result.confirmation
-        trials = [trial for trial in confirming.contenders(self.result) if trial.candidate not in self.prepared.missing]
-        if not splits or len(trials) < 2:
-            return None
-        if stored and stored.splits == splits:
-            return stored
+        stored = self.result.confirmation
+        if stored and stored.splits == self._splits:
+            return
+        self.result.confirmation = None
+        if confirming.is_due(self._splits, self._contenders):
+            self._attempt()
+        if self.result.confirmation != stored:
+            self._store()
+
+    @property
+    def _splits(self) -> int:
+        return self.prepared.spec.search.confirm
+
+    @property
+    def _contenders(self) -> list[TrialRecord]:
+        trials = confirming.contenders(self.result)
+        return [trial for trial in trials if trial.candidate not in self.prepared.missing]
+
+    def _attempt(self) -> None:
         try:
             with self.training():
-                confirmation = self._confirmed(trials, splits)
+                self.result.confirmation = self._confirmed(self._contenders, self._splits)
         except ReplacedError:
             raise
         except Exception as error:
             note = f"{FAILED}: {error if isinstance(error, LossregError) else one_line(error)}"
             self.result.notes.append(note)
             self.progress.warn(note)
-            return None
+
+    def _store(self) -> None:
+        confirmation = self.result.confirmation
+        stored = {confirming.KEY: confirmation.stored() if confirmation else None}
         self.folder.require_turn()
-        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], confirming.KEY: confirmation.stored()})
-        return confirmation
+        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **stored})
 
     def _confirmed(self, trials: Sequence[TrialRecord], splits: int) -> Confirmation:
         prepared, seed = self.prepared, self.prepared.spec.search.seed + FIRST_SEED
@@ -74,6 +96,19 @@ class ConfirmingStage:
 
         group = Group({str(trial.number): restore.plan_of(prepared, trial) for trial in trials})
         task = f"confirming: the {len(trials)} best settings, again on {count_of(splits, 'fresh split')}"
+        self._announce(len(trials) * splits)
         with Retrainer(prepared, self.progress, range(splits), data) as retrainer:
-            (scores,), reason = retrainer.scores([group], splits, task)
-        return confirming.confirmed(self.result, scores, splits, reason)
+            (scores,), reason = retrainer.scores([group], splits, task, first_seed=FIRST_TRAINING_SEED)
+            ratio = confirming.ratio_of(retrainer.problem.dataset)
+        return confirming.confirmed(self.result, scores, splits, ratio=ratio, reason=reason)
+
+    def _announce(self, trainings: int) -> None:
+        """Say how long it takes, where that is long."""
+        members = len(self.prepared.problem.folds) * self.prepared.spec.search.seeds
+        minutes = trainings * estimate.pace(self.result.trials, members) / 60
+        if minutes >= LONG:
+            self.progress.message(
+                f"confirming the best settings takes {trainings} trainings, about "
+                f"{count_of(round(minutes), 'minute')} at this study's pace; a smaller search.confirm takes less, "
+                "and 0 ranks by the scores of the search"
+            )

@@ -194,7 +194,7 @@ def _confirmed(result: Result) -> dict[str, NDArray[np.float64]]:
     each = [result.confirmed(trial) for trial in result.trials]
     return {
         "mean_confirmed_score": np.array([one.mean if one else np.nan for one in each]),
-        "standard_error_confirmed_score": np.array([one.error if one and one.error else np.nan for one in each]),
+        "standard_error_confirmed_score": np.array([one.error if one else None for one in each], np.float64),
     }
 
 

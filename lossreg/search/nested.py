@@ -73,7 +73,7 @@ def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
 def trainings_before(prepared: Prepared, folds: int, trials: int) -> int:
     """Return the number of trainings of the searches and choices of so many outer folds, at most."""
     search, count = trials * prepared.spec.search.seeds, len(prepared.candidates)
-    return folds * (search + confirming.settings(count, SETTINGS_OF_FOLD) * count * _splits(prepared))
+    return folds * (search + confirming.settings(count, trials, SETTINGS_OF_FOLD) * count * _splits(prepared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,9 @@ class Nested:
         ]
         task = f"verdict: the best settings of each outer fold, again on {count_of(splits, 'fresh split')}"
         scores, reason = retrainer.scores(_groups(plans), splits, task)
+        ratio = confirming.ratio_of(retrainer.problem.dataset)
         for one, of_fold in zip(searched, scores, strict=True):
-            one.result.confirmation = confirming.confirmed(one.result, of_fold, splits, reason)
+            one.result.confirmation = confirming.confirmed(one.result, of_fold, splits, ratio=ratio, reason=reason)
         return [_choice(fold, confirming.choose(one.result), reason) for fold, one in enumerate(searched)]
 
     # ------------------------------------------------------------ predictions of every row

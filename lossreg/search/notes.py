@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lossreg.data.parts import VALIDATION
 from lossreg.errors import count_of
 from lossreg.search import sizing
 from lossreg.search.sampler import one_wave_note, undirected_note, untried_note
@@ -33,7 +34,19 @@ def of_study(prepared: Prepared, lanes: int) -> list[str]:
         if is_capped
         else ""
     )
-    return [*prepared.notes, *clipped, *filter(None, [once, untried, undirected, wave, _members(prepared)])]
+    on_members = [_members(prepared), _mixed(prepared)]
+    return [*prepared.notes, *clipped, *filter(None, [once, untried, undirected, wave, *on_members])]
+
+
+def _mixed(prepared: Prepared) -> str:
+    """Say that validation rows which are given are mixed with others where settings are confirmed."""
+    rows = prepared.problem.dataset.loaded
+    if not prepared.spec.search.confirm or rows is None or not rows.layout.has(VALIDATION):
+        return ""
+    return (
+        "the validation rows that you give decide in the search; the fresh splits on which settings are confirmed mix "
+        "them with the training rows. search.confirm = 0 ranks losses by your validation rows alone"
+    )
 
 
 def _members(prepared: Prepared) -> str:

@@ -15,7 +15,7 @@ from lossreg.config.study import StudySpec
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.runtime import backend
-from lossreg.search import history, notes, sizing, tracked
+from lossreg.search import confirming, history, notes, sizing, tracked
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.storage import shared_study
@@ -95,10 +95,21 @@ def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> 
             epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool), refused=sizing.refused(prepared, pool),
             notes=[*new, *notes.of_study(prepared, lanes)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
-            architectures=prepared.architecture_spaces, asked=_further_keys(spec),
+            architectures=prepared.architecture_spaces,
+            asked={**_further_keys(spec), "confirmed": _confirmed(prepared)},
         )  # fmt: skip
     finally:
         pool.shutdown()
+
+
+def _confirmed(prepared: Prepared) -> str:
+    """Return how many settings are trained again, at most, and on how many splits."""
+    splits, losses, trials = prepared.spec.search.confirm, len(prepared.candidates), prepared.trials
+    if not splits:
+        return "nothing: search.confirm = 0"
+    settings = min(trials, losses * confirming.settings(losses, trials))
+    best = "the best setting" if settings == 1 else f"the best {settings} settings"
+    return f"{best}, on {count_of(splits, 'fresh split')}: {count_of(settings * splits, 'training')}"
 
 
 def _rows(prepared: Prepared) -> list[tuple[str, str, str, dict[str, str]]]:
@@ -134,7 +145,6 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
         "pruner": search.pruner if search.pruner != "none" else "",
-        "confirmed": "not at all: search.confirm = 0" if not search.confirm else "",
     }
     return {name: value for name, value in values.items() if value}
 

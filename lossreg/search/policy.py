@@ -43,7 +43,7 @@ class SearchPolicy:
         return cls(
             prepared.trials, prepared.metric, prepared.baseline, search.score_epoch, search.pruner != "none", deadline,
             folds=len(prepared.problem.folds), seeds=search.seeds, keep=search.keep,
-            contenders=confirming.settings(len(prepared.candidates)) if search.confirm else 0,
+            contenders=confirming.settings(len(prepared.candidates), prepared.trials) if search.confirm else 0,
             patience=Patience(stopping.patience, stopping.min_delta) if stopping else None,
         )  # fmt: skip
 

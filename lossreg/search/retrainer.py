@@ -79,14 +79,16 @@ class Retrainer:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def scores(self, groups: Sequence[Group], splits: int, task: str) -> tuple[list[dict[int, list[float]]], str]:
+    def scores(
+        self, groups: Sequence[Group], splits: int, task: str, *, first_seed: int = FIRST_SEED
+    ) -> tuple[list[dict[int, list[float]]], str]:
         """Return each group's scores on its first splits, NaN where training failed, and the commonest reason for that.
 
-        groups: plans of trials, named by their numbers, which are the keys.
+        groups: plans of trials, named by their numbers, which are the keys; first_seed: as in `train_groups`.
         """
         known: dict[tuple[str, int], float] = {}
         reasons: Counter[str] = Counter()
-        for one in self.train_groups(groups, range(splits), task):
+        for one in self.train_groups(groups, range(splits), task, first_seed=first_seed):
             if one.training.outcome == Outcome.COMPLETE:
                 known[one.asked.name, one.asked.split] = one.training.score
             else:
@@ -98,10 +100,14 @@ class Retrainer:
         return by_group, max(reasons, key=reasons.__getitem__, default="its scores are not finite")
 
     def train_groups(
-        self, groups: Sequence[Group], splits: range, task: str, *, wants_weights: bool = False
-    ) -> Iterator[Finished]:
-        """Train each plan on these splits of its group, with the seed that all plans have there; as `train`."""
-        seed = self.prepared.spec.search.seed + FIRST_SEED
+        self, groups: Sequence[Group], splits: range, task: str, *, wants_weights: bool = False,
+        first_seed: int = FIRST_SEED,
+    ) -> Iterator[Finished]:  # fmt: skip
+        """Train each plan on these splits of its group, with the seed that all plans have there; as `train`.
+
+        first_seed: that of weights and batches on split 0 of a study with seed 0.
+        """
+        seed = self.prepared.spec.search.seed + first_seed
         asked = [
             OnSplit(name, group.first + split, replace(plan, seed=seed + split))
             for group in groups for name, plan in group.plans.items() for split in splits

@@ -186,11 +186,12 @@ class RunState:
         for observer in self.scheduler.observers:
             observer.searched()
         # trainers that stand in for others can train nothing else
+        confirming = ConfirmingStage(*study, partial(self._after_search, "confirm"))
         if not run.trainers:
-            result.confirmation = ConfirmingStage(*study, partial(self._after_search, "confirm")).reach()
+            confirming.reach()
         for observer in self.scheduler.observers:
             observer.trained(result)
-        if run.spec.verdict.enabled and not run.trainers:
+        if run.spec.verdict.enabled and not run.trainers and not confirming.has_failed:
             result.verdict = VerdictStage(*study, partial(self._after_search, "verdict")).reach(again=run.is_verdict)
 
     @contextmanager

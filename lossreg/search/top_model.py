@@ -10,7 +10,7 @@ from lossreg.errors import LossregError
 from lossreg.search import predictors, restore, retraining, sizing
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord, Weights
+from lossreg.storage.records import Standing, StudyResult, TrialRecord, Weights
 from lossreg.storage.study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -22,16 +22,17 @@ def save(
 ) -> Path | dict[str, Any] | None:
     """Write the model of the top trial, from preprocessed samples to predictions, and its preprocessing.
 
-    Weights that are not kept are removed. A trial that the verdict recommends and whose weights were removed before is
-    trained again, with the same samples, seed and batches. Return what MLflow is told of the model: its file where
-    both were there already. Where there can be no model, `progress` is warned.
+    A trial that was chosen on other rows than the search's, and whose weights were removed before, is trained again,
+    with the same samples, seed and batches. Weights that are not kept are removed at the end. Return what MLflow is
+    told of the model: its file where both were there already. Where there can be no model, `progress` is warned.
     """
     best = result.recommended
     if best is None:
         return None
     try:
+        saved = _saved(prepared, result, best, folder, progress)
         folder.forget_weights(set(folder.kept_weights()) - _wanted(prepared.spec.search.keep, result))
-        return _saved(prepared, result, best, folder, progress)
+        return saved
     except (LossregError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")
         return None
@@ -45,8 +46,14 @@ def _wanted(keep: str, result: StudyResult) -> set[int]:
     """Return the trials whose weights are kept at the end, as `search.keep` says."""
     if keep == "all":
         return {trial.number for trial in result.trials}
-    of_losses = [row.best for row in result.ranking()] if keep == "losses" else [result.best]
+    # also without the confirmation, by which a later run may not rank
+    of_losses = [row.best for each in (result, replace(result, confirmation=None)) for row in _kept_rows(keep, each)]
     return {trial.number for trial in (*of_losses, result.recommended) if trial}
+
+
+def _kept_rows(keep: str, result: StudyResult) -> list[Standing]:
+    """Return the rows of the leaderboard whose weights are kept: all, or the first."""
+    return result.ranking()[: None if keep == "losses" else 1]
 
 
 def _saved(
@@ -56,7 +63,7 @@ def _saved(
         progress.warn(f"the top trial ({best.number}) is of {best.candidate}, which is missing: no model is written")
         return None
     weights = folder.load_weights(best.number)
-    if weights is None and result.verdict:
+    if weights is None and (result.verdict or result.confirmation):
         best, weights = trained_again(prepared, best, folder, progress)
     if weights is None:
         progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")

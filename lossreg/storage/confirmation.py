@@ -45,9 +45,9 @@ class Confirmation:
 
     trials: the number of trials that they are the best of; splits: the number of splits; scores: by number of trial,
     of those that came to their end on every split; p_values: by candidate, how likely a deficit of its best setting
-    against the first as large as this one is if it is as good, adjusted for the number of candidates; none of the
-    first, and none of a single split; ratio: validation rows per training row of a split; reason: the commonest one
-    why settings have no scores.
+    against the first is if all are as good, adjusted for the number of candidates; none of the first, and none of a
+    single split; ratio: validation rows per training row of a split; reason: the commonest one
+    why settings have no scores; ended: when they were trained, in POSIX seconds.
     """
 
     trials: int
@@ -56,6 +56,7 @@ class Confirmation:
     p_values: Mapping[str, float] = field(default_factory=dict)
     ratio: float = 0.0
     reason: str = ""
+    ended: float = 0.0
 
     def of(self, number: int) -> Confirmed | None:
         """Return the scores of a trial's setting, None where it has none."""

@@ -216,18 +216,18 @@ def baseline_points(result: StudyResult) -> list[Point]:
 
 
 def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
-    """Return `confirmed_score` and `confirmed_error`, its standard error, of each trial that was confirmed, by number.
+    """Return `confirmed_score` and `confirmed_standard_error` of each trial that was confirmed, by number.
 
     step = the number of trials among which it was one of the best.
     """
     confirmation = result.confirmation
     if confirmation is None:
         return {}
-    at, step = milliseconds(max(trial.ended for trial in result.trials)), confirmation.trials
+    at, step = milliseconds(confirmation.ended), confirmation.trials
     return {
         trial.number: [
             Point(name, value, at, step)
-            for name, value in (("confirmed_score", confirmed.mean), ("confirmed_error", confirmed.error))
+            for name, value in (("confirmed_score", confirmed.mean), ("confirmed_standard_error", confirmed.error))
             if _is_number(value)
         ]
         for trial in result.trials

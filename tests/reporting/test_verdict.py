@@ -269,12 +269,13 @@ def test_a_compared_trial_that_the_leaderboard_does_not_show_is_explained():
     result.verdict = sample_verdict.study("better, at the same rate").verdict
     assert not [line for line in lines(result) if "trial" in line.split()]
     result.verdict = replace(result.verdict, reevaluated=(Reevaluated("focal", 1, (0.9, 0.8)),))
-    assert ("Fresh splits chose trial 1 of focal (leaderboard: 7).") in lines(result)
+    assert ("The verdict compares trial 1 of focal (the leaderboard has 7).") in lines(result)
     told = result.verdict
     result.add(replace(sample.trial(8, "cross_entropy"), score=1.0))
     result.verdict = told
     assert (
-        "Fresh splits chose trial 1 of focal (leaderboard: 7) and trial 0 of cross_entropy (leaderboard: 8)."
+        "The verdict compares trial 1 of focal (the leaderboard has 7) and trial 0 of cross_entropy "
+        "(the leaderboard has 8)."
     ) in lines(result)
 
 
@@ -343,8 +344,8 @@ def test_a_winner_that_shares_its_place_on_the_fresh_splits_says_so():
     reevaluated = tuple(Reevaluated(name, n, values) for n, (name, values) in enumerate(scores.items()))
     result.verdict = sample_verdict.study("no difference, ahead", reevaluated=reevaluated).verdict
     assert (
-        "focal is the best other loss by its mean score on 2 fresh splits of the development rows, 0.85 (tied with "
-        "gce_mild), not on the leaderboard."
+        "focal was the best other loss by its mean score on 2 fresh splits of the development rows, 0.85 (tied with "
+        "gce_mild), when the verdict was reached; the leaderboard has another."
     ) in lines(result)
 
 
@@ -486,8 +487,8 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
     result.losses = dict(sample.LOSSES)
     result.trials.append(sample.trial(2, "gce_mild", score=score))
     line = (
-        "focal is the best other loss by its mean score on 3 fresh splits of the development rows, 0.85, not on the "
-        "leaderboard."
+        "focal was the best other loss by its mean score on 3 fresh splits of the development rows, 0.85, when the "
+        "verdict was reached; the leaderboard has another."
     )
     assert (line in lines(result)) == is_told
     assert lines(result)[1].startswith("On 500 test rows its f1_macro is ")

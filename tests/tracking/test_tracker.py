@@ -137,14 +137,14 @@ def test_curves_by_epoch_and_one_objective(uri, written):
 
 def test_scores_on_fresh_splits_are_written_once_with_each_confirmed_trial_and_the_best_with_the_study(uri, experiment):
     scores = {0: (0.8, 0.84, 0.82), 1: (0.9, 0.86, 0.94)}
-    result = sample.study(4, confirmation=Confirmation(4, 3, scores, ratio=0.25))
+    result = sample.study(4, confirmation=Confirmation(4, 3, scores, ratio=0.25, ended=sample.START + 100.0))
     first = finished(uri, experiment, result)
     parent, runs, _ = children(uri, finished(uri, experiment, result, first.run_id))
     means, errors = ({n: statistics(each) for n, each in scores.items()} for statistics in (np.mean, noisy_error))
     for number, run in {**runs, 1: parent}.items():
         metrics = {name: value for name, value in run.data.metrics.items() if name.startswith("confirmed")}
-        expected = {"confirmed_score": means[number], "confirmed_error": errors[number]} if number in scores else {}
-        assert metrics == pytest.approx(expected)
+        expected = {"confirmed_score": means, "confirmed_standard_error": errors}
+        assert metrics == pytest.approx({name: of[number] for name, of in expected.items() if number in of})
     assert len(MlflowClient(uri).get_metric_history(runs[0].info.run_id, "confirmed_score")) == 1
 
 
