@@ -60,7 +60,7 @@ def study(callbacks="own.py:make_callbacks", **changes):
         "data": {"source": "sklearn:make_moons?n_samples=120"},
         "model": {"hidden": [4]},
         "train": {"epochs": 4, "learning_rate": 0.02, "callbacks": callbacks},
-        "search": {"trials": 3, "keep": "all", "metric": "accuracy"},
+        "search": {"trials": 3, "keep": "all", "metric": "accuracy", "confirm": 0},
         "losses": {name: {} for name in ("cross_entropy", "weighted_bce", "binary_focal")},
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},
