@@ -65,12 +65,16 @@ def confirmed(
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:
-    """Return for each candidate how likely its deficit against the first is if all are as good."""
+    """Return for each candidate how likely its deficit against the first is if all are as good.
+
+    The first is so by these very scores, and any candidate might have been it: Bonferroni's method allows for that.
+    """
     sign = 1.0 if result.direction == "maximize" else -1.0
     rows = [row for row in result.ranking() if row.confirmed]
     signed = {row.candidate: sign * np.asarray(row.confirmed.scores) for row in rows if row.confirmed}
     ratio = result.confirmation.ratio if result.confirmation else 0.0
-    return noise.p_values(signed.pop(rows[0].candidate), signed, ratio) if rows else {}
+    p_values = noise.p_values(signed.pop(rows[0].candidate), signed, ratio) if rows else {}
+    return {candidate: min(1.0, len(rows) * p_value) for candidate, p_value in p_values.items()}
 
 
 class Choice(NamedTuple):

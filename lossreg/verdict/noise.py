@@ -14,14 +14,13 @@ def p_values(first: ArrayLike, others: Mapping[str, ArrayLike], ratio: float) ->
 
     first, others: scores on the same random splits of one set of rows, higher is better; ratio: validation rows per
     training row of a split. One-sided paired t-tests with a variance that allows for rows which splits share, adjusted
-    for their number by Holm's method, and for the number of all, since `first` was chosen by these very scores. Source:
-    Nadeau and Bengio 2003, Inference for the generalization error (the corrected resampled t-test).
+    for their number by Holm's method. Source: Nadeau and Bengio 2003, Inference for the generalization error (the
+    corrected resampled t-test).
     """
     single = {name: _p_value(np.subtract(first, scores), ratio) for name, scores in others.items()}
     order = sorted(single, key=single.__getitem__)
     adjusted = np.maximum.accumulate([single[name] * (len(order) - place) for place, name in enumerate(order)])
-    # any of them might have been the first: Bonferroni's method
-    return dict(zip(order, np.minimum(adjusted * (len(order) + 1), 1.0).tolist(), strict=True))
+    return dict(zip(order, np.minimum(adjusted, 1.0).tolist(), strict=True))
 
 
 def _p_value(gains: NDArray[np.float64], ratio: float) -> float:

@@ -20,6 +20,7 @@ from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.reporting import study_plots
 from lossreg.search import completion
+from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.observer import Observer
 
 
@@ -43,11 +44,14 @@ def test_a_verdict_with_fewer_repeats_or_another_margin_is_not_the_one_asked_for
 
 
 def test_a_verdict_that_was_cut_off_is_left_to_do_and_one_that_failed_is_not():
-    result = replace(sample_verdict.study("better, because of the loss"), verdict=None)
+    unconfirmed = replace(sample_verdict.study("better, because of the loss"), verdict=None)
+    result = replace(unconfirmed, confirmation=Confirmation(2, 5))
     assert not is_complete(result)
     assert is_complete(result, failed=20, repeats=20)
     assert not is_complete(result, failed=20, repeats=30)
     assert is_complete(result, enabled=False)
+    for confirmation in (None, Confirmation(2, 4)):
+        assert not is_complete(replace(unconfirmed, confirmation=confirmation), enabled=False)
 
 
 def test_too_few_data_or_nothing_to_compare_leave_nothing_to_do():

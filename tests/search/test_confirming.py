@@ -11,7 +11,6 @@ import sample_study as sample
 from scipy.stats import t, ttest_rel
 
 from lossreg.search import confirming
-from lossreg.verdict import noise
 
 RATIO = 0.25  # validation rows per training row
 # number, candidate, validation score of the search, scores on fresh splits
@@ -110,9 +109,11 @@ def test_of_equal_settings_one_is_seldom_said_to_be_worse_than_the_first(losses,
     common = rng.normal(size=(400, losses, settings, 1)) * math.sqrt(share)
     scores = common + rng.normal(size=(400, losses, settings, 5)) * math.sqrt(1 - share)
     best = np.take_along_axis(scores, scores.mean(-1).argmax(-1)[:, :, None, None], axis=2)[:, :, 0]
+    names = [f"loss {number}" for number in range(losses)]
+    result = sample.study(0, losses=dict.fromkeys(names, "x"), baseline=names[0])
+    result.trials = [sample.trial(number, name, "complete", score=0.5) for number, name in enumerate(names)]
     claims = 0
     for each in best:
-        order = each.mean(-1).argsort()[::-1]
-        others = {str(n): each[n] for n in order[1:]}
-        claims += min(noise.p_values(each[order[0]], others, RATIO).values()) <= 0.05
+        confirmation = confirming.confirmed(result, dict(enumerate(each)), 5, ratio=RATIO)
+        claims += min(confirmation.p_values.values()) <= 0.05
     assert claims / len(best) <= 0.05

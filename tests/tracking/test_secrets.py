@@ -27,9 +27,9 @@ from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, tracker
 
-SECRET = "pl-nt1d/K&y@8q"
-# a piece of it is as bad
-PIECES = ("nt1d", "K&y", "y@8q")
+SECRET = "pl-nt1dw/Key&pt@8qz5"
+# a piece of it is as bad; shorter ones stand in the bytes of a database by chance
+PIECES = ("nt1dw", "Key&pt", "pt@8qz5")
 SPELLED = {
     spelled
     for piece in (SECRET, *PIECES)
