@@ -95,7 +95,8 @@ class Site:
         return studies.of({
             "name": "many", "data": self.data, "model": {"hidden": [4]}, "train": {"epochs": 1},
             "search": {"trials": trials, "metric": "accuracy", "confirm": 0},
-            "losses": {"cross_entropy": {}, "focal": {}}, "verdict": {"enabled": False}, "tracking": {"enabled": False}, "storage": {"url": URL},
+            "losses": {"cross_entropy": {}, "focal": {}},
+            "verdict": {"enabled": False}, "tracking": {"enabled": False}, "storage": {"url": URL},
         })  # fmt: skip
 
     def shared(self, clock=None):
