@@ -184,7 +184,9 @@ def test_a_hinge_loss_has_no_probabilities():
     found = set()
     for state in range(8):  # the baseline is tried too
         given = {**SMALLEST, "trials": 2, "random_state": state}
-        search = LossSearchClassifier(["categorical_hinge"], metric="accuracy", settings=QUICK, **given)
+        # one validation part alone decides, so that either loss may be the better one
+        settings = {**QUICK, "search": {"confirm": 0}}
+        search = LossSearchClassifier(["categorical_hinge"], metric="accuracy", settings=settings, **given)
         search.fit(TABLE, labels)
         is_hinge = search.best_loss_ == "categorical_hinge"
         assert hasattr(search, "decision_function") is is_hinge is not hasattr(search, "predict_proba")
