@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lossreg.data import Dataset
 
 SETTINGS, MOST = 20, 5  # in all, and of one loss
-KEY = "confirmation"  # of a study's attributes
 
 Scores = Mapping[int, Sequence[float]]
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-import optuna
-
-from lossreg.errors import LossregError, ReplacedError, count_of, one_line
+from lossreg.errors import ReplacedError, count_of
 from lossreg.search import confirming, estimate, restore
+from lossreg.search.final_stage import FinalStage, why
 from lossreg.search.retrainer import Group, Retrainer
-from lossreg.storage.confirmation import Confirmation
-from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord
-from lossreg.storage.study_folder import StudyFolder
-from lossreg.storage.trials import ATTRIBUTE
-
-if TYPE_CHECKING:
-    from lossreg.data import Dataset
-    from lossreg.search.preparation import Prepared
+from lossreg.storage.confirmation import KEY, Confirmation
+from lossreg.storage.records import TrialRecord
 
 # of the splits, and of weights and batches, so that none is the search's own or one of the verdict's
 FIRST_SEED, FIRST_TRAINING_SEED = 30_000, 40_000
@@ -28,24 +17,15 @@ FAILED = "settings could not be confirmed, so losses are compared by the scores 
 LONG = 1.0  # minutes
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmingStage:
-    """The confirmation of a study whose trials have ended, in its open storage.
+class ConfirmingStage(FinalStage):
+    """The confirmation of a study."""
 
-    training: a context for the time in which settings are trained again.
-    """
-
-    prepared: Prepared
-    result: StudyResult
-    study: optuna.Study
-    folder: StudyFolder
-    progress: Observer
-    training: Callable[[], AbstractContextManager[None]]
+    __slots__ = ()
 
     @property
     def has_failed(self) -> bool:
         """True where settings are to be confirmed and were not."""
-        return self.result.confirmation is None and bool(confirming.is_due(self._splits, self._contenders))
+        return self.result.confirmation is None and confirming.is_due(self._splits, self._contenders)
 
     def reach(self) -> None:
         """Give the result the confirmation that the study asks for, None where there is nothing to confirm.
@@ -78,26 +58,20 @@ class ConfirmingStage:
         except ReplacedError:
             raise
         except Exception as error:
-            note = f"{FAILED}: {error if isinstance(error, LossregError) else one_line(error)}"
+            note = f"{FAILED}: {why(error)}"
             self.result.notes.append(note)
             self.progress.warn(note)
 
     def _store(self) -> None:
         confirmation = self.result.confirmation
-        stored = {confirming.KEY: confirmation.stored() if confirmation else None}
         self.folder.require_turn()
-        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **stored})
+        self._note(KEY, confirmation.stored() if confirmation else None)
 
     def _confirmed(self, trials: Sequence[TrialRecord], splits: int) -> Confirmation:
-        prepared, seed = self.prepared, self.prepared.spec.search.seed + FIRST_SEED
-
-        def data(numbers: Sequence[int]) -> Dataset:
-            return prepared.problem.dataset.resampled([seed + number for number in numbers])
-
-        group = Group({str(trial.number): restore.plan_of(prepared, trial) for trial in trials})
+        group = Group({str(trial.number): restore.plan_of(self.prepared, trial) for trial in trials})
         task = f"confirming: the {len(trials)} best settings, again on {count_of(splits, 'fresh split')}"
         self._announce(len(trials) * splits)
-        with Retrainer(prepared, self.progress, range(splits), data) as retrainer:
+        with Retrainer.of_study(self.prepared, self.progress, range(splits), FIRST_SEED) as retrainer:
             (scores,), reason = retrainer.scores([group], splits, task, first_seed=FIRST_TRAINING_SEED)
             ratio = confirming.ratio_of(retrainer.problem.dataset)
         return confirming.confirmed(self.result, scores, splits, ratio=ratio, reason=reason)

@@ -15,7 +15,7 @@ from lossreg.config.study import StudySpec
 from lossreg.registry import registry
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
-from lossreg.storage.confirmation import Confirmation
+from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite, is_study_folder
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, LOST
@@ -108,7 +108,7 @@ def _verdict(attributes: Mapping[str, Any], trials: int) -> Verdict | None:
 
 def _confirmation(attributes: Mapping[str, Any], trials: int) -> Confirmation | None:
     """Return the confirmation of a study; None where it has none, or trials were added since."""
-    stored = attributes.get("confirmation")
+    stored = attributes.get(KEY)
     return Confirmation.of_stored(stored) if stored and stored.get("trials") == trials else None
 
 

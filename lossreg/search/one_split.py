@@ -5,7 +5,6 @@ rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,7 +19,6 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 
 if TYPE_CHECKING:
-    from lossreg.data import Dataset
     from lossreg.search.preparation import Prepared
 
 FIRST_SEED = 20_000  # of the splits, so that none is the search's own
@@ -36,12 +34,7 @@ class Failed(NamedTuple):
 
 def retrainer(prepared: Prepared, progress: Observer, repeats: range) -> Retrainer:
     """Return the trainer of repeats."""
-    seed = prepared.spec.search.seed + FIRST_SEED
-
-    def data(splits: Sequence[int]) -> Dataset:
-        return prepared.problem.dataset.resampled([seed + split for split in splits])
-
-    return Retrainer(prepared, progress, range(FIRST + repeats.start, FIRST + repeats.stop), data)
+    return Retrainer.of_study(prepared, progress, range(FIRST + repeats.start, FIRST + repeats.stop), FIRST_SEED)
 
 
 def choose(result: StudyResult) -> Frozen | Failed:

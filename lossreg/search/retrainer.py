@@ -73,6 +73,16 @@ class Retrainer:
         self.problem, self._pool = prepared.problem, Pool([])
         self._open = ExitStack()
 
+    @classmethod
+    def of_study(cls, prepared: Prepared, progress: Observer, splits: Sequence[int], first_seed: int) -> Self:
+        """Return one for splits of the study's development rows; first_seed: that of split 0 where its seed is 0."""
+        seed = prepared.spec.search.seed + first_seed
+
+        def data(numbers: Sequence[int]) -> Dataset:
+            return prepared.problem.dataset.resampled([seed + number for number in numbers])
+
+        return cls(prepared, progress, splits, data)
+
     def __enter__(self) -> Self:
         return self
 

@@ -18,9 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.errors import count_of
-from lossreg.search import attributes, choices, confirming
+from lossreg.search import attributes, choices
 from lossreg.search.frozen import BEFORE, FROZEN, openings
 from lossreg.search.resumption import LEFT_OUT, Changes
+from lossreg.storage.confirmation import KEY as CONFIRMATION
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _changed(stored: Mapping[str, Any], prepared: Prepared, trials: int, notes: 
         attributes.CHANGES: [*stored.get(attributes.CHANGES, ()), change],
         "notes": [*stored["notes"], *notes],
         "verdict": None,
-        confirming.KEY: None,
+        CONFIRMATION: None,
         FROZEN: [],
         BEFORE: openings(stored),
     }  # fmt: skip

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import LossregError
 from lossreg.search import predictors, restore, retraining, sizing
+from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import Standing, StudyResult, TrialRecord, Weights
+from lossreg.storage.records import StudyResult, TrialRecord, Weights
 from lossreg.storage.study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def save(
         return None
     try:
         saved = _saved(prepared, result, best, folder, progress)
-        folder.forget_weights(set(folder.kept_weights()) - _wanted(prepared.spec.search.keep, result))
+        folder.forget_weights(set(folder.kept_weights()) - _wanted(prepared.spec.search.keep, result) - {best.number})
         return saved
     except (LossregError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")
@@ -43,17 +44,12 @@ def save(
 
 
 def _wanted(keep: str, result: StudyResult) -> set[int]:
-    """Return the trials whose weights are kept at the end, as `search.keep` says."""
-    if keep == "all":
-        return {trial.number for trial in result.trials}
-    # also without the confirmation, by which a later run may not rank
-    of_losses = [row.best for each in (result, replace(result, confirmation=None)) for row in _kept_rows(keep, each)]
-    return {trial.number for trial in (*of_losses, result.recommended) if trial}
+    """Return the trials whose weights are kept at the end, as `search.keep` says.
 
-
-def _kept_rows(keep: str, result: StudyResult) -> list[Standing]:
-    """Return the rows of the leaderboard whose weights are kept: all, or the first."""
-    return result.ranking()[: None if keep == "losses" else 1]
+    They are chosen by their scores in the search, and by those on fresh splits, by which a later run may not rank.
+    """
+    rows = result.ranking()[: 1 if keep == "best" else None]
+    return KeepPolicy(keep, result).numbers | {trial.number for row in rows if (trial := row.best)}
 
 
 def _saved(

@@ -7,55 +7,40 @@ Bouthillier et al. 2021, Accounting for variance in machine learning benchmarks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 
 from lossreg.data import splits
-from lossreg.errors import InputError, LossregError, ReplacedError, UnansweredError, is_for_want_of_room, one_line
+from lossreg.errors import InputError, LossregError, ReplacedError, UnansweredError, is_for_want_of_room
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
 from lossreg.search.estimate import Estimate
+from lossreg.search.final_stage import FinalStage, why
 from lossreg.search.frozen import BEFORE, FROZEN, Frozen, Notes
 from lossreg.search.judgement import Judgement, Tested
 from lossreg.search.nested import Nested
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions, joined
-from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
-from lossreg.storage.study_folder import StudyFolder
-from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer, Verdict
 from lossreg.terminal import caller
-from lossreg.training import programs
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
-    from lossreg.search.preparation import Prepared
 
 TRY_AGAIN = ("`lossreg verdict STUDY` tries again", "the same call with another verdict.repeats tries again")
 OUTER = "outer"
 ONE_SPLIT = "verdict.outer = 0 compares on the test rows alone."
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictStage:
-    """The verdict of a study whose trials have ended, in its open storage.
+class VerdictStage(FinalStage):
+    """The verdict of a study."""
 
-    training: a context for the time in which settings are trained again.
-    """
-
-    prepared: Prepared
-    result: StudyResult
-    study: optuna.Study
-    folder: StudyFolder
-    progress: Observer
-    training: Callable[[], AbstractContextManager[None]]
+    __slots__ = ()
 
     def reach(self, *, again: bool = False) -> Verdict | None:
         """Return the verdict with the study's number of repeats, or what there is already.
@@ -79,7 +64,7 @@ class VerdictStage:
                 # it says why an earlier attempt failed
                 result.verdict = None
             what, how = "new verdict" if result.verdict else "verdict", caller.words(*TRY_AGAIN)
-            result.failure = f"there is no {what}: {_reason(error).rstrip('.')}; {how}"
+            result.failure = f"there is no {what}: {why(error).rstrip('.')}; {how}"
             result.notes.append(result.failure)
             self.progress.warn(result.failure)
             return result.verdict
@@ -129,7 +114,7 @@ class VerdictStage:
         estimate.require_room(self.prepared, repeats, tested)
         self.folder.require_room_for_predictions(outer)
         self._announce(outer, repeats, done)
-        with self.training(), programs.shared():
+        with self.training():
             new = range(done, repeats)
             opened, predictions = self._in_folds(new, folds) if folds else self._on_split(new)
         if isinstance(opened, Failed):
@@ -147,7 +132,7 @@ class VerdictStage:
 
     def _leave_out_folds(self, error: Exception) -> None:
         """Note that these trials have a verdict without outer folds, which failed."""
-        reason = f"the verdict is without nested cross-validation, which failed: {_reason(error)}"
+        reason = f"the verdict is without nested cross-validation, which failed: {why(error)}"
         self._note(OUTER, {"trials": len(self.result.trials), "folds": 0, "reason": reason})
         self.progress.warn(reason)
 
@@ -280,14 +265,6 @@ class VerdictStage:
         self._note(FROZEN, self._notes.noting(noted).stored())
         return noted
 
-    @property
-    def _attributes(self) -> Mapping[str, Any]:
-        attributes: Mapping[str, Any] = self.study.user_attrs[ATTRIBUTE]
-        return attributes
-
-    def _note(self, name: str, value: Any) -> None:
-        self.study.set_user_attr(ATTRIBUTE, {**self._attributes, name: value})
-
     def _arms(self, frozen: Frozen) -> Arms:
         return Arms.of(self.prepared, self._trial(frozen.winner), self._trial(frozen.baseline))
 
@@ -314,14 +291,10 @@ def _naming_one_split(error: Exception, spec: StudySpec) -> Exception:
     if isinstance(error, UnansweredError) or not spec.data.is_tested:
         return error
     if not isinstance(error, InputError):
-        return LossregError(f"{_reason(error).rstrip('.')}. {ONE_SPLIT}")
+        return LossregError(f"{why(error).rstrip('.')}. {ONE_SPLIT}")
     return InputError(error.what, where=error.where, hint=f"{error.hint} {ONE_SPLIT}".lstrip())
 
 
 def _passes(error: Exception) -> bool:
     """Return whether an error says nothing of the study, so that outer folds are tried again."""
     return isinstance(error, (MemoryError, UnansweredError)) or is_for_want_of_room(error)
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, LossregError) else one_line(error)

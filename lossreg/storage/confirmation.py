@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+KEY = "confirmation"  # of a study's attributes
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
