@@ -39,6 +39,8 @@ DROPOUT_STEP = 0.05
 MOST_SEEDS, MOST_LANES = 1000, 100_000
 FEWEST_FOLDS, MOST_FOLDS = 2, 10  # outer ones
 MOST_PIXELS = 10_000  # of a side of an image
+SAMPLERS, HUB = ("tpe", "random", "gp", "cmaes"), "hub:"
+FROM_HUB = re.compile(rf"{HUB}\w+", re.ASCII)
 
 
 def _outer_folds(raw: Any) -> Any:
@@ -56,6 +58,14 @@ def _lanes(value: Any) -> Any:
         return value
     hint = did_you_mean(value, ("auto",)) if isinstance(value, str) else ""
     raise InputError(f'must be "auto" or a whole number from 1, not {shown(value)}', hint=hint)
+
+
+def _sampler(value: Any) -> Any:
+    if isinstance(value, str) and (value in SAMPLERS or FROM_HUB.fullmatch(value)):
+        return value
+    known = ", ".join(f'"{name}"' for name in SAMPLERS)
+    what = f'must be one of {known}, or "hub:NAME" for a sampler of OptunaHub, not {shown(value)}'
+    raise InputError(what, hint=did_you_mean(value, SAMPLERS))
 
 
 def _some(widths: tuple[int, ...]) -> tuple[int, ...]:
@@ -388,6 +398,7 @@ CandidateName = Annotated[str, AfterValidator(_candidate_name)]
 Name = Annotated[str, AfterValidator(_name)]
 
 Lanes = Annotated[Literal["auto"] | int, BeforeValidator(_lanes)]
+Sampler = Annotated[str, PlainValidator(_sampler)]
 OuterFolds = Annotated[int | None, BeforeValidator(_outer_folds)]
 Encoding = Annotated[str | None, PlainValidator(_encoding)]
 NaValues = Annotated[Any, PlainValidator(_gaps), PlainSerializer(_listed_by_column)]

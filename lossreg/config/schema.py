@@ -46,6 +46,7 @@ from lossreg.config.fields import (
     Positive,
     Preprocessing,
     Registered,
+    Sampler,
     Seeds,
     Share,
     ShareOrNone,
@@ -375,7 +376,7 @@ class Search(Section):
     pruner: Literal["none", "median", "asha", "hyperband"] = "none"
     lanes: Lanes = "auto"
     trainer: Literal["auto", "population", "fit"] = "auto"
-    sampler: Literal["tpe", "random"] = "tpe"
+    sampler: Sampler = "tpe"
     decision: Literal["default", "tuned"] = _later("default")
     confirm: Annotated[int, Field(ge=0, le=1000)] = _later(
         5, "It is the number of fresh splits on which the best settings of each loss are trained again, 0 for none."

@@ -15,7 +15,7 @@ from lossreg.config.study import StudySpec
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.runtime import backend
-from lossreg.search import confirming, history, notes, sizing, tracked
+from lossreg.search import confirming, history, notes, optuna_samplers, sizing, tracked
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.storage import shared_study
@@ -66,6 +66,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool
 
     spec = studies.of(study, overrides, data)
     backend.check()
+    optuna_samplers.maker(spec.search.sampler, spec.place(optuna_samplers.KEY))
     tracked.uri(spec)
     folder = shared_study.of(spec)
     if allow_changed:
@@ -144,6 +145,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "early stopping": f"after {count_of(stop.patience, 'epoch')} without a better score" if stop else "",
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
+        "sampler": search.sampler if search.sampler != "tpe" else "",
         "pruner": search.pruner if search.pruner != "none" else "",
     }
     return {name: value for name, value in values.items() if value}

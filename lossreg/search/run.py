@@ -21,6 +21,7 @@ from lossreg.search import (
     completion,
     history,
     notes,
+    optuna_samplers,
     pruners,
     rows_given,
     shown,
@@ -216,6 +217,8 @@ class Run:
         from lossreg.search import preparation
 
         studies.require_trusted(self.spec)
+        if not self.is_verdict:
+            optuna_samplers.maker(self.spec.search.sampler, self.spec.place(optuna_samplers.KEY))
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         minutes = self.spec.search.minutes
         deadline = time.monotonic() + 60 * minutes if minutes else math.inf

@@ -3,66 +3,40 @@
 from __future__ import annotations
 
 import heapq
-import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import HyperbandPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.search_space import IntersectionSearchSpace
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.config.fields import HUB
 from lossreg.errors import count_of
+from lossreg.search import optuna_samplers
+from lossreg.search.optuna_samplers import LEARNS_FROM, failures_named
 from lossreg.storage import internals
 from lossreg.storage.trials import START
 
 PER_LOSS = 4
 FAIR_START = "fair start"
-# ended trials from which TPE learns; Optuna's default, given to it below
-LEARNS_FROM = 10
 # TPE's own good set has 25 trials at most, and it weighs old ones down
 MOST_SEEN, BEST_SEEN = 256, 25
 # of values that may not be drawn any more, one after another
 MOST_DRAWS = 50
-Drawn = TypeVar("Drawn")
 SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
-class Memory:
-    """The trials that `seen` may choose, for which every ended trial of a study is looked at once.
-
-    Of the trials before the first that runs or waits it keeps `BEST_SEEN` of the best, and of the newest one more than
-    `MOST_SEEN`, so that `seen` knows that there are more.
-    """
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._best: list[FrozenTrial] = []
-        self._newest: deque[FrozenTrial] = deque(maxlen=MOST_SEEN + 1)
-
-    def updated(self, trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
-        """Return what `seen` may choose of all trials of a study by number."""
-        later = itertools.islice(trials, self._count, None)
-        ended = list(itertools.takewhile(lambda trial: trial.state.is_finished(), later))
-        self._count += len(ended)
-        usable = [trial for trial in ended if trial.state in SEEN]
-        self._best = best([*self._best, *usable], direction)
-        self._newest.extend(usable)
-        before = {trial.number: trial for trial in (*self._best, *self._newest)}
-        return [*map(before.__getitem__, sorted(before)), *(t for t in trials[self._count :] if t.state in SEEN)]
-
-
 class SeededSampler(BaseSampler):
-    """TPE (or random), seeded for each trial from (seed, trial number).
+    """One of Optuna's samplers, made anew for each trial, and for each parameter that is drawn alone.
 
-    A sampler seeded once would repeat its first trials when a study is resumed. Trials of the fair start are always
-    drawn at random. Of more than `MOST_SEEN` ended trials TPE sees the best and the newest, so that a suggestion
+    Its seed is (seed, trial number, parameter), so that a resumed study goes on as an unbroken one. Trials of the fair
+    start are drawn at random. Of more than `MOST_SEEN` ended trials it sees the best and the newest, so that a draw
     takes no longer late in a study. allowed: the choices that may be drawn, of parameters that have others too.
     """
 
@@ -70,114 +44,101 @@ class SeededSampler(BaseSampler):
         self, seed: int, kind: str = "tpe", allowed: Mapping[str, Sequence[Any]] = MappingProxyType({})
     ) -> None:
         self._seed, self._kind, self._allowed = seed, kind, allowed
-        self._number, self._delegate = -1, RandomSampler()
-        self._space = IntersectionSearchSpace(include_pruned=True)
-        self._view: internals.View | None = None
-        self._drawn: set[str] = set()
-        self._together: set[str] = set()
-        self._memory = Memory()
+        self._is_of_hub, self._number = kind.startswith(HUB), -1
+        self._shown: optuna.Study | None = None
+        self._joint: BaseSampler = RandomSampler()
 
     @property
     def learns(self) -> bool:
         """Return whether what is drawn depends on the trials before."""
         return self._kind != "random"
 
-    def _for(self, study: optuna.Study, trial: FrozenTrial) -> BaseSampler:
-        if trial.number != self._number:
-            seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
-            plain = self._kind == "random" or START in trial.user_attrs
-            self._number = trial.number
-            self._delegate = (
-                RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True, n_startup_trials=LEARNS_FROM)
-            )
-            self._drawn, self._together = set(), set()
-            self._view = None if plain else internals.View(study, seen(self._remembered(study), study.direction))
-        return self._delegate
+    @cached_property
+    def _make(self) -> Callable[..., BaseSampler]:
+        return optuna_samplers.maker(self._kind)
 
-    def _remembered(self, study: optuna.Study) -> list[FrozenTrial]:
-        if isinstance(study.pruner, HyperbandPruner):
-            # the trials of one bracket at a time
-            return study.get_trials(False, SEEN)
-        return self._memory.updated(internals.cached_trials(study), study.direction)
+    def _made(self, study: optuna.Study, trial: FrozenTrial, parameter: str = "") -> BaseSampler:
+        """Return a new sampler for a trial, or for one of its parameters."""
+        seed = int(np.random.SeedSequence([self._seed, trial.number, *parameter.encode()]).generate_state(1)[0])
+        sampler: BaseSampler = RandomSampler(seed) if START in trial.user_attrs else self._make(seed=seed)
+        sampler.before_trial(study, trial)
+        return sampler
+
+    def _begin(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
+        """Return the study as the samplers of a trial see it."""
+        if self._shown is None or trial.number != self._number:
+            is_random = not self.learns or START in trial.user_attrs
+            self._shown = study if is_random else internals.View(study, seen(study, trial.number))
+            self._number, self._joint = trial.number, self._made(self._shown, trial)
+        return self._shown
+
+    @cached_property
+    def _lasting(self) -> BaseSampler:
+        """A sampler that draws nothing, and remembers the parameters that all trials of a study share."""
+        return self._make(seed=0)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return the search space that all trials share, computed incrementally."""
-        delegate = self._for(study, trial)
-        if isinstance(delegate, RandomSampler):
-            return delegate.infer_relative_search_space(study, trial)
-        if isinstance(study.pruner, HyperbandPruner):
-            return delegate.infer_relative_search_space(self._view or study, trial)
-        space = self._space.calculate(study, use_cache=True)
-        return {name: distribution for name, distribution in space.items() if not distribution.single()}
+        """Return what is sampled together: as a rule the parameters that all trials share."""
+        with failures_named(self._kind):
+            shown = self._begin(study, trial)
+            if self._is_of_hub or shown is study or isinstance(study.pruner, HyperbandPruner):
+                return self._joint.infer_relative_search_space(shown, trial)
+            return self._lasting.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the values that the delegate samples together."""
-        delegate = self._for(study, trial)
-
-        def drawn() -> dict[str, Any]:
-            return delegate.sample_relative(self._view or study, trial, search_space)
-
-        values = self._repeated(drawn, lambda values: all(self._is_allowed(*value) for value in values.items()))
-        values = {name: value for name, value in values.items() if self._is_allowed(name, value)}
-        self._together = set(values)
-        return values
+        """Return the values that are sampled together, without those that may not be drawn."""
+        with failures_named(self._kind):
+            shown = self._begin(study, trial)
+            values = self._joint.sample_relative(shown, trial, search_space)
+        return {name: value for name, value in values.items() if self._is_allowed(name, value)}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the value that the delegate samples by itself."""
-        delegate = self._for(study, trial)
-
-        def drawn() -> Any:
-            return delegate.sample_independent(self._view or study, trial, param_name, param_distribution)
-
-        self._draw_again(study, trial)
-        self._drawn.add(param_name)
-        value = self._repeated(drawn, lambda value: self._is_allowed(param_name, value))
-        if self._is_allowed(param_name, value):
-            return value
+        """Return the value of a parameter that is sampled alone."""
+        with failures_named(self._kind):
+            shown = self._begin(study, trial)
+            sampler = self._made(shown, trial, param_name)
+            for _ in range(MOST_DRAWS):
+                value = sampler.sample_independent(shown, trial, param_name, param_distribution)
+                if self._is_allowed(param_name, value):
+                    return value
         allowed = self._allowed[param_name]
         return allowed[trial.number % len(allowed)]
 
-    def _draw_again(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Draw what a run drew that was cut off between two parameters, so that the next draw is what it had been."""
-        drawn = {*self._drawn, *self._together, *trial.system_attrs.get("fixed_params", ())}
-        for name, distribution in trial.distributions.items():
-            # Optuna draws nothing where there is one value
-            if name not in drawn and not distribution.single():
-                self._drawn.add(name)
-                self._delegate.sample_independent(self._view or study, trial, name, distribution)
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Let the sampler note how a trial ended."""
+        # others note nothing
+        if self._is_of_hub:
+            with failures_named(self._kind):
+                self._make(seed=trial.number).after_trial(study, trial, state, values)
 
     def _is_allowed(self, name: str, value: Any) -> bool:
         return name not in self._allowed or value in self._allowed[name]
 
-    @staticmethod
-    def _repeated(draw: Callable[[], Drawn], accepts: Callable[[Drawn], bool]) -> Drawn:
-        """Return the first draw that is accepted, or the last of `MOST_DRAWS`."""
-        value = draw()
-        for _ in range(MOST_DRAWS):
-            if accepts(value):
-                break
-            value = draw()
-        return value
 
-
-def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
-    """Of trials by number those that TPE is shown: all that run, `BEST_SEEN` of the best, and the newest."""
-    ended = [trial for trial in trials if trial.state != TrialState.RUNNING]
+def seen(study: optuna.Study, number: int) -> list[FrozenTrial]:
+    """Return the trials that the sampler of trial `number` sees: all others that run, the best, and the newest."""
+    # of one bracket at a time
+    is_cut = isinstance(study.pruner, HyperbandPruner)
+    trials = study.get_trials(False) if is_cut else internals.cached_trials(study)
+    usable = [trial for trial in trials if trial.state in SEEN and trial.number != number]
+    ended = [trial for trial in usable if trial.state != TrialState.RUNNING]
     if len(ended) <= MOST_SEEN:
-        return list(trials)
-    shown = {trial.number for trial in (*best(ended, direction), *ended[BEST_SEEN - MOST_SEEN :])}
-    return [trial for trial in trials if trial.state == TrialState.RUNNING or trial.number in shown]
+        return usable
+    left_out = {trial.number for trial in ended[: BEST_SEEN - MOST_SEEN]} - best(ended, study.direction)
+    return [trial for trial in usable if trial.number not in left_out]
 
 
-def best(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
-    """Return `BEST_SEEN` of the complete trials, those with the best values; of equals the first."""
+def best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> set[int]:
+    """Return the numbers of the `BEST_SEEN` trials with the best values; of equals the first."""
     sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    return sorted(heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value), key=lambda t: t.number)
+    return {trial.number for trial in heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value)}
 
 
 def enqueue_start(

@@ -55,6 +55,13 @@ def test_after_five_kills_every_trial_is_there_once_and_as_in_an_unbroken_run(tm
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(("kind", "module"), [("cmaes", "cmaes"), ("gp", "torch")])
+def test_a_killed_study_with_another_sampler_of_optuna_is_as_an_unbroken_one_too(tmp_path, kind, module):
+    pytest.importorskip(module)
+    run_killed(tmp_path, kind, kills=10, seed=4, tracked_every=0)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "seed"), [("random", 1), ("tpe", 2)])
 def test_after_fifty_kills_mlflow_too_has_every_trial_once_as_in_an_unbroken_run(tmp_path, monkeypatch, kind, seed):
     expected = run_killed(tmp_path, kind, kills=50, seed=seed, tracked_every=TRACKED_EVERY)

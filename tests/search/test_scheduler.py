@@ -26,7 +26,7 @@ from lossreg.search import history, pruners
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.learning_curve import Patience
 from lossreg.search.proposer import Proposer
-from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, Memory, SeededSampler, seen
+from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
 from lossreg.storage import journal
 from lossreg.storage.journal import Journal
 from lossreg.storage.observer import Observer
@@ -698,86 +698,97 @@ def test_the_times_add_up(monkeypatch):
     assert search.seconds["search_spent"] >= search.seconds["search"] > 0
 
 
-def test_with_many_trials_the_sampler_is_shown_the_best_and_the_newest():
-    trials = [
-        optuna.trial.create_trial(value=value, params={}, distributions={})
-        for value in np.random.default_rng(0).random(400)
-    ]
-    for number, trial in enumerate(trials):
-        trial.number = number
-    shown = seen(trials, optuna.study.StudyDirection.MINIMIZE)
-    assert MOST_SEEN - BEST_SEEN <= len(shown) <= MOST_SEEN
-    assert trials[-(MOST_SEEN - BEST_SEEN) :] == shown[BEST_SEEN - MOST_SEEN :]
-    assert set(np.argsort([trial.value for trial in trials])[:BEST_SEEN]) <= {trial.number for trial in shown}
-    assert seen(trials[:MOST_SEEN], optuna.study.StudyDirection.MINIMIZE) == trials[:MOST_SEEN]
+SHARED = {"x": optuna.distributions.FloatDistribution(0, 1)}
 
 
-MINIMIZE = optuna.study.StudyDirection.MINIMIZE
-SHOWN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+def told(values, states=()):
+    """A study with trials of these values, and in these states."""
+    study = optuna_study(metric=LOSS)
+    for number, value in enumerate(values):
+        state = dict(states).get(number, TrialState.COMPLETE)
+        score = value if state == TrialState.COMPLETE else None
+        study.add_trial(optuna.trial.create_trial(state=state, value=score, params={"x": 0.5}, distributions=SHARED))
+    return study
 
 
-def history_of_trials(count, width=4):
-    """Yield all trials by number, time after time: `width` of them run, and end in any order, in any state."""
-    rng, trials = np.random.default_rng(0), []
-    ends = rng.choice([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], count, p=[0.8, 0.1, 0.1])
-    while len(trials) < count or any(trial.state == TrialState.RUNNING for trial in trials):
-        running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
-        if len(trials) < count and len(running) < width:
-            trials = [*trials, optuna.trial.create_trial(state=TrialState.RUNNING)]
-            trials[-1].number = len(trials) - 1
-        else:
-            number = int(rng.choice(running))
-            # few values, so that some are equal
-            value = int(rng.integers(60)) / 10 if ends[number] == TrialState.COMPLETE else None
-            ended = optuna.trial.create_trial(state=TrialState(int(ends[number])), value=value)
-            ended.number = number
-            trials = [*trials[:number], ended, *trials[number + 1 :]]
-        yield trials
-
-
-def test_the_sampler_is_shown_the_same_whether_it_remembers_or_looks_at_all_trials():
-    memory = Memory()
-    for trials in history_of_trials(MOST_SEEN + 150):
-        usable = [trial for trial in trials if trial.state in SHOWN]
-        assert seen(memory.updated(trials, MINIMIZE), MINIMIZE) == seen(usable, MINIMIZE)
-    assert len(seen(usable, MINIMIZE)) < len(usable)
+def test_with_many_trials_the_sampler_is_shown_all_that_run_the_best_and_the_newest():
+    values = np.random.default_rng(0).random(400)
+    ends = {3: TrialState.RUNNING, 4: TrialState.PRUNED, 5: TrialState.FAIL, 399: TrialState.RUNNING}
+    shown = [trial.number for trial in seen(told(values, ends), 399)]
+    ended = [number for number in range(400) if number not in (3, 5, 399)]
+    newest = ended[BEST_SEEN - MOST_SEEN :]
+    complete = [number for number in ended[: BEST_SEEN - MOST_SEEN] if number != 4]
+    best = sorted(complete, key=values.__getitem__)[:BEST_SEEN]
+    assert shown[-len(newest) :] == newest
+    assert set(shown[: -len(newest)]) - {3} <= {*best}
+    assert {3, *sorted(range(400), key=lambda number: values[number] if number in complete else 9)[:5]} <= {*shown}
+    assert len(shown) <= MOST_SEEN + 1
+    few = told(values[:MOST_SEEN])
+    assert [trial.number for trial in seen(few, MOST_SEEN)] == list(range(MOST_SEEN))
 
 
 def test_the_sampler_looks_at_no_more_trials_late_in_a_study_than_early(monkeypatch):
-    study, looked = optuna_study(), []
+    looked, sample = [], optuna.samplers.TPESampler.sample_relative
     monkeypatch.setattr(
-        "lossreg.search.sampler.seen", lambda trials, direction: looked.append(len(trials)) or seen(trials, direction)
-    )
-    for _ in range(3):
-        study.add_trials(
-            optuna.trial.create_trial(
-                params={"x": x}, distributions={"x": optuna.distributions.FloatDistribution(0, 1)}, value=x
-            )
-            for x in np.random.default_rng(0).random(1000)
-        )
-        trial = study.ask()
-        study.tell(trial, trial.suggest_float("x", 0, 1))
-    assert max(looked) <= MOST_SEEN + 2 + BEST_SEEN
+        optuna.samplers.TPESampler, "sample_relative",
+        lambda self, study, *others: looked.append(len(study.get_trials(False))) or sample(self, study, *others),
+    )  # fmt: skip
+    for count in (100, 600, 1800):
+        study = told(np.random.default_rng(0).random(count))
+        study.tell(trial := study.ask(), trial.suggest_float("x", 0, 1))
+    assert looked[0] == 100
+    assert max(looked) <= MOST_SEEN
 
 
-@pytest.mark.parametrize("count", [12, 60])
-def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(count):
-    def asked(sampler):
-        study = optuna.create_study(study_name="s", sampler=sampler, direction="maximize")
-        proposals = proposer()
-        rng = np.random.default_rng(1)
-        for _ in range(count):
-            trial = optuna.trial.FixedTrial({"loss": "mixed", "mixed.eps": rng.uniform(0, 0.3), "learning_rate": 0.001})
-            proposals.suggest(trial)
-            study.add_trial(
-                optuna.trial.create_trial(value=rng.random(), params=trial.params, distributions=trial.distributions)
-            )
-        trial = study.ask()
+class Drawn(optuna.samplers.BaseSampler):
+    """Gives each parameter to a sampler of Optuna that is made for it."""
+
+    def __init__(self, kind, seed):
+        self.kind, self.seed = kind, seed
+
+    def made(self, trial, parameter=""):
+        seed = np.random.SeedSequence([self.seed, trial.number, *parameter.encode()]).generate_state(1)[0]
+        return self.kind(seed=int(seed))
+
+    def infer_relative_search_space(self, study, trial):
+        return self.made(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study, trial, search_space):
+        return self.made(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        return self.made(trial, param_name).sample_independent(study, trial, param_name, param_distribution)
+
+
+def asked(sampler, count):
+    """What a sampler draws that knows so many trials."""
+    study = optuna.create_study(study_name="s", sampler=sampler, direction="maximize")
+    proposals, rng = proposer(), np.random.default_rng(1)
+    for _ in range(count):
+        trial = optuna.trial.FixedTrial({"loss": "mixed", "mixed.eps": rng.uniform(0, 0.3), "learning_rate": 0.001})
         proposals.suggest(trial)
-        return trial.params
+        study.add_trial(
+            optuna.trial.create_trial(value=rng.random(), params=trial.params, distributions=trial.distributions)
+        )
+    trial = study.ask()
+    proposals.suggest(trial)
+    return trial.params
 
-    seed = int(np.random.SeedSequence([5, count]).generate_state(1)[0])
-    assert asked(SeededSampler(5)) == asked(optuna.samplers.TPESampler(seed=seed, multivariate=True))
+
+OWN = {
+    "tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler,
+    "cmaes": optuna.samplers.CmaEsSampler, "gp": optuna.samplers.GPSampler,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [4, 12, 60])
+@pytest.mark.parametrize("name", ["tpe", "random", "cmaes", pytest.param("gp", marks=pytest.mark.long)])
+def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(name, count):
+    if name in ("cmaes", "gp"):
+        pytest.importorskip({"gp": "torch"}.get(name, name))
+    expected = asked(Drawn(OWN[name], 5), count)
+    assert asked(SeededSampler(5, name), count) == expected
+    assert asked(SeededSampler(6, name), count) != expected
 
 
 def test_a_trial_whose_weights_find_no_room_is_told_with_those_that_ended_beside_it():

@@ -107,7 +107,7 @@ WORDS = [
     *keyed("[search]\n", "keep", '"bst"', "true"),
     *keyed("[search]\n", "pruner", '"medain"', "false"),
     *keyed("[search]\n", "trainer", '"gpu"'),
-    *keyed("[search]\n", "sampler", '"grid"'),
+    *keyed("[search]\n", "sampler", '"grid"', '"hub:"', '"hub:a/b"', "3"),
     *keyed("[search]\n", "score_epoch", '"first"', "3"),
     *keyed("[tracking]\n", "experiment", f'"{"e" * 600}"', "3"),
     *keyed("[tracking]\n", "uri", '""', "3", '"a\\u0000b"', '"sqlite:///a\\u0000b.db"', '"htp:/x"'),
