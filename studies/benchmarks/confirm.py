@@ -2,6 +2,7 @@
 
     KERAS_BACKEND=jax python studies/benchmarks/confirm.py --seeds 8 --out confirm.jsonl
     python studies/benchmarks/confirm.py --report confirm.jsonl
+    python studies/benchmarks/confirm.py --report random.jsonl --against confirm.jsonl
 
 Each data set is cut anew per seed; a quarter of its rows are test rows. lossreg's own search runs on the others, with
 confirmation. Four settings are then trained 5 times on splits of these rows and scored on the test rows: the first of
@@ -75,17 +76,17 @@ def rows_of(case: Case, seed: int) -> Arrays:
     return {"x_train": x.astype(np.float32), "y_train": y, "x_test": x_test.astype(np.float32), "y_test": y_test}
 
 
-def document(case: Case, seed: int, trials: int) -> dict[str, Any]:
+def document(case: Case, seed: int, trials: int, sampler: str) -> dict[str, Any]:
     """Return the study."""
     return {
-        "name": "confirm", "search": {"trials": trials, "metric": case.metric, "seed": seed},
+        "name": "confirm", "search": {"trials": trials, "metric": case.metric, "seed": seed, "sampler": sampler},
         "verdict": {"enabled": False}, "tracking": {"enabled": False},
     }  # fmt: skip
 
 
-def measured(case: Case, seed: int, trials: int) -> dict[str, Any]:
+def measured(case: Case, seed: int, trials: int, sampler: str = "tpe") -> dict[str, Any]:
     """Return the scores of one study: in the search, confirmed, and on the test rows."""
-    study, rows = document(case, seed, trials), rows_of(case, seed)
+    study, rows = document(case, seed, trials, sampler), rows_of(case, seed)
     result = lossreg.tune(study, data=rows)
     arms = {
         "first": first_of_search(result, result.losses), "confirmed": result.best,
@@ -148,6 +149,16 @@ def report(lines: Sequence[Mapping[str, Any]]) -> None:
         print(f"{one} against {other}: {duel(lines, one, other)}")
 
 
+def compare(lines: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> None:
+    """Print how the confirmed setting of each study scored on the test rows beside that of the same one in others."""
+    tested = {(line["case"], line["seed"]): line["test"]["confirmed"] for line in others}
+    pairs = [(line["case"], line["test"]["confirmed"] - tested[key]) for line in lines
+             if (key := (line["case"], line["seed"])) in tested]  # fmt: skip
+    for name in (*dict.fromkeys(case for case, _ in pairs), "all"):
+        gains = np.array([gain for case, gain in pairs if name in (case, "all")])
+        print(f"{name}: {(gains > 0).sum()} to {(gains < 0).sum()}, {(gains == 0).sum()} equal, {with_error(gains)}")
+
+
 def duel(lines: Sequence[Mapping[str, Any]], one: str, other: str) -> str:
     """Return how often one setting scored better on the test rows than another, and by how much on average."""
     gains = np.array([line["test"][one] - line["test"][other] for line in lines])
@@ -164,12 +175,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=48)
+    parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--out", type=Path, default=Path("confirm.jsonl"))
     parser.add_argument("--report", nargs="+", type=Path)
+    parser.add_argument("--against", type=Path, help="the same studies with another sampler, or budget")
     args = parser.parse_args()
     if args.report:
-        report([json.loads(line) for file in args.report for line in file.read_text().splitlines()])
+        lines = [json.loads(line) for file in args.report for line in file.read_text().splitlines()]
+        report(lines)
+        if args.against:
+            compare(lines, [json.loads(line) for line in args.against.read_text().splitlines()])
         return
     known = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
     done, out = {(line["case"], line["seed"]) for line in known}, args.out.absolute()
@@ -178,7 +194,7 @@ def main() -> None:
             if (name, seed) in done:
                 continue
             with tempfile.TemporaryDirectory() as folder, chdir(folder):
-                line = {"case": name, "seed": seed, **measured(CASES[name], seed, args.trials)}
+                line = {"case": name, "seed": seed, **measured(CASES[name], seed, args.trials, args.sampler)}
             with out.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
             print(name, seed, line["test"], file=sys.stderr)

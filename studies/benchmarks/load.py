@@ -2,7 +2,7 @@
 
     python studies/benchmarks/load.py [--trials 1000 20000 100000] [--more 32] [--candidates 3] [--tracked]
         [--keep FOLDER]
-    python studies/benchmarks/load.py --short 1500
+    python studies/benchmarks/load.py --short 64 256 1500 [--samplers tpe random]
 
 A study on iris is run for a few trials of one epoch, and the lines of its journal about trials that the sampler chose
 are repeated, with other numbers and worse scores, until it has as many trials as asked for. Each command then runs in a
@@ -10,13 +10,14 @@ process of its own, imports included; `processor` is its time on all cores, whic
 less than `wall`. `tune` runs `--more` further trials; `search` has the seconds that it notes as spent on the search.
 With `--candidates 100` it has as many candidates, all but three of them focal losses of their own gamma.
 With `--tracked` the study has an MLflow store, and `sync` then writes into it what is missing there, as `tune` does.
-With `--short` a study of so many trials of two epochs is run with each sampler, and the share of the time is printed
-that training waits for the search.
+With `--short` studies of so many trials of two epochs are run with each sampler, and the share of the time is printed
+that training waits for the search: of both, and of all that `tune` takes, imports not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -114,18 +115,22 @@ def measure(trials, args):
         print(f"{trials:7d}  {name:16s} {wall:8.1f} {processor:10.1f} {search}", flush=True)
 
 
-def measure_short(trials):
-    """Print for each sampler the seconds of training, those that it waited for the search, and their share."""
-    print("sampler  training   waited   share")
-    for name in ("tpe", "random"):
+def measure_short(trials, samplers):
+    """Print for each sampler the seconds of training, those that it waited for the search, and their shares."""
+    print("trials  sampler  training   waited   share    total   of it")
+    for count, name in itertools.product(trials, samplers):
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
-            Path("study.toml").write_text(STUDY.format(trials=trials, tracked="false"))
+            Path("study.toml").write_text(STUDY.format(trials=count, tracked="false"))
             changes = ["--set", "train.epochs=2", "--set", f"search.sampler={name}"]
             seconds = json.loads(command("tune", "study.toml", "--json", *changes)[2])["seconds"]
             os.chdir(Path(__file__).parent)
-        training, waited = seconds["training"], seconds["search"]
-        print(f"{name:7s} {training:9.1f} {waited:8.1f} {waited / (training + waited):7.0%}", flush=True)
+        training, waited, total = seconds["training"], seconds["search"], seconds["total"]
+        share = waited / (training + waited)
+        print(
+            f"{count:6d}  {name:7s} {training:9.1f} {waited:8.1f} {share:7.0%} {total:8.1f} {waited / total:7.0%}",
+            flush=True,
+        )
 
 
 def main():
@@ -135,11 +140,14 @@ def main():
     parser.add_argument("--candidates", type=int, default=3)
     parser.add_argument("--tracked", action="store_true", help="with an MLflow store, into which `sync` writes")
     parser.add_argument("--keep", type=Path, help="a folder for the studies, which are left there")
-    parser.add_argument("--short", type=int, metavar="TRIALS", help="measure a study of trials of two epochs instead")
+    parser.add_argument(
+        "--short", type=int, nargs="+", metavar="TRIALS", help="measure studies of trials of two epochs instead"
+    )
+    parser.add_argument("--samplers", nargs="+", default=["tpe", "random"], help="of --short")
     args = parser.parse_args()
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     if args.short:
-        measure_short(args.short)
+        measure_short(args.short, args.samplers)
         return
     print(" trials  command              wall  processor   search")
     for trials in args.trials:
