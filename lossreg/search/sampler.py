@@ -65,10 +65,11 @@ class SeededSampler(BaseSampler):
         return sampler
 
     def _begin(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
-        """Return the study as the samplers of a trial see it."""
+        """Return the study as the samplers of a trial see it; one that is drawn at random needs none to see less."""
+        if not self.learns or START in trial.user_attrs:
+            return study
         if self._shown is None or trial.number != self._number:
-            is_random = not self.learns or START in trial.user_attrs
-            self._shown = study if is_random else internals.View(study, seen(study, trial.number))
+            self._shown = internals.View(study, seen(study, trial.number))
             self._number, self._joint = trial.number, self._made(self._shown, trial)
         return self._shown
 
@@ -81,7 +82,9 @@ class SeededSampler(BaseSampler):
         """Return what is sampled together: as a rule the parameters that all trials share."""
         with failures_named(self._kind):
             shown = self._begin(study, trial)
-            if self._is_of_hub or shown is study or isinstance(study.pruner, HyperbandPruner):
+            if shown is study:
+                return {}
+            if self._is_of_hub or isinstance(study.pruner, HyperbandPruner):
                 return self._joint.infer_relative_search_space(shown, trial)
             return self._lasting.infer_relative_search_space(study, trial)
 
@@ -89,6 +92,8 @@ class SeededSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the values that are sampled together, without those that may not be drawn."""
+        if not search_space:
+            return {}
         with failures_named(self._kind):
             shown = self._begin(study, trial)
             values = self._joint.sample_relative(shown, trial, search_space)

@@ -109,9 +109,7 @@ def test_a_sampler_of_the_hub_that_is_not_here_and_cannot_be_fetched_is_one_mess
 
 def test_a_sampler_of_the_hub_that_fails_ends_the_study_with_one_message(hub):
     kind = hub("fails", MINE.format(arguments="seed=None", given="seed", line="raise ZeroDivisionError('no trials')"))
-    with pytest.raises(
-        LossregError, match=r"search\.sampler: hub:fails failed: ZeroDivisionError: no trials\. Take"
-    ):
+    with pytest.raises(LossregError, match=r"search\.sampler: hub:fails failed: ZeroDivisionError: no trials\. Take"):
         drawn(kind)
 
 
