@@ -77,6 +77,10 @@ def tune(
             help="Go on with a changed study; trials that later ones cannot be compared with are kept apart.",
         ),
     ] = False,
+    more: Annotated[
+        int | None,
+        typer.Option("--more", metavar="N", min=1, max=1_000_000, help="Add N trials to a study that was begun."),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what would be done, and stop; runs the functions that the study names."),
@@ -93,17 +97,19 @@ def tune(
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
         if dry_run:
-            _dry_run(spec, allow_changed, as_json, out)
+            _dry_run(spec, allow_changed, more, as_json, out)
             return
         from lossreg.cli import interrupts
         from lossreg.reporting.progress import progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
-        resume = interrupts.resuming("tune", study, overrides or ())
         from lossreg.search.run import Switches
 
-        result = _run(spec, resume, watcher, Switches(fresh, allow_changed, require_tracking))
+        switches = Switches(fresh, allow_changed, require_tracking, more)
+        spec, total = _with_more(spec, switches)
+        resume = interrupts.resuming("tune", study, [*(overrides or ()), *total])
+        result = _run(spec, resume, watcher, switches)
         _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
 
 
@@ -319,6 +325,18 @@ def _run(spec: StudySpec, resume: str, watcher: Watcher, switches: Switches, dev
     return _interruptible(lambda: _tune(spec, watcher, switches, device), resume, watcher)
 
 
+def _with_more(spec: StudySpec, switches: Switches) -> tuple[StudySpec, list[str]]:
+    """Return a study with the trials that `--more` adds, and the overrides that go on with it, which add no others."""
+    if not switches.more:
+        return spec, []
+    from lossreg.storage import shared_study
+
+    folder = shared_study.of(spec)
+    switches.check(folder)
+    extended = switches.extended(spec, folder)
+    return extended, [f"search.trials={extended.search.trials}"]
+
+
 def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher) -> StudyResult:
     """Return the result of work that Ctrl-C ends after the epoch; `resume` is the command that goes on with it."""
     from lossreg.cli.interrupts import Interrupts
@@ -345,8 +363,10 @@ def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) 
     switches.check(folder)
     folder.require_free()
     folder.require_writable()
-    from lossreg.search import run
+    from lossreg.search import more, run
 
+    if not switches.fresh:
+        spec = more.extended(spec, folder)
     if not switches.fresh and (result := run.finished(spec, folder, progress)):
         return result
     _import_keras(spec)
@@ -368,14 +388,14 @@ def _show_recipes(result: StudyResult) -> None:
     say("")
 
 
-def _dry_run(spec: StudySpec, allow_changed: bool, as_json: bool, out: Any) -> None:
+def _dry_run(spec: StudySpec, allow_changed: bool, more: int | None, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
     from lossreg.search.outline import plan
 
     _import_keras(spec)
     with waiting.busy("reading data and losses"):
-        planned = plan(spec, allow_changed=allow_changed)
+        planned = plan(spec, allow_changed=allow_changed, more=more)
     if as_json:
         print_json(asdict(planned), out)
         return

@@ -104,6 +104,10 @@ class StudySpec(Section):
         """The study file as the user gave it; empty for a study that came from no file."""
         return self._origin.file
 
+    def is_overridden(self, dotted_key: str) -> bool:
+        """Return whether an override, such as `--set`, gave a key its value."""
+        return dotted_key in self._origin.overridden
+
     def place(self, dotted_key: str = "") -> str:
         """`studies/x.toml: train.epochs`: where to say that a mistake is."""
         return self._origin.of(dotted_key)

@@ -18,12 +18,13 @@ LEFT = 0.25  # of a gain: hardly anything
 def decision(result: StudyResult, verdict: Verdict) -> str:
     """Return the loss to train with, and how sure that is: `Train with focal: shown to be better.`
 
-    Both losses where the other one suits a tuned decision.
+    Both losses where the other one suits a tuned decision. An answer that is exploratory is called so.
     """
     start = "Of the losses that were tried, train with" if result.untried else "Train with"
     arms = Arms(result, verdict)
     few = f", tested in {arms.tested_in or 'none'} of {verdict.outer} outer folds" * arms.is_seldom
-    return f"{start} {arm_of(result, verdict.recommended)}{few}{confidence.in_words(arms)}."
+    exploratory = " (exploratory)" * (verdict.exploratory and verdict.answer is not Answer.NOT_ENOUGH_DATA)
+    return f"{start} {arm_of(result, verdict.recommended)}{few}{confidence.in_words(arms)}{exploratory}."
 
 
 def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) -> list[str]:

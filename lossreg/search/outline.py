@@ -16,6 +16,7 @@ from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.runtime import backend
 from lossreg.search import confirming, history, notes, optuna_samplers, sizing, tracked
+from lossreg.search import more as added
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.storage import shared_study
@@ -60,7 +61,10 @@ class Outline:
     asked: dict[str, str] = field(default_factory=dict)
 
 
-def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool = False, data: Any = None) -> Outline:
+def plan(
+    study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool = False, data: Any = None,
+    more: int | None = None,
+) -> Outline:  # fmt: skip
     """Return what `tune` would do; nothing is written. Raises `InputError` as `tune` would."""
     from lossreg.search import preparation
 
@@ -71,12 +75,15 @@ def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool
     folder = shared_study.of(spec)
     if allow_changed:
         folder.require_journal(*changes.ALLOW)
-    begun, new = folder.peek(), []
+    spec = added.extended(spec, folder, more)
+    begun = folder.peek()
+    new = added.note(begun, spec, more)
     try:
         prepared = preparation.prepare(spec, Changes.of_file(spec, begun, allowed=allow_changed))
     except KeptApartError as kept:
-        begun, new = None, [f"the former trials are kept apart: {change.described}" for change in kept.changes]
+        begun, new = None, [*new, *(f"the former trials are kept apart: {change.described}" for change in kept.changes)]
         prepared = preparation.prepare(spec)
+    added.require_searched(more, is_searched=prepared.is_searched)
     stored = prepared.begun.stored if prepared.begun else {}
     new += [f"later trials only: {change.described}" for change in prepared.begun.accepted] if prepared.begun else []
     done = len(history.records(begun)) if begun else 0

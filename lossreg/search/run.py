@@ -20,6 +20,7 @@ from lossreg.search import (
     attributes,
     completion,
     history,
+    more,
     notes,
     optuna_samplers,
     pruners,
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
 
 def tuned(
     study: Any, second: Any, progress: Observer, *, data: Any, arguments: Mapping[str, Any], settings: Any,
-    switches: Mapping[str, Any], trainers: Any, begin: float,
+    switches: Mapping[str, Any], trainers: Any, begin: float, added: int | None = None,
 ) -> Result:  # fmt: skip
-    """Run what `lossreg.tune` was called for; second: overrides or labels; arguments: by name."""
+    """Run what `lossreg.tune` was called for; second: overrides or labels; arguments: by name; added: trials."""
     given = rows_given.asked(study, second, data, arguments, settings)
     named = given.arguments
     told = named.observer(progress) if named else progress
@@ -61,8 +62,10 @@ def tuned(
         spec = studies.of(given.study, given.overrides, given.data)
         _check_arguments(trainers, switches)
         backend.check()
-        folder, chosen = shared_study.of(spec), Switches(**switches)
+        more.check(added)
+        folder, chosen = shared_study.of(spec), Switches(**switches, more=added)
         chosen.check(folder)
+        spec = chosen.extended(spec, folder)
         done = None if chosen.fresh else finished(spec, folder, told)
         if not done:
             shown.import_keras(progress)
@@ -161,14 +164,22 @@ def _check_arguments(trainers: Any, switches: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """The switches of `tune`, which describes them."""
+    """The switches of `tune`, which describes them; more: the number of trials that are added to the study."""
 
     fresh: bool = False
     allow_changed: bool = False
     require_tracking: bool = False
+    more: int | None = None
+
+    def extended(self, spec: StudySpec, folder: StudyFolder) -> StudySpec:
+        """Return the study with the trials that were added to it before and are now."""
+        return spec if self.fresh else more.extended(spec, folder, self.more)
 
     def check(self, folder: StudyFolder) -> None:
-        """Raise `InputError` for a switch that does not apply to a storage that several workers share."""
+        """Raise `InputError` for switches that do not go together, or not with a storage that several workers share."""
+        if self.fresh and self.more:
+            what = f"adds trials to those that there are, and {words('--fresh', 'fresh=True')} starts over"
+            raise InputError(what, where=words(*more.ASKED), hint="Leave one of the two out.")
         for name in [name for name in ("fresh", "allow_changed") if getattr(self, name)]:
             folder.require_journal(f"--{name.replace('_', '-')}", f"{name}=True")
 
@@ -235,6 +246,7 @@ class Run:
             tracker.prepare()
             self.progress.phase(f"study {self.spec.name}: loading data and losses")
             prepared = stages.joined(preparation.prepare(self.spec, changed), begun)
+            more.require_searched(self.switches.more, is_searched=prepared.is_searched)
             lane_bytes = sizing.lane_bytes(prepared)
             # each of several workers has a number of its own
             begun_with = 0 if self.folder.is_shared else stored.get("lanes", 0)
@@ -250,9 +262,17 @@ class Run:
                 with self._entered(), self._opened(prepared, initial, stored) as study:
                     new = [*aside, *self.folder.note_place(study), *stages.begin(study, prepared)]
                     new += notes.fewer_lanes(before, begun_with)
+                    new += self._added(study)
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin
                     return begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new).execute()
+
+    def _added(self, study: optuna.Study) -> list[str]:
+        """Note the number of trials of a study to which some are added, before any of them is trained."""
+        lines = more.note(study, self.spec, self.switches.more)
+        if lines:
+            study.set_user_attr(more.NUMBER, self.spec.search.trials)
+        return lines
 
     def _entered(self) -> AbstractContextManager[None]:
         """Have the study for this process: alone for a verdict, else with others where its storage allows it."""

@@ -36,6 +36,7 @@ def tune(
     progress: Observer | bool | None = None,
     require_tracking: bool = False,
     trainers: Sequence[Trainer] | None = None,
+    more: int | None = None,
 ) -> Result:
     """Run a study, or finish one that was begun: `tune("churn.toml")`, or `tune(X, y, losses=["focal", "gce"])`.
 
@@ -46,14 +47,14 @@ def tune(
     study file, `settings` for further sections, and a study without a name is named by its content: the same call goes
     on with it, another one does not meet it.
 
-    Of a study, `data` are its rows, where it names no source: a table of
-    pandas, Polars or Arrow, `(x, y)` or `(x, y, weights)`, a dictionary of arrays, a finite `tf.data.Dataset`, and all
-    else that a function may return, to be given again whenever the study goes on. `fresh` moves a former run aside;
-    `allow_changed` goes on with a study that has changed where its trials and later ones can be compared, and moves
-    the former run aside where they cannot; `progress` is shown where you look (a notebook, a terminal, else lines on
-    standard error), not with False, and told to an `Observer`; `require_tracking` makes a tracking server that does not
-    answer an error; `trainers` stand in for the population and `model.fit`. Raises `InputError` for what is wrong with
-    the study, `LossregError` when every trial failed.
+    Of a study, `data` are its rows, where it names no source: a table of pandas, Polars or Arrow, `(x, y)` or `(x, y,
+    weights)`, a dictionary of arrays, a finite `tf.data.Dataset`, and all else that a function may return, to be given
+    again whenever the study goes on. `fresh` moves a former run aside; `allow_changed` goes on with a study that has
+    changed where its trials and later ones can be compared, and moves the former run aside where they cannot; `more`
+    adds so many trials to a study that was begun; `progress` is shown where you look (a notebook, a terminal, else
+    lines on standard error), not with False, and told to an `Observer`; `require_tracking` makes a tracking server
+    that does not answer an error; `trainers` stand in for the population and `model.fit`. Raises `InputError` for what
+    is wrong with the study, `LossregError` when every trial failed.
     """
     begin = time.perf_counter()
     arguments = {"name": name, "target": target, "task": task, "losses": losses, "metric": metric, "trials": trials,
@@ -63,7 +64,7 @@ def tune(
         run = _loaded()
         result = run.tuned(
             study, overrides, observer, data=data, arguments=arguments, settings=settings, switches=switches,
-            trainers=trainers, begin=begin,
+            trainers=trainers, begin=begin, added=more,
         )  # fmt: skip
         return cast("Result", result)
 

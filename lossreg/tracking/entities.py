@@ -30,12 +30,13 @@ LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
 OUTER_FOLDS = "lossreg.outer_folds"
+EXPLORATORY = "lossreg.exploratory"
 # names of the metrics by comparison of the verdict
 COMPARED = {"against_baseline": "verdict", "against_tuned_decision": "verdict_tuned"}
 MEASURED = ("difference", "low", "high", "share_won")
 VERDICT_METRICS = tuple(f"{name}_{field}" for name in COMPARED.values() for field in MEASURED)
 # instead of a verdict that the study has no more
-OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS), "outdated")
+OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS, EXPLORATORY), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 
 
@@ -236,12 +237,16 @@ def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
 
 
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:
-    """Return the answer, the recommended candidate, the cause (`none` where there is none) and the outer folds."""
+    """Return the answer, the recommended candidate, the cause (`none` where there is none) and the outer folds.
+
+    The last is what was changed after the first look at the test rows, `none` where nothing was.
+    """
     return {
         VERDICT: verdict.answer.value,
         RECOMMENDED: verdict.recommended.candidate,
         CAUSE: verdict.cause.value if verdict.cause else "none",
         OUTER_FOLDS: str(verdict.outer),
+        EXPLORATORY: ", ".join(verdict.changed or ("trials",) * verdict.exploratory) or "none",
     }
 
 

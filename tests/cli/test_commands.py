@@ -118,7 +118,7 @@ COMMANDS = {
     "check": ("NAME", "--json"),
     "new-plugin": ("NAME", "--folder", "--task"),
     "init": ("DATA", "--target", "--out", "--json"),
-    "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--dry-run", "--require-tracking", "--json"),
+    "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--more", "--dry-run", "--require-tracking", "--json"),
     "worker": ("STUDY", "--device", "--ray", "--workers", "--set", "--json"),
     "results": ("STUDY", "--json"),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
@@ -432,6 +432,21 @@ def test_tune_hands_its_options_on(lossreg, study, finished):
     assert (finished.fresh, finished.require) == (True, True)
     lossreg("tune", study)
     assert (finished.spec.search.trials, finished.fresh, finished.require) == (12, False, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--more", "4"], "was never run"),
+        (["--more", "4", "--dry-run"], "was never run"),
+        (["--more", "4", "--fresh"], "--fresh starts over"),
+        (["--more", "0"], "--more"),
+        (["--more", "many"], "--more"),
+    ],
+)
+def test_trials_are_added_to_a_study_that_was_begun_alone(lossreg, study, options, told):
+    code, out, err = lossreg("tune", study, *options)
+    assert (code, out, told in err, "Traceback" in err) == (2, "", True, False)
 
 
 @pytest.mark.parametrize("command", ["tune", "results"])

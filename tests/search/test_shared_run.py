@@ -259,3 +259,12 @@ def test_a_study_that_others_run_is_left_alone_by_what_wants_it_alone(database, 
         pass
     with shared[1].lock():
         assert not shared[1].workers.others
+
+
+def test_trials_that_one_worker_adds_are_known_to_those_that_join_later(database):
+    asked = document(database, tracking={"enabled": False})
+    faked(asked)
+    with pytest.raises(KeyboardInterrupt):
+        faked(asked, more=6, progress=Leaves())
+    assert len(faked(asked).trials) == 16
+    assert len(faked(asked).trials) == 16

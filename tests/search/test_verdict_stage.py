@@ -19,16 +19,19 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.errors import ReplacedError
+from lossreg.reporting.verdict import decision
 from lossreg.runtime import system
 from lossreg.search import completion, judgement, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
+from lossreg.search.outline import plan
 from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
+from lossreg.tracking import entities
 from lossreg.training.population import Population
 from lossreg.verdict import answers
 
@@ -210,8 +213,17 @@ def test_a_study_that_was_cut_off_before_its_verdict_decides_by_the_pace_of_its_
 @pytest.mark.long
 @pytest.mark.usefixtures("again")
 def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory():
-    more = lossreg.tune(study(search={"trials": 9, "metric": "mean_absolute_error", "lanes": 4}))
-    assert (more.verdict.exploratory, more.verdict.openings, more.verdict.trials) == (True, 2, 9)
+    begun = lossreg.results(study())
+    assert "exploratory" not in decision(begun, begun.verdict)
+    planned, trials = plan(study(), more=3), len(begun.trials) + 3
+    assert [note for note in planned.notes if f"{trials} in all" in note and "next verdict is exploratory" in note]
+    more = lossreg.tune(study(), more=3)
+    assert (more.verdict.exploratory, more.verdict.openings, more.verdict.trials) == (True, 2, trials)
+    assert decision(more, more.verdict).endswith(" (exploratory).")
+    assert more.to_json()["verdict"]["changed"] == ["trials"]
+    tags = entities.study_tags(more)
+    assert (tags["lossreg.exploratory"], entities.study_tags(begun)["lossreg.exploratory"]) == ("trials", "none")
+    assert "(exploratory)" in tags[entities.NOTE]
 
 
 @pytest.mark.usefixtures("again")

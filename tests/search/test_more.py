@@ -1,0 +1,133 @@
+"""Trials that are added with `--more`: how many a study has then, and what its verdict is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_trainer import Fake
+
+import lossreg
+from lossreg.errors import InputError
+from lossreg.search.outline import plan
+from lossreg.storage.observer import Observer
+
+BEGUN = {
+    "name": "small",
+    "data": {"source": "sklearn:iris"},
+    "model": {"hidden": [4]},
+    "train": {"epochs": 3, "batch_size": 16},
+    "search": {"trials": 8, "metric": "accuracy", "lanes": 4},
+    "losses": {"cross_entropy": {}, "focal": {}},
+    "verdict": {"enabled": False},
+    "tracking": {"enabled": False},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+class Stops(Observer):
+    """Asks to stop after so many trials."""
+
+    def __init__(self, trials):
+        self.left = trials
+
+    def trial(self, record, result):
+        self.left -= 1
+
+    def stopping(self):
+        return self.left <= 0
+
+
+def trainer():
+    return Fake(lambda plan, epoch: 0.5 + 0.01 * epoch - 0.01 * plan.params.get("gamma", 1.0))
+
+
+def faked(overrides=(), document=BEGUN, **options):
+    """The study run by a trainer that stands in for Keras."""
+    return lossreg.tune(document, overrides, trainers=[trainer()], **options)
+
+
+def numbered(result):
+    return {trial.number: (trial.candidate, dict(trial.params)) for trial in result.trials}
+
+
+def journal():
+    return Path(".lossreg/small/journal.log").read_bytes()
+
+
+def test_added_trials_are_those_of_a_study_with_so_many_and_stay_without_the_option(tmp_path, monkeypatch):
+    faked()
+    added = faked(more=5)
+    assert len(added.trials) == 13
+    assert [note for note in added.notes if "5 trials are added: 13 in all" in note]
+    before = journal()
+    assert len(faked().trials) == 13
+    assert journal().count(b'"op_code": 4') == before.count(b'"op_code": 4'), "no trial was created"
+    assert len(faked(more=1).trials) == 14
+    (tmp_path / "whole").mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    faked()
+    assert numbered(faked(["search.trials=13"])) == numbered(added)
+
+
+def test_added_trials_that_were_cut_off_are_trained_without_the_option():
+    faked()
+    with pytest.raises(KeyboardInterrupt):
+        faked(more=8, progress=Stops(2))
+    assert 8 < len(lossreg.results(BEGUN).trials) < 16
+    assert plan(BEGUN).trials == 16
+    assert len(faked().trials) == 16
+
+
+@pytest.mark.parametrize(
+    ("before", "overrides", "trials"),
+    [
+        (["search.trials=3"], [], 8 + 2),  # an unfinished study
+        (["search.trials=10"], [], 10 + 2),  # it has more than the file says
+        ([], ["search.trials=11"], 11 + 2),
+    ],
+)
+def test_trials_are_added_to_as_many_as_the_study_has_or_is_to_have(before, overrides, trials):
+    faked(before)
+    assert plan(BEGUN, overrides, more=2).trials == trials
+    assert len(faked(overrides, more=2).trials) == trials
+
+
+def test_a_number_in_an_override_holds_instead_of_what_was_added():
+    faked()
+    with pytest.raises(KeyboardInterrupt):
+        faked(more=8, progress=Stops(1))
+    done = len(lossreg.results(BEGUN).trials)
+    assert plan(BEGUN, [f"search.trials={done}"]).trials == done
+    assert plan(BEGUN).trials == 16
+
+
+@pytest.mark.parametrize(
+    ("options", "is_begun", "told"),
+    [
+        ({"more": 4}, False, "was never run"),
+        ({"more": 4, "fresh": True}, True, "starts over"),
+        *(({"more": wrong}, True, "must be a whole number of trials from 1 on") for wrong in (0, -1, True, "4", 2.5)),
+        ({"more": 1_000_000}, True, "and may have 1,000,000"),
+    ],
+)
+def test_what_cannot_be_added_is_refused_in_words_and_changes_nothing(options, is_begun, told):
+    if is_begun:
+        faked()
+    before = journal() if is_begun else b""
+    with pytest.raises(InputError, match=told):
+        faked(**options)
+    assert (journal() if is_begun else b"") == before
+
+
+def test_a_study_that_searches_nothing_takes_no_more_trials():
+    fixed = {**BEGUN, "train": {**BEGUN["train"], "learning_rate": 0.01}}
+    fixed["losses"] = {"cross_entropy": {}, "focal": {"gamma": 2.0, "alpha": "none"}}
+    faked(document=fixed)
+    for run in (lambda: faked(document=fixed, more=3), lambda: plan(fixed, more=3)):
+        with pytest.raises(InputError, match="each loss is trained once"):
+            run()
