@@ -56,6 +56,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "search.seeds": (Effect.APART, "a score is the mean of another number of trainings"),
     "search.score_epoch": (Effect.APART, "the score is that of another epoch"),
     "search.decision": (Effect.APART, "scores with other decisions cannot be compared"),
+    "search.constraints": (Effect.APART, "trials were chosen by other constraints, or have no values of these metrics"),
     "search.confirm": (Effect.NONE, "settings are confirmed again"),
     "losses": (Effect.LATER, "later trials draw from it"),
     "verdict": (Effect.NONE, "it is reached again"),

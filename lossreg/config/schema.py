@@ -378,6 +378,9 @@ class Search(Section):
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Sampler = "tpe"
     decision: Literal["default", "tuned"] = _later("default")
+    constraints: Annotated[dict[Text, float], Field(max_length=5)] = _later(
+        {}, "It is a table of metrics, each with the value that a trial must keep, such as { recall = 0.9 }."
+    )
     confirm: Annotated[int, Field(ge=0, le=1000)] = _later(
         5, "It is the number of fresh splits on which the best settings of each loss are trained again, 0 for none."
     )
@@ -385,6 +388,13 @@ class Search(Section):
         default="losses",
         description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",
     )
+
+    @model_validator(mode="after")
+    def _constrained(self) -> Search:
+        if self.constraints and self.decision == "tuned":
+            what = "constraints are held against default decisions, and search.decision is tuned"
+            raise InputError(what, where="constraints", hint="Leave one of the two out.")
+        return self
 
     @model_validator(mode="after")
     def _direction_of_own_metric(self) -> Search:

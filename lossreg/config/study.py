@@ -42,7 +42,8 @@ from lossreg.terminal.masking import masked_values
 
 UNTESTED = "a verdict takes test rows, and data.test = 0 leaves none"
 FIXED_SECTIONS = ("data", "model", "train")
-FIXED_SEARCH = ("metric", "direction", "predictions", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision")
+FIXED_SEARCH = ("metric", "direction", "predictions", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision",
+                "constraints")  # fmt: skip
 
 
 class StudySpec(Section):

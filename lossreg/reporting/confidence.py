@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from lossreg.reporting import constraints
 from lossreg.reporting.arms import Arms, arm_of
 from lossreg.storage.verdict import Answer, Cause
 
 
 def in_words(arms: Arms) -> str:
     """Return `: shown to be better`, or `, or with cross_entropy if you tune the threshold` where that is shown."""
+    if by_constraint := constraints.alone(arms):
+        return f": {by_constraint}"
     if arms.is_one_loss and arms.verdict.answer is not Answer.NOT_ENOUGH_DATA:
         other = arms.baseline if arms.is_winner else arms.winner
         return f": the same loss as {other}, from which it differs in {arms.differing}"

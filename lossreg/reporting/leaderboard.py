@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lossreg.reporting import constraints
 from lossreg.reporting.values import listed, number, ranked_by, scored
 from lossreg.storage.confirmation import Confirmed
-from lossreg.storage.records import Standing, StudyResult, exact
+from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact
 from lossreg.storage.verdict import Answer
 from lossreg.terminal import plain_text
 
@@ -62,7 +63,9 @@ def _is_within_noise(result: StudyResult, row: Standing) -> bool:
 
 
 def _is_undecided(result: StudyResult, candidate: str, p_values: dict[str, float]) -> bool:
-    """Tell whether a candidate is not shown to be worse than the first."""
+    """Tell whether a candidate is not shown to be worse than the first, of those that keep the constraints alike."""
+    if result.constraints and candidate not in p_values:
+        return False
     verdict, first = result.verdict, result.best
     if verdict and first and verdict.against_baseline and not verdict.outer:
         winner, baseline = verdict.sides
@@ -125,16 +128,28 @@ def cells(result: StudyResult, row: Standing) -> list[str]:
     trial = str(row.best.number) if row.best else "-"
     confirmed = [ranked_by(result, row.best) if row.confirmed else "-"] * bool(result.confirmation)
     default = [number(row.best.default_score if row.best else None)] * has_tuned_decisions(result)
-    scores = [*confirmed, scored(row.best), *default]
+    scores = [*confirmed, scored(row.best), *default, *constraints.cells(result, row.best)]
     return [rank(result, row), row.candidate, *scores, gain(result, row), trial, str(row.trials)]
 
 
 def score_headings(result: StudyResult) -> list[str]:
-    """Return the headings of a row's scores: on fresh splits, in the search, and there with the default decision."""
-    default = ["default decision"] * has_tuned_decisions(result)
+    """Return the headings of a row's scores: on fresh splits, in the search, and there with the default decision.
+
+    Those of constraints follow.
+    """
+    default = ["default decision"] * has_tuned_decisions(result) + constraints.headings(result)
     if result.confirmation:
         return [f"confirmed {result.metric}", "in the search", *default]
     return [f"{result.extreme} {result.metric}", *default]
+
+
+def further(result: StudyResult, trial: TrialRecord | None) -> dict[str, Any]:
+    """Return a trial's further metrics by name, and whether it keeps the constraints; nothing without any."""
+    if not result.constraints:
+        return {}
+    values = result.measured(trial) if trial else {}
+    names = [constraint.metric for constraint in result.constraints]
+    return {**{name: values.get(name) for name in names}, "keeps": result.keeps(trial) if trial else None}
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:
@@ -148,6 +163,7 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
             "best_score": row.best.score if row.best else None,
             "default_score": row.best.default_score if row.best else None,
             "spread": row.best.spread if row.best else None,
+            **further(result, row.best),
             "best_trial": row.best.number if row.best else None,
             "trials": row.trials,
             "baseline": row.is_baseline,

@@ -17,7 +17,7 @@ from lossreg.contract import activations, recipes
 from lossreg.contract.claims import reached
 from lossreg.contract.params import Choice, Float, Param, PerClass
 from lossreg.contract.targets import TARGETS, TASKS
-from lossreg.reporting import report, usage
+from lossreg.reporting import constraints, report, usage
 from lossreg.reporting.leaderboard import cells, has_tuned_decisions, noise
 from lossreg.reporting.values import loss_params, number
 from lossreg.terminal.plain_text import printable, spelled
@@ -73,6 +73,7 @@ def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
     names = ["score", "in the\nsearch"] if result.confirmation else ["score"]
     names += ["default\ndecision"] * has_tuned_decisions(result)
+    names += [heading.replace(" ", "\n", 1) for heading in constraints.headings(result)]
     columns = {"": "right", "loss": "left", **dict.fromkeys(names, "right"), "gain": "right", "trial": "right",
                "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on {report.scored_on(result)}, {report.arrow(result.direction)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
-from lossreg.reporting import answer, confidence, remarks
+from lossreg.reporting import answer, confidence, constraints, remarks
 from lossreg.reporting.arms import Arms, arm_of, tested
 from lossreg.reporting.change import reversed_comparison
 from lossreg.reporting.values import number
@@ -36,7 +36,7 @@ def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) 
     further = (_of_rate(arms), _of_loss(arms)) if has_table else (_at_same_rate(arms), _tuned(arms))
     lines = (
         "" if has_table else _measured(arms), answer.sentence(arms), _folds(arms), *further, _decisions(arms),
-        _chosen(arms), _trials(arms), *remarks.sentences(arms),
+        _chosen(arms), _trials(arms), *constraints.sentences(arms), *remarks.sentences(arms),
     )  # fmt: skip
     return [line for line in lines if line]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 WINNER, BASELINE, SAME_RATE = "winner", "baseline", "same_rate"
+OF = "_of_"  # between an arm's name and that of a further metric, in the name of predictions which that metric takes
 TUNED = "_tuned"  # at the end of an arm's name: the same trainings, with their decision tuned
 
 

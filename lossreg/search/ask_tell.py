@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -13,6 +13,7 @@ from lossreg.search.history import to_attribute
 from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
 from lossreg.storage import internals
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import TOLD, Outcome, TrialRecord
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
@@ -22,16 +23,18 @@ class AskTell:
     """Asks the queue first, then for the baseline where it lags behind, then the sampler, and counts the answers.
 
     trials: their number at most, the `budget`; hurried: whether the study may end before that. `started` counts the
-    trials that use up the budget, `known` those of them whose end the sampler has been told, `queued` those that
-    wait in Optuna's own queue. worker: the name of this one among several, empty without others.
+    trials that use up the budget, `known` those of them whose end the sampler has been told, `queued` those that wait
+    in Optuna's own queue. constraints: of trials, from which the sampler learns too; worker: the name of this one
+    among several, empty without others.
     """
 
     worker = ""
 
     def __init__(
-        self, study: optuna.Study, proposer: Proposer, trials: int, baseline: str, *, hurried: bool = False
-    ) -> None:
-        self.study, self.proposer = study, proposer
+        self, study: optuna.Study, proposer: Proposer, trials: int, baseline: str, *, hurried: bool = False,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:  # fmt: skip
+        self.study, self.proposer, self._constraints = study, proposer, constraints
         self.budget, self._baseline, self._hurried = trials, baseline, hurried
         begun = study.get_trials(deepcopy=False)
         counted = [trial for trial in begun if counts_as_trial(trial)]
@@ -136,8 +139,9 @@ class AskTell:
     def tell(self, record: TrialRecord, told: float | None) -> bool:
         """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it.
 
-        Return False where the trial is another worker's by now.
+        What a trial violates is written before. Return False where the trial is another worker's by now.
         """
+        self._constrain(self._open[record.number], record)
         self._open[record.number].set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
         tell(self.study, record.number, record.state, told)
         del self._open[record.number]
@@ -145,6 +149,13 @@ class AskTell:
         self.known += not has_failed
         self._asked[record.candidate] -= has_failed
         return True
+
+    def _constrain(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        """Have Optuna know by how much a trial violates the constraints, unless a run that was cut off did."""
+        known = trial.constraints if self._constraints else {}
+        if record.state in (Outcome.COMPLETE, Outcome.DIVERGED) and not known:
+            for one in self._constraints:
+                trial.set_constraint(one.metric, one.violation(record.metrics.get(one.metric)))
 
     def note_training(self, is_trained: bool) -> None:
         """Do nothing: whether anything can be trained matters where other workers can."""

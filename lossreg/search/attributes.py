@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
-from lossreg.search import completion, frozen
+from lossreg.search import completion, frozen, history
 from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
 from lossreg.storage import identity
 from lossreg.storage.records import StudyResult
@@ -35,6 +36,7 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
         **({METRIC_CODE: code} if (code := prepared.metric_code) else {}),
         **({CALLBACKS_CODE: code} if (code := prepared.callbacks_code) else {}),
         **({START_DIGEST: digest} if (digest := prepared.problem.builder.digest) else {}),
+        **({history.CONSTRAINTS: [asdict(one) for one in prepared.constraints]} if prepared.constraints else {}),
         "task": data.task,
         "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},
         "baseline": prepared.baseline,

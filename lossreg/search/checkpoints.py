@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Mapping
 
+from lossreg.storage.constraints import are_kept
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord, Weights, Worth, worth
 from lossreg.storage.study_folder import StudyFolder
+
+NOTHING: Mapping[str, float | None] = {}
 
 
 class KeepPolicy:
@@ -20,35 +24,44 @@ class KeepPolicy:
         self._keep = "losses" if contenders and keep == "best" else keep
         self._most, self._baseline = max(1, contenders), result.baseline
         self._sign = 1.0 if result.direction == "maximize" else -1.0
-        self._best: dict[str | int, list[Worth]] = {}
+        self._constraints = result.constraints
+        self._best: dict[str | int, list[tuple[bool, Worth]]] = {}
         for record in result.trials:
             self.add(record)
 
     def add(self, record: TrialRecord) -> int | None:
         """Take a trial into account; return the number of the one that it surpasses, if any."""
-        if record.score is None or not self.wants(record.candidate, record.score, record.number):
+        if record.score is None or not self.wants_trial(record):
             return None
         best = self._best.setdefault(self._group(record.candidate, record.number), [])
-        bisect.insort(best, self._worth(record.candidate, record.score, record.number))
-        return -best.pop(0)[2] if len(best) > self._most else None
+        bisect.insort(best, self._worth(record.candidate, record.score, record.number, record.metrics))
+        return -best.pop(0)[1][2] if len(best) > self._most else None
 
-    def wants(self, candidate: str, score: float, number: int) -> bool:
-        """Return whether a trial that completed with this score would have its weights kept."""
+    def wants_trial(self, record: TrialRecord) -> bool:
+        """Return whether a trial would have its weights kept; one without a score has not."""
+        score = record.score
+        return score is not None and self.wants(record.candidate, score, record.number, record.metrics)
+
+    def wants(self, candidate: str, score: float, number: int, metrics: Mapping[str, float | None] = NOTHING) -> bool:
+        """Return whether a trial that completed with this score, and these metrics, would have its weights kept."""
         best = self._best.get(self._group(candidate, number), [])
-        return len(best) < self._most or self._worth(candidate, score, number) > best[0]
+        return len(best) < self._most or self._worth(candidate, score, number, metrics) > best[0]
 
     @property
     def numbers(self) -> set[int]:
         """The trials whose weights are kept."""
-        return {-negated for best in self._best.values() for _, _, negated in best}
+        return {-negated for best in self._best.values() for _, (_, _, negated) in best}
 
     def _group(self, candidate: str, number: int) -> str | int:
         """Return the group of trials of which the best are kept; where all are, a trial is a group by itself."""
         groups: dict[str, str | int] = {"all": number, "best": "", "losses": candidate}
         return groups[self._keep]
 
-    def _worth(self, candidate: str, score: float, number: int) -> Worth:
-        return worth(score, number, sign=self._sign, baseline=candidate == self._baseline)
+    def _worth(
+        self, candidate: str, score: float, number: int, metrics: Mapping[str, float | None]
+    ) -> tuple[bool, Worth]:
+        of_score = worth(score, number, sign=self._sign, baseline=candidate == self._baseline)
+        return are_kept(self._constraints, metrics), of_score
 
 
 class Checkpoints(Observer):

@@ -16,6 +16,7 @@ import numpy as np
 
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.records import finite as known
 from lossreg.storage.verdict import Reevaluated
 from lossreg.verdict import noise
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SETTINGS, MOST = 20, 5  # in all, and of one loss
 
 Scores = Mapping[int, Sequence[float]]
+NOTHING: Mapping[str, Scores] = {}
 
 
 def settings(candidates: int, trials: int, in_all: int = SETTINGS) -> int:
@@ -52,14 +54,18 @@ def ratio_of(dataset: Dataset) -> float:
 
 
 def confirmed(
-    result: StudyResult, scores: Scores, splits: int, *, ratio: float, reason: str = ""
+    result: StudyResult, scores: Scores, splits: int, *, ratio: float, reason: str = "",
+    metrics: Mapping[str, Scores] = NOTHING,
 ) -> Confirmation:  # fmt: skip
     """Return the confirmation by these scores of trials; those that are not finite on every split have none.
 
-    ratio: validation rows per training row of a split.
+    ratio: validation rows per training row of a split; metrics: further ones of these trials, by name.
     """
     finite = {number: tuple(each) for number, each in scores.items() if all(map(math.isfinite, each))}
-    by_scores = Confirmation(len(result.trials), splits, finite, ratio=ratio, reason=reason, ended=time.time())
+    further = {name: {number: tuple(known(each[number])) for number in finite} for name, each in metrics.items()}
+    by_scores = Confirmation(
+        len(result.trials), splits, finite, ratio=ratio, reason=reason, ended=time.time(), metrics=further
+    )
     return replace(by_scores, p_values=_p_values(replace(result, confirmation=by_scores)) if splits > 1 else {})
 
 
@@ -67,9 +73,11 @@ def _p_values(result: StudyResult) -> dict[str, float]:
     """Return for each candidate how likely its deficit against the first is if all are as good.
 
     The first is so by these very scores, and any candidate might have been it: Bonferroni's method allows for that.
+    One that violates a constraint which the first keeps is not compared.
     """
     sign = 1.0 if result.direction == "maximize" else -1.0
     rows = [row for row in result.ranking() if row.confirmed]
+    rows = [row for row in rows if row.best and rows[0].best and result.keeps(row.best) == result.keeps(rows[0].best)]
     signed = {row.candidate: sign * np.asarray(row.confirmed.scores) for row in rows if row.confirmed}
     ratio = result.confirmation.ratio if result.confirmation else 0.0
     p_values = noise.p_values(signed.pop(rows[0].candidate), signed, ratio) if rows else {}

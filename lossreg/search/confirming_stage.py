@@ -72,9 +72,11 @@ class ConfirmingStage(FinalStage):
         task = f"confirming: the {len(trials)} best settings, again on {count_of(splits, 'fresh split')}"
         self._announce(len(trials) * splits)
         with Retrainer.of_study(self.prepared, self.progress, range(splits), FIRST_SEED) as retrainer:
-            (scores,), reason = retrainer.scores([group], splits, task, first_seed=FIRST_TRAINING_SEED)
+            (measured,), reason = retrainer.scores([group], splits, task, first_seed=FIRST_TRAINING_SEED)
             ratio = confirming.ratio_of(retrainer.problem.dataset)
-        return confirming.confirmed(self.result, scores, splits, ratio=ratio, reason=reason)
+        return confirming.confirmed(
+            self.result, measured.scores, splits, ratio=ratio, reason=reason, metrics=measured.metrics
+        )
 
     def _announce(self, trainings: int) -> None:
         """Say how long it takes, where that is long."""

@@ -13,7 +13,7 @@ from lossreg.search.ask_tell import AskTell
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.retraining import Retrained
 from lossreg.search.sampler import SeededSampler, enqueue_start
-from lossreg.storage.records import Outcome, StudyResult, TrialRecord
+from lossreg.storage.records import Outcome, StudyResult, TrialRecord, finite
 from lossreg.training.interface import Plan
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ class FoldSearch:
         )  # fmt: skip
         enqueue_start(study, prepared.start, trials)
         self._worst, self._size = SearchPolicy.of(prepared).worst, math.ceil(trials / GENERATIONS)
-        self._ask_tell = AskTell(study, prepared.proposer, trials, prepared.baseline)
+        self._ask_tell = AskTell(study, prepared.proposer, trials, prepared.baseline, constraints=prepared.constraints)
         self._asked: dict[int, tuple[optuna.Trial, Plan]] = {}
         losses = {name: candidate.spec.name for name, candidate in prepared.candidates.items()}
         self.result = StudyResult(
-            prepared.spec.name, metric.name, metric.direction, prepared.problem.dataset.task, losses, prepared.baseline
-        )
+            prepared.spec.name, metric.name, metric.direction, prepared.problem.dataset.task, losses, prepared.baseline,
+            constraints=prepared.constraints,
+        )  # fmt: skip
 
     def ask(self) -> Iterator[tuple[int, Plan]]:
         """Yield number and plan of each trial of the next generation; nothing when all trials have been asked for."""
@@ -74,5 +75,5 @@ class FoldSearch:
             loss=self.result.losses[plan.candidate],
             params={name: value for name, value in trial.params.items() if name != "loss"},
             loss_params={}, learning_rate=plan.learning_rate, score=ended.score if is_complete else None,
-            epoch=ended.epoch, curves={}, seconds=ended.seconds,
+            epoch=ended.epoch, curves={}, seconds=ended.seconds, metrics=finite(ended.also),
         )  # fmt: skip

@@ -16,6 +16,7 @@ from lossreg.registry import registry
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.confirmation import KEY, Confirmation
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite, is_study_folder
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, LOST
@@ -27,6 +28,8 @@ _STUDY_FIELDS = (
     "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "failure",
     "started",
 )  # fmt: skip
+# key of a study's attributes with the constraints of its trials
+CONSTRAINTS = "constraints"
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
 # which of several workers finished the study last, with how many trials, in which folder, and whether it has the model
@@ -96,6 +99,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
         verdict=_verdict(attributes, len(trials)), confirmation=_confirmation(attributes, len(trials)),
+        constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 

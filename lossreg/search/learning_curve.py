@@ -34,6 +34,7 @@ class LearningCurve:
         self._predicts_only: list[int] = []
         self._default_scores: list[float | None] = []
         self._decisions: list[Mapping[str, Any]] = []
+        self._also: list[Mapping[str, float]] = []
         self.chosen, self.is_stopped = 0, False
         self.diverged: int | None = None
         # of scores times sign: that of the chosen epoch, and the one that early stopping wants surpassed
@@ -47,6 +48,8 @@ class LearningCurve:
         # the first member's model is the one that is kept
         self._predicts_only.append(reports[0].predicts_only)
         self._decisions.append(reports[0].decision)
+        names = reports[0].also
+        self._also.append({name: sum(report.also[name] for report in reports) / len(reports) for name in names})
         default = [report.default_score for report in reports if report.default_score is not None]
         self._default_scores.append(sum(default) / len(default) if len(default) == len(reports) else None)
         self.is_stopped = all(report.stopped for report in reports)
@@ -93,6 +96,11 @@ class LearningCurve:
     def decision(self) -> Mapping[str, Any]:
         """The first member's decision at the chosen epoch, nothing where it is not tuned."""
         return self._decisions[self.chosen - 1] if self.chosen else {}
+
+    @property
+    def also(self) -> Mapping[str, float]:
+        """The further metrics at the chosen epoch, the members' means by name."""
+        return self._also[self.chosen - 1] if self.chosen else {}
 
     @property
     def is_chosen(self) -> bool:

@@ -153,7 +153,9 @@ class Nested:
         scores, reason = retrainer.scores(_groups(plans), splits, task)
         ratio = confirming.ratio_of(retrainer.problem.dataset)
         for one, of_fold in zip(searched, scores, strict=True):
-            one.result.confirmation = confirming.confirmed(one.result, of_fold, splits, ratio=ratio, reason=reason)
+            one.result.confirmation = confirming.confirmed(
+                one.result, of_fold.scores, splits, ratio=ratio, reason=reason, metrics=of_fold.metrics
+            )
         return [_choice(fold, confirming.choose(one.result), reason) for fold, one in enumerate(searched)]
 
     # ------------------------------------------------------------ predictions of every row

@@ -11,7 +11,6 @@ from lossreg.config import study as studies
 from lossreg.config.candidates import Candidate
 from lossreg.config.schema import Data
 from lossreg.config.search_space import shown
-from lossreg.config.study import StudySpec
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.runtime import backend
@@ -104,7 +103,7 @@ def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> 
             notes=[*new, *notes.of_study(prepared, lanes)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
             architectures=prepared.architecture_spaces,
-            asked={**_further_keys(spec), "confirmed": _confirmed(prepared)},
+            asked={**_further_keys(prepared), "confirmed": _confirmed(prepared)},
         )  # fmt: skip
     finally:
         pool.shutdown()
@@ -132,8 +131,9 @@ def _origin(candidate: Candidate) -> str:
     return " ".join(filter(None, (entry.distribution, entry.version))) or entry.plugin
 
 
-def _further_keys(spec: StudySpec) -> dict[str, str]:
+def _further_keys(prepared: Prepared) -> dict[str, str]:
     """Return what a study sets besides data, metric, losses and ranges, in words, and nothing of its defaults."""
+    spec = prepared.spec
     data, train, search, stop = spec.data, spec.train, spec.search, spec.train.early_stopping
     values = {
         "model": spec.model.start or (spec.model.reference if spec.model.build != "mlp" else ""),
@@ -153,6 +153,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
         "sampler": search.sampler if search.sampler != "tpe" else "",
+        "constraints": ", ".join(constraint.short for constraint in prepared.constraints),
         "pruner": search.pruner if search.pruner != "none" else "",
     }
     return {name: value for name, value in values.items() if value}

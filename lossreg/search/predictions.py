@@ -13,7 +13,7 @@ import numpy as np
 
 from lossreg.errors import InputError, LossregError
 from lossreg.metrics import decision
-from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER
+from lossreg.search.arms import BASELINE, OF, SAME_RATE, TUNED, WINNER
 from lossreg.storage.records import Outcome, Weights
 from lossreg.training import scoring
 from lossreg.training.interface import Architecture, Plan, Problem
@@ -50,15 +50,19 @@ class Predictor:
         data, candidate, fold = problem.folds[plan.fold], plan.candidate, plan.fold
         raw_scores = self._raw_scores(problem, plan, weights, data.test.x)[None]
         default = scoring.of_metric(problem, candidate, raw_scores, fold)[0]
+        further = {
+            f"{name}{OF}{metric.name}": scoring.of_metric(problem, candidate, raw_scores, fold, metric)[0]
+            for metric in (problem.also if name in (WINNER, BASELINE) else ())
+        }
         what, is_tuned = scoring.tunable(problem, fold), problem.decision == "tuned"
         if not what or not (is_tuned or name in (WINNER, BASELINE)):
-            return {name: default}
+            return {name: default, **further}
         fitted_on = self._raw_scores(problem, plan, weights, data.validation.x)[None]
         logs, test_logs = (scoring.logs_of_metric(problem, candidate, raw, fold) for raw in (fitted_on, raw_scores))
         fitted = decision.fit(what, problem.metric, data.validation.scored.ravel(), logs)
         tuned = decision.decided(what, test_logs, fitted)[0]
         tuned = tuned if np.isfinite(test_logs).all() else np.full(tuned.shape, np.nan, np.float32)
-        return {name: tuned} if is_tuned else {name: default, name + TUNED: tuned}
+        return {name: tuned} if is_tuned else {name: default, name + TUNED: tuned, **further}
 
     def _raw_scores(self, problem: Problem, plan: Plan, weights: Weights, x: Any) -> np.ndarray:
         model = self._model(problem, plan)
@@ -83,8 +87,10 @@ def predicted_by_arm(
     """
     predicted = _predicted(retrainer, groups, splits, task)
     names = dict.fromkeys([*(name for group in groups for name in group.plans), *(name for name, _ in predicted)])
-    shape = (len(splits), sum(map(len, rows)), *next(iter(predicted.values())).shape[1:])
-    by_arm = {name: np.empty(shape, np.float32) for name in names}
+    first = next(iter(predicted.values()))
+    form = {name: values.shape[1:] for (name, _), values in predicted.items()}
+    count = len(splits), sum(map(len, rows))
+    by_arm = {name: np.empty((*count, *form.get(name, first.shape[1:])), np.float32) for name in names}
     for name, ordered in by_arm.items():
         for group, of_group in zip(groups, rows, strict=True):
             arm = BASELINE if name == SAME_RATE and name not in group.plans else name
@@ -118,5 +124,11 @@ def _predicted(
 
 def joined(known: Predictions, new: Predictions) -> Predictions:
     """Return known predictions followed by new ones by arm, NaN where either has none of an arm."""
-    parts = [(part, np.full_like(next(iter(part.values())), np.nan)) for part in (known, new) if part]
-    return {name: np.concatenate([part.get(name, missing) for part, missing in parts]) for name in {**known, **new}}
+    parts, both = [part for part in (known, new) if part], {**known, **new}
+
+    def of(part: Predictions, name: str) -> np.ndarray:
+        count = len(next(iter(part.values())))
+        missing = np.full_like(both[name], np.nan, shape=(count, *both[name].shape[1:]))
+        return part.get(name, missing)
+
+    return {name: np.concatenate([of(part, name) for part in parts]) for name in both}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from lossreg.search import compile_only, resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
 from lossreg.search.proposer import Proposer
 from lossreg.search.resumption import Changes
+from lossreg.storage.constraints import Constraint
 from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
 
@@ -95,6 +96,12 @@ class Prepared:
         return self.problem.metric
 
     @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The values of further metrics that trials must keep."""
+        bounds = zip(self.spec.search.constraints.values(), self.problem.also, strict=False)
+        return tuple(Constraint(metric.name, float(bound), metric.direction) for bound, metric in bounds)
+
+    @property
     def metric_code(self) -> str:
         """A mark of the code of a metric of the user's own, empty for others."""
         metric = self.spec.search.metric
@@ -147,9 +154,10 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     data_notes = [*data_notes, *untested(spec)]
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
-    candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
+    also = constrained(spec, dataset)
+    candidates, loss_notes = choose_losses(spec, installed, dataset, metric, also, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(
-        spec, dataset, metric, candidates, stored, is_missing=bool(missing)
+        spec, dataset, metric, candidates, stored, is_missing=bool(missing), also=also
     )
     notes = [*installed.notes, *data_notes, *model_notes, *metric_notes, *loss_notes, *problem_notes]
     published = {name: proposer.published(name) for name in candidates}
@@ -270,6 +278,30 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     return metric, [*([f"{metric.name} takes {taken} of each row, as before preprocessing"] if taken else []), *notes]
 
 
+def constrained(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:
+    """Return the metrics of the study's constraints; raises `InputError` where no value can keep one."""
+    known: dict[str, Metric] = {}
+    for name, bound in spec.search.constraints.items():
+        key = f"search.constraints.{name}"
+        metric: Metric = _located(spec, key, catalogue.resolve, name, dataset.task)
+        if metric.name in known:
+            raise InputError(f"{metric.name} is there twice", where=spec.place(key), hint="Leave one of them out.")
+        _located(spec, key, _check_bound, metric, bound)
+        for fold in dataset.folds:
+            _located(spec, key, metric.check, fold.scored_labels(fold.validation.scored), dataset.n_classes)
+        known[metric.name] = metric
+    return tuple(known.values())
+
+
+def _check_bound(metric: Metric, bound: float) -> None:
+    """Raise `InputError` for a bound that is better than the best value."""
+    is_maximised = metric.direction == "maximize"
+    best = 0.0 if not is_maximised or metric.name.startswith("neg_") else 1.0
+    if (bound > best) if is_maximised else (bound < best):
+        what = f"{metric.name} is {'at most' if is_maximised else 'at least'} {best:g}, so no trial can keep {bound:g}"
+        raise InputError(what, hint="A share is a number from 0 to 1." if is_maximised else "")
+
+
 def _metric(spec: StudySpec, task: str) -> Metric:
     search = spec.search
     if not is_function(search.metric):
@@ -298,6 +330,7 @@ def choose_losses(
     installed: registry.Registry,
     dataset: data.Dataset,
     metric: Metric,
+    also: Sequence[Metric] = (),
     *,
     stored: Mapping[str, Any],
     missing: Mapping[str, str],
@@ -306,22 +339,23 @@ def choose_losses(
     candidates = candidates_of(spec, installed, dataset.task, dataset.n_classes, missing)
     if stored and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.name in stored["losses"]]
-    fitting, notes = suitable(spec, candidates, metric, dataset)
+    fitting, notes = suitable(spec, candidates, metric, dataset, also)
     missing_notes = [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
     return fitting, [*notes, *missing_notes, *_class_order(fitting, dataset)]
 
 
 def suitable(
-    spec: StudySpec, candidates: Iterable[Candidate], metric: Metric, dataset: data.Dataset
-) -> tuple[dict[str, Candidate], Notes]:
-    """Return the candidates that the metric can score and the labels allow.
+    spec: StudySpec, candidates: Iterable[Candidate], metric: Metric, dataset: data.Dataset,
+    also: Sequence[Metric] = (),
+) -> tuple[dict[str, Candidate], Notes]:  # fmt: skip
+    """Return the candidates that the metric, and `also` others, can score and the labels allow.
 
     Those that the study names and that do not fit are an error; one of a default set is left out.
     """
     fitting, notes, mistakes = {}, [], []
     for candidate in candidates:
         try:
-            _check_fit(candidate, metric, dataset)
+            _check_fit(candidate, (metric, *also), dataset)
         except InputError as error:
             if spec.losses and not candidate.baseline:
                 mistakes.append(error.at(f"losses.{candidate.name}"))
@@ -334,8 +368,8 @@ def suitable(
     return fitting, notes
 
 
-def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> None:
-    if reason := scoring.refusal(metric, candidate.spec):
+def _check_fit(candidate: Candidate, metrics: Iterable[Metric], dataset: data.Dataset) -> None:
+    if reason := next(filter(None, (scoring.refusal(metric, candidate.spec) for metric in metrics)), ""):
         raise InputError(reason, hint="Choose another metric or leave this loss out.")
     spec, k = candidate.spec, dataset.n_classes
     if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
@@ -376,12 +410,14 @@ def build_problem(
     begun: Mapping[str, Any],
     *,
     is_missing: bool,
+    also: tuple[Metric, ...] = (),
 ) -> tuple[tuple[Problem, Proposer], Notes]:
     """Return the problem that trainers are given and the proposer of its trials.
 
-    begun: the attributes of a resumed study, all candidates of which stay choices where losses are missing.
+    also: further metrics that are computed; begun: the attributes of a resumed study, all candidates of which stay
+    choices where losses are missing.
     """
-    problem = _problem(spec, dataset, metric, candidates)
+    problem = replace(_problem(spec, dataset, metric, candidates), also=also)
     architectures, embeddings = _explored(spec, problem)
     rate, compiled_notes = compile_only.leave_out(spec, problem, architectures, begun)
     proposer = Proposer(

@@ -45,6 +45,13 @@ class OnSplit(NamedTuple):
     seeds: int = 1
 
 
+class Measured(NamedTuple):
+    """Scores on each split by number of trial, and the same of the study's further metrics, by name."""
+
+    scores: Mapping[int, list[float]]
+    metrics: Mapping[str, Mapping[int, list[float]]]
+
+
 class Finished(NamedTuple):
     """A training that was asked for, the plan with its split as `plan.fold`, and the training as it ended."""
 
@@ -91,22 +98,25 @@ class Retrainer:
 
     def scores(
         self, groups: Sequence[Group], splits: int, task: str, *, first_seed: int = FIRST_SEED
-    ) -> tuple[list[dict[int, list[float]]], str]:
+    ) -> tuple[list[Measured], str]:
         """Return each group's scores on its first splits, NaN where training failed, and the commonest reason for that.
 
         groups: plans of trials, named by their numbers, which are the keys; first_seed: as in `train_groups`.
         """
-        known: dict[tuple[str, int], float] = {}
+        further = [metric.name for metric in self.prepared.problem.also]
+        known: dict[tuple[str, int], Mapping[str, float]] = {}
         reasons: Counter[str] = Counter()
         for one in self.train_groups(groups, range(splits), task, first_seed=first_seed):
             if one.training.outcome == Outcome.COMPLETE:
-                known[one.asked.name, one.asked.split] = one.training.score
+                known[one.asked.name, one.asked.split] = {"": one.training.score, **one.training.also}
             else:
                 reasons[one.training.reason] += 1
-        by_group = [
-            {int(name): [known.get((name, first + split), math.nan) for split in range(splits)] for name in plans}
-            for plans, first in groups
-        ]
+
+        def of(group: Group, metric: str) -> dict[int, list[float]]:
+            numbers = range(group.first, group.first + splits)
+            return {int(n): [known.get((n, i), {}).get(metric, math.nan) for i in numbers] for n in group.plans}
+
+        by_group = [Measured(of(group, ""), {name: of(group, name) for name in further}) for group in groups]
         return by_group, max(reasons, key=reasons.__getitem__, default="its scores are not finite")
 
     def train_groups(

@@ -24,7 +24,7 @@ class Retrained:
 
     index: its position in the list; outcome: complete, failed or diverged; score: the metric on its validation samples
     at `epoch`, counted from 1, NaN unless complete; curves, decision: as in `TrialRecord`; weights: those at that
-    epoch, if they were wanted and there is a score; reason: why it has none.
+    epoch, if they were wanted and there is a score; reason: why it has none; also: the further metrics at that epoch.
     """
 
     index: int
@@ -37,6 +37,7 @@ class Retrained:
     reason: str
     trainer: str
     seconds: float
+    also: Mapping[str, float]
 
 
 def train(
@@ -145,6 +146,6 @@ class _Retraining:
             Retrained(
                 active.subject, outcome, curve.score if is_complete else math.nan, curve.chosen, curve.curves,
                 curve.decision, active.weights if is_complete else None, reason, active.trainer,
-                time.time() - active.started,
+                time.time() - active.started, curve.also if is_complete else {},
             )
         )  # fmt: skip

@@ -20,6 +20,7 @@ from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
 from lossreg.search.verdict_stage import VerdictStage
+from lossreg.storage.constraints import NONE_KEPT
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
@@ -103,7 +104,10 @@ class RunState:
 
     @classmethod
     def _ask_tell(cls, run: Run, prepared: Prepared, study: optuna.Study, policy: SearchPolicy) -> AskTell:
-        return AskTell(study, prepared.proposer, policy.trials, policy.baseline, hurried=policy.is_hurried)
+        return AskTell(
+            study, prepared.proposer, policy.trials, policy.baseline, hurried=policy.is_hurried,
+            constraints=prepared.constraints,
+        )  # fmt: skip
 
     @classmethod
     def _recorder(cls, run: Run, prepared: Prepared, study: optuna.Study, tracker: Tracker | Untracked) -> Recorder:
@@ -189,6 +193,8 @@ class RunState:
         confirming = ConfirmingStage(*study, partial(self._after_search, "confirm"))
         if not run.trainers:
             confirming.reach()
+        others = [note for note in result.notes if not note.startswith(NONE_KEPT)]
+        result.notes = [*others, *filter(None, [result.unkept])]
         for observer in self.scheduler.observers:
             observer.trained(result)
         if run.spec.verdict.enabled and not run.trainers and not confirming.has_failed:

@@ -140,10 +140,17 @@ def seen(study: optuna.Study, number: int) -> list[FrozenTrial]:
 
 
 def best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> set[int]:
-    """Return the numbers of the `BEST_SEEN` trials with the best values; of equals the first."""
+    """Return the numbers of the `BEST_SEEN` trials with the best values; of equals the first.
+
+    Those that violate no constraint come first, then those that violate them least.
+    """
     sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    return {trial.number for trial in heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value)}
+
+    def key(trial: FrozenTrial) -> tuple[float, float]:
+        return -sum(max(value, 0.0) for value in trial.constraints.values()), sign * trial.value
+
+    return {trial.number for trial in heapq.nlargest(BEST_SEEN, complete, key=key)}
 
 
 def enqueue_start(

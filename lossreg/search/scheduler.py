@@ -370,7 +370,7 @@ class Scheduler:
         """Return whether the weights of the epoch just trained may turn out to be those that are kept."""
         curve = active.curve
         is_counted = self.policy.may_count(curve, outcome)
-        return is_counted and self._keep.wants(active.plan.candidate, curve.score, active.subject.number)
+        return is_counted and self._keep.wants(active.plan.candidate, curve.score, active.subject.number, curve.also)
 
     def _retry(self, active: ActiveTrial, avoids: Avoids) -> None:
         """Let a trial that failed among others wait for another trainer."""
@@ -387,7 +387,7 @@ class Scheduler:
         """Free the slots, and note what is to be told."""
         self._close(active)
         record = self._record(active, outcome, reason)
-        is_kept = record.score is not None and self._keep.wants(record.candidate, record.score, record.number)
+        is_kept = self._keep.wants_trial(record)
         self._keep.add(record)
         told = self.policy.worst if outcome == Outcome.DIVERGED else record.score
         self.ended.append(Ended(record, told, active.weights if is_kept else None))
@@ -409,6 +409,7 @@ class Scheduler:
             predicts_only=curve.predicts_only,
             default_score=curve.default_score,
             decision=curve.decision,
+            metrics=curve.also,
             started=active.started,
             asking=active.asking,
             worker=self.ask_tell.worker,

@@ -22,6 +22,7 @@ from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
 from lossreg.storage import internals
 from lossreg.storage import trials as states
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.storage.tally import Tallies, excess, loss
 from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
@@ -42,10 +43,11 @@ class SharedAskTell(AskTell):
 
     def __init__(
         self, study: optuna.Study, proposer: Proposer, trials: int, baseline: str, workers: Workers,
-        *, hurried: bool = False, message: Callable[[str], Any] = lambda text: None,
-        pause: Callable[[float], Any] = time.sleep, now: Callable[[], float] = time.monotonic,
+        *, hurried: bool = False, constraints: Sequence[Constraint] = (),
+        message: Callable[[str], Any] = lambda text: None, pause: Callable[[float], Any] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        super().__init__(study, proposer, trials, baseline, hurried=hurried)
+        super().__init__(study, proposer, trials, baseline, hurried=hurried, constraints=constraints)
         self.workers, self._message, self._pause, self._now = workers, message, pause, now
         self.worker = workers.name
         self._reported = {record.number for record in history.records(study)}

@@ -117,7 +117,7 @@ class SharedRunState(TurnState):
     def _ask_tell(cls, run: Run, prepared: Prepared, study: optuna.Study, policy: SearchPolicy) -> AskTell:
         return SharedAskTell(
             study, prepared.proposer, policy.trials, policy.baseline, _workers(run), hurried=policy.is_hurried,
-            message=run.progress.message,
+            constraints=prepared.constraints, message=run.progress.message,
         )  # fmt: skip
 
     @classmethod

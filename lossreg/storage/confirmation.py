@@ -49,7 +49,8 @@ class Confirmation:
     of those that came to their end on every split; p_values: by candidate, how likely a deficit of its best setting
     against the first is if all are as good, adjusted for the number of candidates; none of the first, and none of a
     single split; ratio: validation rows per training row of a split; reason: the commonest one
-    why settings have no scores; ended: when they were trained, in POSIX seconds.
+    why settings have no scores; ended: when they were trained, in POSIX seconds; metrics: further ones by name and
+    number of trial, on each split.
     """
 
     trials: int
@@ -59,6 +60,12 @@ class Confirmation:
     ratio: float = 0.0
     reason: str = ""
     ended: float = 0.0
+    metrics: Mapping[str, Mapping[int, tuple[float | None, ...]]] = field(default_factory=dict)
+
+    def metrics_of(self, number: int) -> dict[str, float | None]:
+        """Return the further metrics of a trial's setting, the means over the splits; None where one is not finite."""
+        known = {name: by_number[number] for name, by_number in self.metrics.items() if number in by_number}
+        return {name: _mean(values) for name, values in known.items()}
 
     def of(self, number: int) -> Confirmed | None:
         """Return the scores of a trial's setting, None where it has none."""
@@ -68,9 +75,23 @@ class Confirmation:
     @classmethod
     def of_stored(cls, values: Mapping[str, Any]) -> Self:
         """Return the record that was stored as JSON, where keys are texts."""
-        scores = {int(number): tuple(each) for number, each in values["scores"].items()}
-        return cls(**{**values, "scores": scores})
+        metrics = {name: _by_number(each) for name, each in values.get("metrics", {}).items()}
+        return cls(**{**values, "scores": _by_number(values["scores"]), "metrics": metrics})
 
     def stored(self) -> dict[str, Any]:
         """Return the form that `of_stored` reads."""
-        return {**asdict(self), "scores": {str(number): list(each) for number, each in self.scores.items()}}
+        metrics = {name: _by_text(each) for name, each in self.metrics.items()}
+        return {**asdict(self), "scores": _by_text(self.scores), "metrics": metrics}
+
+
+def _by_number(stored: Mapping[str, Any]) -> dict[int, tuple[Any, ...]]:
+    return {int(number): tuple(each) for number, each in stored.items()}
+
+
+def _by_text(by_number: Mapping[int, tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return {str(number): list(each) for number, each in by_number.items()}
+
+
+def _mean(values: tuple[float | None, ...]) -> float | None:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return statistics.fmean(known) if known and len(known) == len(values) else None

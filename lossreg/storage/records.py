@@ -9,13 +9,14 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.contract import recipes
 from lossreg.errors import count_of
 from lossreg.storage.confirmation import Confirmed
+from lossreg.storage.constraints import NONE_KEPT, Constraint, are_kept, in_words, violations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ DIGITS = 12
 NEAR = 10.0 ** (2 - DIGITS)
 Worth = tuple[float, bool, int]
 Weights = list["np.ndarray"]
+NO_METRICS: Mapping[str, float] = {}
 
 
 class Outcome(StrEnum):
@@ -95,7 +97,8 @@ class TrialRecord:
     `exposure` naming the column of exposures; empty where all count 1; default_score: the score without tuned
     decisions, decision: the tuned one of the first member,
     `{"threshold": 0.3}`, `{"shift": [0.1, -0.1]}` or `{"temperature": 1.2}`; None and empty where none is tuned;
-    worker: the name of the one that trained it, `host:process:random`, empty where there was but one.
+    worker: the name of the one that trained it, `host:process:random`, empty where there was but one; metrics: further
+    ones that the study has, by name, at the epoch of the score.
     """
 
     number: int
@@ -126,6 +129,7 @@ class TrialRecord:
     decision: Mapping[str, Any] = field(default_factory=dict)
     worker: str = ""
     asking: float = 0.0
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         reached = "no score" if self.score is None else f"score {self.score:.5g} at epoch {self.epoch}"
@@ -135,12 +139,13 @@ class TrialRecord:
     def of_training(
         cls, outcome: Outcome, *, params: Mapping[str, Any], loss_params: Mapping[str, Any],
         curves: Mapping[str, list[float]], chosen: int, scores: Sequence[float], predicts_only: int | None,
-        default_score: float | None, decision: Mapping[str, Any], started: float, **others: Any,
+        default_score: float | None, decision: Mapping[str, Any], started: float,
+        metrics: Mapping[str, float] = NO_METRICS, **others: Any,
     ) -> Self:  # fmt: skip
         """Return the record of a trial that ends now; one that is not complete has no score.
 
         params: as Optuna has them, the choice of loss included; chosen: the epoch that is scored, from 1;
-        scores, predicts_only, default_score, decision: those there.
+        scores, predicts_only, default_score, decision, metrics: those there.
         """
         now, is_complete = time.time(), outcome == Outcome.COMPLETE
         last = 0 if outcome == Outcome.FAILED else len(curves["val_score"])
@@ -157,6 +162,7 @@ class TrialRecord:
             predicts_only=predicts_only if is_complete else None,
             default_score=default_score if is_complete else None,
             decision=dict(decision) if is_complete else {},
+            metrics=finite(metrics) if is_complete else {},
             started=started,
             ended=now,
             seconds=now - started,
@@ -280,7 +286,8 @@ class StudyResult:
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
     the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
     started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began; confirmation: the best settings of these
-    trials on fresh splits, None until they were trained there.
+    trials on fresh splits, None until they were trained there; constraints: the values of further metrics that trials
+    must keep.
     """
 
     study: str
@@ -301,6 +308,7 @@ class StudyResult:
     failure: str = ""
     started: float = 0.0
     confirmation: Confirmation | None = None
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def recommended(self) -> TrialRecord | None:
@@ -328,6 +336,29 @@ class StudyResult:
             return confirmed.mean
         return trial.score if trial else None
 
+    def measured(self, trial: TrialRecord) -> Mapping[str, float | None]:
+        """Return the further metrics of a trial: the means on the fresh splits, else those of the search."""
+        confirmed = self.confirmation.metrics_of(trial.number) if self.confirmation else {}
+        return {**trial.metrics, **confirmed}
+
+    def keeps(self, trial: TrialRecord) -> bool:
+        """Return whether a trial keeps all constraints: on the fresh splits where it was trained there."""
+        return not self.constraints or are_kept(self.constraints, self.measured(trial))
+
+    @property
+    def unkept(self) -> str:
+        """Return that no trial keeps all constraints, and how near the nearest is; empty where one does."""
+        done = list(filter(_is_scored, self.trials))
+        if not self.constraints or not done or any(map(self.keeps, done)):
+            return ""
+        nearest = min(done, key=lambda trial: sum(max(0.0, one) for one in self._violations(trial)))
+        values = self.measured(nearest)
+        near = ", ".join(f"{one.metric} {values.get(one.metric) or 0:.4g}" for one in self.constraints)
+        return f"{NONE_KEPT} {in_words(self.constraints)}; the nearest is trial {nearest.number} ({near})"
+
+    def _violations(self, trial: TrialRecord) -> list[float]:
+        return violations(self.constraints, self.measured(trial))
+
     def __repr__(self) -> str:
         best, score = self.best, self.compared_score(self.best)
         reached = "no score" if best is None else f"{self.extreme} {self.metric} {score:.5g} ({best.candidate})"
@@ -346,9 +377,13 @@ class StudyResult:
         bisect.insort(self.trials, record, key=lambda trial: trial.number)
 
     def best_so_far(self) -> list[tuple[TrialRecord, float]]:
-        """Return the completed trials by number, each with the best score up to it; scores must be finite."""
+        """Return the completed trials by number, each with the best score up to it; scores must be finite.
+
+        Trials that violate a constraint are left out.
+        """
         better = max if self.direction == "maximize" else min
-        done = [(trial, score) for trial in self.trials if (score := trial.finite_score) is not None]
+        scored = [(trial, score) for trial in self.trials if (score := trial.finite_score) is not None]
+        done = [(trial, score) for trial, score in scored if are_kept(self.constraints, trial.metrics)]
         done.sort(key=lambda pair: pair[0].number)
         best = itertools.accumulate((score for _, score in done), better)
         return [(trial, score) for (trial, _), score in zip(done, best, strict=True)]
@@ -360,8 +395,8 @@ class StudyResult:
             trials[trial.candidate].append(trial)
         rows = [self._standing(candidate, loss, trials[candidate]) for candidate, loss in self.losses.items()]
         rows.sort(key=lambda row: self._worth(row.best), reverse=True)
-        scores = [self._worth(row.best)[:2] for row in rows]
-        return [replace(row, rank=scores.index(self._worth(row.best)[:2]) + 1 if row.best else None) for row in rows]
+        scores = [self._worth(row.best)[:3] for row in rows]
+        return [replace(row, rank=scores.index(self._worth(row.best)[:3]) + 1 if row.best else None) for row in rows]
 
     @property
     def extreme(self) -> str:
@@ -408,6 +443,7 @@ class StudyResult:
                         "params": dict(row.best.params) if row.best else {},
                         "settings": dict(row.best.loss_params) if row.best else {},
                         "recipe": row.best.recipe if row.best else None,
+                        **self._kept(row.best),
                     }
                     for row in board
                 ],
@@ -415,6 +451,7 @@ class StudyResult:
                 "tracking": self.tracking,
                 "trainer": self.trainer,
                 "notes": self.notes,
+                **({"constraints": [asdict(one) for one in self.constraints]} if self.constraints else {}),
             }
         )
         return document
@@ -423,12 +460,29 @@ class StudyResult:
         if trial is None:
             return None
         confirmed = self.confirmed(trial)
-        return {**trial.summary(), "confirmed": confirmed.to_json() if confirmed else None}
+        return {**trial.summary(), "confirmed": confirmed.to_json() if confirmed else None, **self._kept(trial)}
+
+    def _kept(self, trial: TrialRecord | None) -> dict[str, Any]:
+        """Return a trial's further metrics, and whether it keeps the constraints; nothing without constraints."""
+        if not self.constraints:
+            return {}
+        return {
+            "metrics": dict(self.measured(trial)) if trial else {},
+            "keeps": trial is not None and self.keeps(trial),
+        }
 
     def ranked(self, candidate: str) -> list[TrialRecord]:
-        """Return the completed trials of a candidate by their scores in the search, best first."""
+        """Return the completed trials of a candidate by their scores in the search, best first.
+
+        Those that violate a constraint there come last.
+        """
         trials = [trial for trial in self.trials if trial.candidate == candidate and trial.finite_score is not None]
-        return sorted(trials, key=lambda trial: (self._sign * exact(trial.score or 0.0), -trial.number), reverse=True)
+
+        def key(trial: TrialRecord) -> tuple[bool, float, int]:
+            is_kept = are_kept(self.constraints, trial.metrics)
+            return is_kept, self._sign * exact(trial.score or 0.0), -trial.number
+
+        return sorted(trials, key=key, reverse=True)
 
     def _standing(self, candidate: str, loss: str, trials: Sequence[TrialRecord]) -> Standing:
         best = self._best(trials)
@@ -441,7 +495,8 @@ class StudyResult:
             return max(filter(self.confirmed, done), key=self._worth, default=None) or self._best_of_search(done)
         return self._best_of_search(done)
 
-    def _best_of_search(self, done: Sequence[TrialRecord]) -> TrialRecord | None:
+    def _best_of_search(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
+        done = list(filter(self.keeps, trials)) or trials if self.constraints else trials
         scores = [self._sign * (trial.score or 0.0) for trial in done]
         top = max(scores, default=0.0)
         # only these can be the first among equals; none is left out where a score is not finite
@@ -453,16 +508,20 @@ class StudyResult:
     def _sign(self) -> float:
         return 1.0 if self.direction == "maximize" else -1.0
 
-    def _worth(self, trial: TrialRecord | None) -> tuple[bool, *Worth]:
+    def _worth(self, trial: TrialRecord | None) -> tuple[bool, bool, *Worth]:
         """Return the sort key of a trial, larger is better; the smallest of all where there is no score.
 
-        Confirmed settings come first.
+        Confirmed settings come first, and of these, as of the others, those that keep the constraints.
         """
         score = self.compared_score(trial)
         if trial is None or score is None:
-            return (False, -math.inf, False, 0)
+            return (False, False, -math.inf, False, 0)
         is_confirmed = self.confirmed(trial) is not None
-        return (is_confirmed, *worth(score, trial.number, sign=self._sign, baseline=trial.candidate == self.baseline))
+        return (
+            is_confirmed,
+            self.keeps(trial),
+            *worth(score, trial.number, sign=self._sign, baseline=trial.candidate == self.baseline),
+        )
 
 
 def _is_scored(trial: TrialRecord) -> bool:

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import finite, spread
 
 OF_FOLDS = "each fold's best other loss"
@@ -87,6 +88,15 @@ class Comparison:
         return abs(self.difference) + math.hypot(self.half, self.unseen) < margin
 
 
+class Value(NamedTuple):
+    """The mean of a metric over repeats, its 95% interval over resampled rows, and the number of repeats."""
+
+    mean: float
+    low: float
+    high: float
+    repeats: int
+
+
 @dataclass(frozen=True, slots=True)
 class Reevaluated:
     """The best setting of a candidate on the fresh splits by which winner and baseline were chosen.
@@ -113,6 +123,68 @@ class Reevaluated:
         return {**facts, "score": mean, "spread": deviation, "p_value": self.p_value}
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBy:
+    """A further metric of an arm: in validation (on fresh splits, else in the search), and on the test rows."""
+
+    validation: float | None
+    tested: Value | None
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record whose fields were stored."""
+        return cls(values["validation"], Value(*values["tested"]) if values["tested"] else None)
+
+    def to_json(self, constraint: Constraint) -> dict[str, Any]:
+        """Return the form in the JSON documents."""
+        value = self.tested
+        return {
+            "validation": self.validation,
+            "kept_in_validation": constraint.is_kept(self.validation),
+            "test": value.mean if value else None,
+            "interval": [value.low, value.high] if value else None,
+            "kept_in_test": constraint.is_kept(value.mean) if value else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A constraint, and what winner and baseline have of its metric."""
+
+    metric: str
+    bound: float
+    direction: str
+    winner: KeptBy
+    baseline: KeptBy
+
+    @property
+    def constraint(self) -> Constraint:
+        """The constraint."""
+        return Constraint(self.metric, self.bound, self.direction)
+
+    @property
+    def is_kept_by_winner(self) -> bool:
+        """True if the winner keeps it in validation."""
+        return self.constraint.is_kept(self.winner.validation)
+
+    @property
+    def is_kept_by_baseline(self) -> bool:
+        """True if the baseline keeps it in validation."""
+        return self.constraint.is_kept(self.baseline.validation)
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record whose fields were stored."""
+        arms = {name: KeptBy.of_stored(values[name]) for name in ("winner", "baseline")}
+        return cls(**{**values, **arms})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in the JSON documents."""
+        facts: dict[str, Any] = {"metric": self.metric, "bound": self.bound, "direction": self.direction}
+        arms = {"winner": self.winner, "baseline": self.baseline}
+        return facts | {name: arm.to_json(self.constraint) for name, arm in arms.items()}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """The answer of a study.
@@ -128,7 +200,8 @@ class Verdict:
     have a score; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
     that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;
-    reevaluated: the candidates on fresh splits, best first; notes: lines for the user.
+    reevaluated: the candidates on fresh splits, best first; notes: lines for the user; constraints: the study's, with
+    what winner and baseline have of them.
     """
 
     answer: Answer
@@ -154,6 +227,14 @@ class Verdict:
     reason: str = ""
     reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
+    constraints: tuple[Kept, ...] = ()
+
+    @property
+    def is_decided_by_constraints(self) -> bool:
+        """True if one of the two alone keeps all constraints in validation, so that it is recommended."""
+        return all(one.is_kept_by_winner for one in self.constraints) != all(
+            one.is_kept_by_baseline for one in self.constraints
+        )
 
     def __repr__(self) -> str:
         main, best = self.against_baseline, self.recommended
@@ -203,6 +284,7 @@ class Verdict:
                 "reason": self.reason,
                 "reevaluated": [candidate.to_json() for candidate in self.reevaluated],
                 "notes": list(self.notes),
+                **({"constraints": [one.to_json() for one in self.constraints]} if self.constraints else {}),
             }
         )
         return document
@@ -227,6 +309,7 @@ class Verdict:
             "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ()))),
             "notes": tuple(values.get("notes", ())),
             "changed": tuple(values.get("changed", ())),
+            "constraints": tuple(map(Kept.of_stored, values.get("constraints", ()))),
         }
         plain = {name: value for name, value in values.items() if name in known}
         return cls(**{**plain, **arms, **comparisons, **words})

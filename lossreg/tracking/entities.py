@@ -30,7 +30,7 @@ LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
 OUTER_FOLDS = "lossreg.outer_folds"
-EXPLORATORY = "lossreg.exploratory"
+EXPLORATORY, CONSTRAINTS = "lossreg.exploratory", "lossreg.constraints"
 # names of the metrics by comparison of the verdict
 COMPARED = {"against_baseline": "verdict", "against_tuned_decision": "verdict_tuned"}
 MEASURED = ("difference", "low", "high", "share_won")
@@ -147,7 +147,8 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
 
 def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
     """Return the curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`,
-    `default_score` where decisions are tuned, and `score_std`, how far the members of a trial lie apart.
+    `default_score` where decisions are tuned, further metrics by name, and `score_std`, how far the members of a trial
+    lie apart.
 
     What is not finite is left out. Epochs are spread evenly between start and end of the trial.
     """
@@ -163,6 +164,9 @@ def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
         points.append(Point("score", float(trial.score), milliseconds(trial.ended), trial.epoch))
     if _is_number(trial.default_score):
         points.append(Point("default_score", float(trial.default_score), milliseconds(trial.ended), trial.epoch))
+    for name, value in trial.metrics.items():
+        if _is_number(value):
+            points.append(Point(safe_name(name), float(value), milliseconds(trial.ended), trial.epoch))
     if _is_number(trial.spread):
         points.append(Point("score_std", float(trial.spread), milliseconds(trial.ended), trial.epoch))
     return points
@@ -202,6 +206,8 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     }
     if result.best:
         tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
+    if result.constraints:
+        tags[CONSTRAINTS] = "no verdict"
     if result.verdict:
         tags |= _verdict_tags(result.verdict)
     tags |= {f"lossreg.trials.{state}": str(count) for state, count in result.counts.items()}
@@ -246,8 +252,20 @@ def _verdict_tags(verdict: Verdict) -> dict[str, str]:
         RECOMMENDED: verdict.recommended.candidate,
         CAUSE: verdict.cause.value if verdict.cause else "none",
         OUTER_FOLDS: str(verdict.outer),
+        **({CONSTRAINTS: _constraints(verdict)} if verdict.constraints else {}),
         EXPLORATORY: ", ".join(verdict.changed or ("trials",) * verdict.exploratory) or "none",
     }
+
+
+def _constraints(verdict: Verdict) -> str:
+    """Return whether the recommended arm keeps each constraint on the test rows: `recall >= 0.9: kept`."""
+    is_winner = verdict.recommended.trial == verdict.winner.trial
+    parts = []
+    for one in verdict.constraints:
+        value = (one.winner if is_winner else one.baseline).tested
+        known = "not known" if value is None else "kept" if one.constraint.is_kept(value.mean) else "violated"
+        parts.append(f"{one.constraint.short}: {known}")
+    return ", ".join(parts)
 
 
 def verdict_points(result: StudyResult) -> list[Point]:

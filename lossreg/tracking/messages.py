@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from lossreg.storage.confirmation import Confirmation
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
@@ -42,7 +43,8 @@ def of_study(result: StudyResult) -> Message:
     """Return the fields of a study without its trials."""
     values = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
     kept = {name: getattr(result, name) for name in KEPT}
-    return {**values, **{name: record.stored() if record else None for name, record in kept.items()}}
+    stored = {name: record.stored() if record else None for name, record in kept.items()}
+    return {**values, **stored, "constraints": [asdict(one) for one in result.constraints]}
 
 
 def of_trial(trial: TrialRecord) -> Message:
@@ -56,7 +58,8 @@ def study(message: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
         name: kind.of_stored(_without_secrets(stored)) if (stored := message.get(name)) else None
         for name, kind in KEPT.items()
     }
-    return StudyResult(**{**_without_secrets(message), **fields_kept}, trials=trials)
+    constraints = tuple(map(Constraint.of_stored, message.get("constraints", ())))
+    return StudyResult(**{**_without_secrets(message), **fields_kept, "constraints": constraints}, trials=trials)
 
 
 def trial(message: Mapping[str, Any]) -> TrialRecord:

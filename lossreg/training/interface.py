@@ -61,7 +61,8 @@ class Problem:
     rate; schedule: of the learning rate; searched: the settings that differ between plans, with the choices of one
     that changes the graph and `()` for a number; sliced: whether the optimizer is given the gradients of embeddings
     in slices, as Keras does on TensorFlow; decision: `tuned` where each score is computed with its decision tuned;
-    callbacks: those of the user's own, for which plans are trained with `model.fit`.
+    callbacks: those of the user's own, for which plans are trained with `model.fit`; also: further metrics, which are
+    computed beside the first.
     """
 
     dataset: Dataset
@@ -76,6 +77,7 @@ class Problem:
     sliced: bool = False
     decision: str = "default"
     callbacks: Maker | None = field(default=None, compare=False)
+    also: tuple[Metric, ...] = ()
     # of lanes that share a loss and its static parameters, traced once
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     # training and validation samples on the device, once for all populations
@@ -109,7 +111,8 @@ class EpochReport:
     predictions made then; both as `model.fit` reports them. val_loss, val_score: after the epoch. NaN where something
     became non-finite. predicts_only: the class that is predicted for every validation sample, -1 where there are
     several. stopped: a callback ended the training here. Where decisions are tuned val_score is of the tuned one,
-    default_score is without it, and decision has the numbers that are fitted on all validation samples.
+    default_score is without it, and decision has the numbers that are fitted on all validation samples. also: the
+    problem's further metrics, by name.
     """
 
     epoch: int
@@ -121,6 +124,7 @@ class EpochReport:
     stopped: bool = field(default=False, kw_only=True)
     default_score: float | None = None
     decision: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def diverged(self) -> bool:

@@ -108,32 +108,36 @@ def _forward(activation: activations.Activation, constants: Constants, raw_score
 
 
 def score_lanes(
-    problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, y: np.ndarray, fold: int = 0
-) -> np.ndarray:
+    problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, y: np.ndarray, fold: int = 0,
+    *, metric: Metric | None = None,
+) -> np.ndarray:  # fmt: skip
     """Return the `(lanes,)` metric of raw scores `(lanes, samples, *spatial_shape, outputs)`; NaN where not finite.
 
     y: as `Split.scored`; candidates: of each lane; fold: whose constants bring predictions back to the user's units. A
     segmentation is
-    scored over the pixels of all its masks together.
+    scored over the pixels of all its masks together. metric: another one than the problem's.
     """
+    metric = metric or problem.metric
     result = np.full(len(candidates), np.nan)
     finite = np.isfinite(raw_scores).all(axis=tuple(range(1, raw_scores.ndim)))
     for candidate in set(candidates):
         lanes = np.flatnonzero(finite & np.array([other == candidate for other in candidates]))
         if lanes.size:
-            predicted = of_metric(problem, candidate, raw_scores[lanes], fold)
+            predicted = of_metric(problem, candidate, raw_scores[lanes], fold, metric)
             usable = np.isfinite(predicted).all(axis=tuple(range(1, predicted.ndim)))
             labels = y.ravel() if problem.folds[fold].task == "segmentation" else y
-            result[lanes[usable]] = problem.metric.score_lanes(labels, predicted[usable])
+            result[lanes[usable]] = metric.score_lanes(labels, predicted[usable])
     return result
 
 
-def of_metric(problem: Problem, candidate: str, raw_scores: np.ndarray, fold: int = 0) -> np.ndarray:
-    """Return the predictions `(lanes, samples[, k])` that the problem's metric takes; of masks, of their pixels.
+def of_metric(
+    problem: Problem, candidate: str, raw_scores: np.ndarray, fold: int = 0, metric: Metric | None = None
+) -> np.ndarray:
+    """Return the predictions `(lanes, samples[, k])` that a metric, the problem's, takes; of masks, of their pixels.
 
     raw_scores: `(lanes, samples, *spatial_shape, outputs)`, of one candidate.
     """
-    data, response = problem.folds[fold], problem.metric.response
+    data, response = problem.folds[fold], (metric or problem.metric).response
     predicted = predictions(problem.losses[candidate], data.task, data.constants, raw_scores, response)
     if data.task != "segmentation":
         return predicted
@@ -144,13 +148,14 @@ class Scored(NamedTuple):
     """The score of a lane on validation samples.
 
     predicts_only: as `predicts_only` has it; default_score: without a tuned decision; decision: fitted on all of
-    these samples, by its name. None and nothing where no decision is tuned.
+    these samples, by its name. None and nothing where no decision is tuned. also: the further metrics, by name.
     """
 
     score: float
     predicts_only: int
     default_score: float | None = None
     decision: Mapping[str, Any] = {}
+    also: Mapping[str, float] = {}
 
 
 def of_validation(problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, fold: int = 0) -> list[Scored]:
@@ -162,13 +167,20 @@ def of_validation(problem: Problem, candidates: Sequence[str], raw_scores: np.nd
     y = problem.folds[fold].validation.scored
     scores = score_lanes(problem, candidates, raw_scores, y, fold).tolist()
     one_class = predicts_only(problem, candidates, raw_scores, fold).tolist()
-    scored = [Scored(*pair) for pair in zip(scores, one_class, strict=True)]
+    also = [
+        (metric.name, score_lanes(problem, candidates, raw_scores, y, fold, metric=metric).tolist())
+        for metric in problem.also
+    ]
+    scored = [
+        Scored(*pair, also={name: values[lane] for name, values in also})
+        for lane, pair in enumerate(zip(scores, one_class, strict=True))
+    ]
     finite = [lane for lane, score in enumerate(scores) if math.isfinite(score)]
     what = tunable(problem, fold) if problem.decision == "tuned" and finite else ""
     if what:
         logs = _logs_of_lanes(problem, [candidates[lane] for lane in finite], raw_scores[finite], fold)
         for lane, tuned in zip(finite, _tuned(problem, what, logs, fold), strict=True):
-            scored[lane] = tuned._replace(default_score=scores[lane])
+            scored[lane] = tuned._replace(default_score=scores[lane], also=scored[lane].also)
     return scored
 
 

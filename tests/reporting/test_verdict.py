@@ -432,6 +432,8 @@ def counts(winner, baseline):
 def test_what_limits_an_answer_is_added(changes, expected):
     without = lines(sample_verdict.study("no difference, ahead"))
     limited = lines(sample_verdict.study("no difference, ahead", **changes))
+    assert ("(exploratory)" in limited[0]) is changes.get("exploratory", False)
+    limited[0] = limited[0].replace(" (exploratory)", "")
     assert [line for line in limited if line not in without] == [expected]
 
 

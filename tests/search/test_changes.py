@@ -156,7 +156,7 @@ APART = [
     ({"train.optimizer": "rmsprop"}, "train.optimizer"), ({"train.schedule": "cosine"}, "train.schedule"),
     ({"train.class_weight": "balanced"}, "train.class_weight"),
     ({"train.embedding_gradients": "keras"}, "train.embedding_gradients"),
-    ({"search.metric": "log_loss"}, "search.metric"),
+    ({"search.metric": "log_loss"}, "search.metric"), ({"search.constraints": {"log_loss": 2.0}}, "search.constraints"),
     ({"search.seed": 1}, "search.seed"), ({"search.seeds": 2}, "search.seeds"),
     ({"search.score_epoch": "best"}, "search.score_epoch"), ({"search.decision": "tuned"}, "search.decision"),
     ({"losses.gce": {"loss": "poly_loss"}}, "losses.gce.loss"),

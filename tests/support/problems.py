@@ -102,8 +102,11 @@ def run(trainer, plans, epochs=None):
 
 def is_close(report, other, absolute):
     """Return whether two reports of an epoch agree in all numbers."""
-    numbers, others = ([v for v in dataclasses.astuple(one)[:-1] if v is not None] for one in (report, other))
-    return numbers == pytest.approx(others, rel=2e-4, abs=absolute) and report.decision == other.decision
+    numbers, others = ([v for v in dataclasses.astuple(one)[:-2] if v is not None] for one in (report, other))
+    return numbers == pytest.approx(others, rel=2e-4, abs=absolute) and (report.decision, report.also) == (
+        other.decision,
+        other.also,
+    )
 
 
 def again(population, plans, epochs=None):

@@ -1,0 +1,343 @@
+"""Constraints of a study: who keeps them, how that ranks trials, and what the verdict says of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+import problems
+import pytest
+import sample_study as sample
+import sample_verdict
+from optuna.study import StudyDirection
+from sklearn.metrics import brier_score_loss, recall_score
+
+import lossreg
+from lossreg.config import study as studies
+from lossreg.errors import InputError
+from lossreg.metrics import catalogue
+from lossreg.reporting import leaderboard, report
+from lossreg.reporting.verdict import decision, evidence
+from lossreg.search import confirming, judgement, preparation
+from lossreg.search.arms import BASELINE, WINNER
+from lossreg.search.ask_tell import AskTell
+from lossreg.search.checkpoints import KeepPolicy
+from lossreg.search.keeping import Keeping
+from lossreg.search.outline import plan
+from lossreg.search.sampler import SeededSampler, best
+from lossreg.storage.constraints import Constraint, are_kept
+from lossreg.tracking import entities, messages
+from lossreg.training import scoring
+from lossreg.verdict import keeping
+
+RECALL, BRIER = Constraint("recall", 0.9, "maximize"), Constraint("brier_score", 0.2, "minimize")
+ARMS = (WINNER, BASELINE)
+ROWS = """
+from sklearn.datasets import make_classification
+def rows():
+    return make_classification(400, 8, n_informative=4, weights=[0.7], class_sep=0.8, random_state=0)
+"""
+STUDY = {
+    "name": "kept",
+    "data": {"source": "table.py:rows"},
+    "model": {"hidden": [4]},
+    "train": {"epochs": 2},
+    "search": {
+        "trials": 6,
+        "confirm": 2,
+        "metric": "precision",
+        "constraints": {"recall": 0.5, "brier": 0.9},
+        "lanes": 4,
+    },
+    "losses": {"cross_entropy": {}, "focal": {"gamma": "search", "alpha": "per_class"}},
+    "verdict": {"repeats": 2, "outer": 0},
+    "tracking": {"enabled": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("constraint", "value", "is_kept"),
+    [
+        (RECALL, 0.9, True),
+        (RECALL, 0.95, True),
+        (RECALL, 0.89, False),
+        (BRIER, 0.2, True),
+        (BRIER, 0.1, True),
+        (BRIER, 0.21, False),
+        (BRIER, None, False),
+        (RECALL, float("nan"), False),
+    ],
+)
+def test_a_metric_is_kept_at_least_where_it_is_maximised_and_at_most_where_it_is_minimised(constraint, value, is_kept):
+    assert constraint.is_kept(value) is is_kept
+    assert are_kept([constraint], {constraint.metric: value}) is is_kept
+    assert are_kept([], {})
+
+
+# number, candidate, score, recall in the search, recall on two fresh splits, None where it was not trained there
+TRIALS = [
+    (0, "ce", 0.80, 0.92, None),
+    (1, "ce", 0.95, 0.70, None),
+    (2, "focal", 0.99, 0.89, None),
+    (3, "focal", 0.70, 0.95, None),
+    (4, "mae", 0.90, 0.10, None),
+]
+
+
+def study(trials=TRIALS, direction="maximize"):
+    sign = 1 if direction == "maximize" else -1
+    records = [
+        sample.trial(number, name, "complete", score=sign * score, metrics={"recall": recall})
+        for number, name, score, recall, _ in trials
+    ]
+    losses = dict.fromkeys(("ce", "focal", "mae"), "x")
+    result = sample.study(0, losses=losses, baseline="ce", direction=direction, trials=records)
+    result.constraints = (RECALL,)
+    if any(splits for *_, splits in trials):
+        scores = {number: [sign * score] * 2 for number, _, score, _, splits in trials if splits}
+        recalls = {number: splits for number, *_, splits in trials if splits}
+        result.confirmation = confirming.confirmed(result, scores, 2, "", {"recall": recalls})
+    return result
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_trials_that_violate_a_constraint_stand_behind_all_that_keep_it_and_are_marked(direction):
+    result = study(direction=direction)
+    rows = result.ranking()
+    order = [(row.candidate, row.best.number, result.keeps(row.best)) for row in rows]
+    assert order == [("ce", 0, True), ("focal", 3, True), ("mae", 4, False)]
+    assert [row.rank for row in rows] == [1, 2, 3]
+    assert result.best == rows[0].best
+    marked = ["(violated)" in " ".join(leaderboard.cells(result, row)) for row in rows]
+    assert marked == [False, False, True]
+    assert "recall >= 0.9" in leaderboard.markdown(result)
+    assert [row["keeps"] for row in leaderboard.rows(result)] == [True, True, False]
+    assert [row["keeps"] for row in report.trial_rows(result)] == [True, False, False, True, False]
+    assert [trial.number for trial, _ in result.best_so_far()] == [0, 3]
+    assert [trial.number for trial in result.ranked("focal")] == [3, 2]
+    assert not result.unkept
+
+
+def test_settings_that_were_trained_on_fresh_splits_are_held_against_it_there():
+    trials = [
+        (0, "ce", 0.80, 0.92, (0.93, 0.95)),
+        (1, "focal", 0.90, 0.95, (0.80, 0.90)),  # kept it in the search by luck
+        (2, "focal", 0.70, 0.85, (0.90, 0.96)),
+        (3, "mae", 0.99, 0.95, (0.95, float("nan"))),
+    ]
+    result = study(trials)
+    assert [row.best.number for row in result.ranking()] == [0, 2, 3]
+    assert [result.keeps(trial) for trial in result.trials] == [True, False, True, False]
+    assert result.confirmation == type(result.confirmation).of_stored(result.confirmation.stored())
+    assert tuple(trial.number for trial in confirming.choose(result)) == (2, 0)
+
+
+def test_where_no_trial_keeps_the_constraints_that_is_said_and_the_scores_rank():
+    result = study([(number, name, score, recall / 2, None) for number, name, score, recall, _ in TRIALS])
+    assert result.best.number == 2
+    assert result.unkept == "no trial keeps recall of at least 0.9; the nearest is trial 3 (recall 0.475)"
+    assert result.best_so_far() == []
+
+
+def test_weights_of_trials_that_keep_the_constraints_are_kept_first():
+    result = study()
+    policy = KeepPolicy("losses", result)
+    assert policy.numbers == {0, 3, 4}
+    assert not policy.wants("ce", 0.99, 9, {"recall": 0.5})
+    assert policy.wants("ce", 0.81, 9, {"recall": 0.9})
+
+
+def test_the_sampler_learns_from_trials_that_keep_the_constraints():
+    """The score is highest at x = 1 and kept up to x = 0.5 alone: what TPE asks for ends below."""
+
+    class Suggests:
+        def suggest(self, trial):
+            trial.suggest_float("x", 0.0, 1.0)
+            return SimpleNamespace(candidate="ce")
+
+    def asked(constraints):
+        trials = optuna.create_study(direction="maximize", sampler=SeededSampler(0))
+        ask_tell = AskTell(trials, Suggests(), 60, "ce", constraints=constraints)
+        while ask_tell.left:
+            trial, _ = ask_tell.ask()
+            x = trial.params["x"]
+            record = sample.trial(trial.number, "ce", "complete", score=x, metrics={"recall": 1.4 - x})
+            ask_tell.tell(record, x)
+        return trials.trials
+
+    with_constraint, without = asked([RECALL]), asked([])
+    assert np.mean([trial.params["x"] <= 0.5 for trial in with_constraint[-20:]]) >= 0.5
+    assert np.mean([trial.params["x"] <= 0.5 for trial in without[-20:]]) < 0.2
+    assert [trial.constraints for trial in with_constraint] == [
+        {"recall": pytest.approx(trial.params["x"] - 0.5)} for trial in with_constraint
+    ]
+    of_many = best(with_constraint, StudyDirection.MAXIMIZE)
+    kept = [trial.params["x"] for trial in with_constraint if trial.params["x"] <= 0.5]
+    assert {trial.params["x"] for trial in of_many} >= set(sorted(kept)[-25:])
+
+
+def test_a_value_on_test_rows_is_that_of_scikit_learn_and_its_interval_covers_as_often_as_it_says():
+    metric, rng, truth, inside = catalogue.resolve("recall", "binary"), np.random.default_rng(0), 0.8, 0
+    for seed in range(30):
+        y = (rng.random(200) < 0.5).astype(int)
+        predicted = np.where(y == 1, rng.random((1, 200)) < truth, 0).astype(int)
+        value = keeping.value(metric, y, predicted, seed=seed)
+        assert value.mean == pytest.approx(recall_score(y, predicted[0]))
+        inside += value.low <= truth <= value.high
+    assert 26 <= inside <= 30
+    grouped = keeping.value(metric, y, predicted, units=np.arange(200) // 50)
+    assert grouped.mean == value.mean
+    assert grouped.high - grouped.low > 0
+    assert keeping.value(metric, y, predicted[:0]) is None
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that ran to its end, and its folder."""
+    folder = tmp_path_factory.mktemp("kept")
+    (folder / "table.py").write_text(ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, lossreg.tune(STUDY)
+
+
+@pytest.mark.long
+def test_every_trial_has_the_metrics_of_its_constraints_and_so_have_the_settings_on_fresh_splits(finished):
+    _, result = finished
+    assert [str(one) for one in result.constraints] == ["recall of at least 0.5", "brier_score of at most 0.9"]
+    assert all(trial.metrics.keys() == {"recall", "brier_score"} for trial in result.trials)
+    assert all(0 <= trial.metrics["recall"] <= 1 for trial in result.trials)
+    assert result.confirmation.metrics.keys() == {"recall", "brier_score"}
+    document = result.to_json()
+    assert document["constraints"][0] == {"metric": "recall", "bound": 0.5, "direction": "maximize"}
+    assert {"recall", "brier_score"} == document["best"]["metrics"].keys()
+    assert document["best"]["keeps"] == result.keeps(result.best)
+
+
+@pytest.mark.long
+def test_the_metrics_of_a_trial_are_those_of_its_model_on_the_validation_rows(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+
+    trained = lossreg.load_trial(STUDY, result.recommended.number)
+    validation = data_of(STUDY).validation
+    probabilities = np.asarray(trained.model.predict(validation.x, verbose=0))[:, -1]
+    metrics = result.recommended.metrics
+    assert metrics["recall"] == pytest.approx(recall_score(validation.y, probabilities > 0.5))
+    assert metrics["brier_score"] == pytest.approx(brier_score_loss(validation.y, probabilities), rel=1e-4)
+
+
+@pytest.mark.long
+def test_the_verdict_says_what_the_test_rows_say_of_the_constraints(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    verdict = result.verdict
+    with np.load(folder / ".lossreg" / "kept" / "verdict.npz") as stored:
+        predicted = stored["winner_of_recall"]
+
+    one = verdict.constraints[0]
+    assert (one.metric, one.bound, len(predicted)) == ("recall", 0.5, 2)
+    y = data_of(STUDY).test.y
+    assert one.winner.tested.mean == pytest.approx(np.mean([recall_score(y, repeat) for repeat in predicted]))
+    assert one.winner.tested.low <= one.winner.tested.mean <= one.winner.tested.high
+    said = " ".join(evidence(result, verdict))
+    assert "The constraint recall of at least 0.5: " in said
+    assert "The constraint brier_score of at most 0.9: " in said
+    assert verdict.to_json()["constraints"][0]["winner"]["kept_in_test"] == (one.winner.tested.mean >= 0.5)
+    assert type(verdict).of_stored(verdict.stored()) == verdict
+    assert "recall >= 0.5: " in entities.study_tags(result)["lossreg.constraints"]
+    points = {point.name for point in entities.trial_points(result.trials[0], result.metric)}
+    assert {"recall", "brier_score"} <= points
+    kept = lossreg.results(STUDY)
+    assert (kept.constraints, kept.verdict, kept.ranking()) == (result.constraints, verdict, result.ranking())
+    sent = messages.study(messages.decode(messages.encode(messages.of_study(result))), result.trials)
+    assert (sent.constraints, sent.verdict, sent.ranking()) == (result.constraints, verdict, result.ranking())
+
+
+@pytest.mark.parametrize(
+    ("recalls", "recommended", "tested"),
+    [
+        ((0.95, 0.85), "winner", (0.5, 1.0)),
+        ((0.85, 0.95), "baseline", (0.5, 1.0)),
+        ((0.95, 0.91), "", (1.0, 0.5)),
+        ((0.5, 0.4), "", (0.5, 0.5)),
+    ],
+)
+@pytest.mark.parametrize("case", ["better, because of the loss", "no difference, behind", "worse"])
+def test_one_that_alone_keeps_the_constraints_in_validation_is_recommended(case, recalls, recommended, tested):
+    """The winner and the baseline of two repeats find these shares of ten positive test rows."""
+    result, verdict = sample_verdict.study(case), sample_verdict.study(case).verdict
+    trials = zip(result.trials, recalls[::-1], strict=True)
+    result.trials = [replace(trial, metrics={"recall": recall}) for trial, recall in trials]
+    result.constraints, metric = (RECALL,), catalogue.resolve("recall", "binary")
+    y = np.repeat([1, 0], 10)
+    found = {arm: np.tile(y * (np.arange(20) < 10 * share), (2, 1)) for arm, share in zip(ARMS, tested, strict=True)}
+    prepared = SimpleNamespace(problem=SimpleNamespace(also=(metric,)), spec=studies.of(STUDY))
+    predictions = {f"{arm}_of_recall": values.astype(np.float32) for arm, values in found.items()}
+    told = Keeping(prepared, result, judgement.Tested(20, y, None, None), predictions).told(verdict)
+    assert told.recommended == (getattr(verdict, recommended) if recommended else verdict.recommended)
+    (one,) = told.constraints
+    assert (one.winner.tested.mean, one.baseline.tested.mean) == tested
+    result.verdict = told
+    assert ("in validation it keeps recall of at least 0.9, and" in decision(result, told)) is bool(recommended)
+    (said,) = [line for line in evidence(result, told) if line.startswith("The constraint recall of at least 0.9: ")]
+    assert ("neither of the two keeps it in validation" in said) is (recalls == (0.5, 0.4))
+    assert said.count("which keeps it") == tested.count(1.0)
+    assert said.count("which violates it") == tested.count(0.5)
+    assert type(told).of_stored(told.stored()) == told
+
+
+def test_further_metrics_are_those_of_the_same_predictions():
+    setup = problems.problem("binary", {"ce": "cross_entropy", "squentropy": "squentropy"})
+    setup = replace(setup, also=tuple(catalogue.resolve(name, "binary") for name in ("recall", "brier_score")))
+    y = setup.dataset.validation.y
+    logits = np.random.default_rng(0).normal(size=(2, len(y), 1)).astype(np.float32)
+    for lane, scored in enumerate(scoring.of_validation(setup, ["ce", "ce"], logits)):
+        probability = 1 / (1 + np.exp(-logits[lane, :, 0].astype(float)))
+        assert scored.also["recall"] == pytest.approx(recall_score(y, probability > 0.5))
+        assert scored.also["brier_score"] == pytest.approx(brier_score_loss(y, probability))
+    logits[0, 0] = np.nan
+    diverged, other = scoring.of_validation(setup, ["ce", "ce"], logits)
+    assert not RECALL.is_kept(diverged.also["recall"])
+    assert np.isfinite(other.also["recall"])
+
+
+def data_of(document):
+    return preparation.prepare(studies.of(document)).problem.dataset
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ({"constraints": {"recal": 0.9}}, r"search.constraints.recal: unknown metric 'recal'. Did you mean"),
+        ({"constraints": {"recall": 90}}, "recall is at most 1, so no trial can keep 90"),
+        ({"constraints": {"brier": -1}}, "brier_score is at least 0, so no trial can keep -1"),
+        ({"constraints": {"r2": 0.5}}, "r2 is for"),
+        ({"constraints": {"log_loss": 1, "logloss": 2}}, "log_loss is there twice"),
+        ({"constraints": {"recall": "high"}}, "search.constraints.recall"),
+        ({"constraints": {"recall": True}}, "search.constraints.recall"),
+        ({"constraints": ["recall"]}, "search.constraints"),
+        ({"constraints": {"recall": 0.5}, "decision": "tuned"}, "held against default decisions"),
+    ],
+)
+def test_wrong_constraints_are_refused_in_words(tmp_path, monkeypatch, search, told):
+    monkeypatch.chdir(tmp_path)
+    Path("table.py").write_text(ROWS)
+    with pytest.raises(InputError, match=told):
+        plan({**STUDY, "search": {**STUDY["search"], **search}})
+
+
+def test_losses_without_probabilities_have_no_constraint_that_needs_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("table.py").write_text(ROWS)
+    with pytest.raises(InputError, match="hinge yields no probabilities, and brier_score needs them"):
+        plan({**STUDY, "losses": {"hinge": {}}})
+
+
+def test_a_dry_run_shows_the_constraints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("table.py").write_text(ROWS)
+    assert plan(STUDY).asked["constraints"] == "recall >= 0.5, brier_score <= 0.9"
