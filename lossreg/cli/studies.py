@@ -378,6 +378,8 @@ def _show_leaderboard(result: StudyResult) -> None:
     from lossreg.reporting import tables
 
     display(tables.leaderboard(result))
+    if result.objectives:
+        display(tables.pareto_front(result))
 
 
 def _show_recipes(result: StudyResult) -> None:

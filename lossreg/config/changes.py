@@ -50,6 +50,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "search.sampler": (Effect.LATER, "later trials are chosen so"),
     "search.pruner": (Effect.LATER, "later trials are ended so"),
     "search.metric": (Effect.APART, "scores of another metric cannot be compared"),
+    "search.metrics": (Effect.APART, "trials have no values of other metrics"),
     "search.direction": (Effect.APART, "scores of another metric cannot be compared"),
     "search.predictions": (Effect.APART, "scores of another metric cannot be compared"),
     "search.seed": (Effect.APART, "rows are split in another way"),

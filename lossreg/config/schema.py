@@ -67,6 +67,7 @@ from lossreg.contract.image_options import ImageOptions
 from lossreg.contract.params import Float
 from lossreg.errors import InputError
 from lossreg.runtime.user_code import is_function
+from lossreg.storage.pareto import MOST_METRICS
 from lossreg.terminal import masking
 
 AUTO, BUILT_IN = "auto", ("mlp", "cnn")
@@ -367,6 +368,7 @@ class Search(Section):
 
     trials: Count = 64
     metric: MetricName = Field(default=None, description="`lossreg metrics` lists the names.")
+    metrics: Texts = _later((), 'It is a list of two or three metrics, such as ["f1_macro", "brier"].')
     direction: Literal["maximize", "minimize"] | None = _later(None)
     predictions: Literal["label", "probability"] | None = _later(None)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -388,6 +390,36 @@ class Search(Section):
         default="losses",
         description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_metric(cls, section: Any) -> Any:
+        """Have the first of several metrics be the metric."""
+        names = section.get("metrics") if isinstance(section, Mapping) else None
+        if isinstance(names, (list, tuple)) and names and section.get("metric") is None:
+            return {**section, "metric": names[0]}
+        return section
+
+    @model_validator(mode="after")
+    def _several_metrics(self) -> Search:
+        if not self.metrics:
+            return self
+        if not MOST_METRICS >= len(self.metrics) > 1:
+            what = f"a search has two or three metrics, not {len(self.metrics)}"
+            raise InputError(what, where="metrics", hint='One alone is metric = "f1_macro".')
+        if self.metric != self.metrics[0]:
+            what = "metric and metrics are both there; the first of metrics is the metric"
+            raise InputError(what, where="metrics", hint="Leave one of the two out.")
+        if self.pruner != "none":
+            what = "a pruner compares trials by one score, and the study has several metrics"
+            raise InputError(what, where="pruner", hint='Set search.pruner = "none".')
+        if self.decision == "tuned":
+            what = "a decision is tuned for one metric, and the study has several"
+            raise InputError(what, where="decision", hint="Leave one of the two out.")
+        if any(map(is_function, self.metrics)):
+            what = "a function of your own is a study's one metric"
+            raise InputError(what, where="metrics", hint="`lossreg metrics` lists those that may be several.")
+        return self
 
     @model_validator(mode="after")
     def _constrained(self) -> Search:

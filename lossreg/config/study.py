@@ -43,7 +43,7 @@ from lossreg.terminal.masking import masked_values
 UNTESTED = "a verdict takes test rows, and data.test = 0 leaves none"
 FIXED_SECTIONS = ("data", "model", "train")
 FIXED_SEARCH = ("metric", "direction", "predictions", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision",
-                "constraints")  # fmt: skip
+                "constraints", "metrics")  # fmt: skip
 
 
 class StudySpec(Section):

@@ -145,11 +145,10 @@ def score_headings(result: StudyResult) -> list[str]:
 
 def further(result: StudyResult, trial: TrialRecord | None) -> dict[str, Any]:
     """Return a trial's further metrics by name, and whether it keeps the constraints; nothing without any."""
-    if not result.constraints:
-        return {}
     values = result.measured(trial) if trial else {}
-    names = [constraint.metric for constraint in result.constraints]
-    return {**{name: values.get(name) for name in names}, "keeps": result.keeps(trial) if trial else None}
+    names = [*(one.metric for one in result.constraints), *(one.metric for one in result.objectives[1:])]
+    kept = {"keeps": result.keeps(trial) if trial else None} if result.constraints else {}
+    return {**{name: values.get(name) for name in names}, **kept}
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:

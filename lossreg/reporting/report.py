@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lossreg.errors import count_of
-from lossreg.reporting import leaderboard, usage
+from lossreg.reporting import leaderboard, pareto, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.values import listed, number, ranked_by
 from lossreg.storage.records import StudyResult, TrialRecord, finite
@@ -195,6 +195,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
         *_top_markdown(result),
         leaderboard.markdown(result),
         leaderboard.noise(result),
+        pareto.markdown(result),
         caveat(result),
         _parameters_markdown(result),
         _facts(result),

@@ -49,6 +49,7 @@ def figures(result: StudyResult) -> dict[str, Figure]:
     }
     if result.best is None:
         return {}
+    drawers |= {"pareto": pareto} if result.objectives else {}
     return {name: draw(result) for name, draw in drawers.items() if name != "slices" or searched(result)}
 
 
@@ -96,6 +97,25 @@ def history(result: StudyResult) -> Figure:
     _zoom(axes, result)
     axes.set(xlabel="trial", ylabel=f"{result.metric} (validation)", title=f"{result.study}: every trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    return figure
+
+
+def pareto(result: StudyResult) -> Figure:
+    """Draw every trial by the first two metrics, coloured by candidate, those of the Pareto front with a ring."""
+    first, second = result.objectives[:2]
+    figure = new_figure(8.5, 4.6)
+    axes = plain(figure.add_subplot())
+    for candidate, look in _looks(result).items():
+        trials = [trial for trial in result.trials if trial.candidate == candidate]
+        points = [pair for trial in trials if None not in (pair := result.objective_values(trial)[:2])]
+        x, y = zip(*points, strict=True) if points else ((), ())
+        axes.scatter(x, y, label=_name(result, candidate), s=26, **look)
+    on_front = [result.objective_values(trial)[:2] for trial in result.front]
+    x, y = zip(*on_front, strict=True) if on_front else ((), ())
+    axes.scatter(x, y, facecolors="none", edgecolors=GREY, s=110, label="Pareto front")
+    title = f"{result.study}: {len(result.front)} trials of the Pareto front"
+    axes.set(xlabel=f"{first.metric} (validation)", ylabel=f"{second.metric} (validation)", title=title)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     return figure
 

@@ -17,7 +17,7 @@ from lossreg.contract import activations, recipes
 from lossreg.contract.claims import reached
 from lossreg.contract.params import Choice, Float, Param, PerClass
 from lossreg.contract.targets import TARGETS, TASKS
-from lossreg.reporting import constraints, report, usage
+from lossreg.reporting import constraints, pareto, report, usage
 from lossreg.reporting.leaderboard import cells, has_tuned_decisions, noise
 from lossreg.reporting.values import loss_params, number
 from lossreg.terminal.plain_text import printable, spelled
@@ -84,6 +84,15 @@ def leaderboard(result: StudyResult) -> Table:
         grid.add_row(*map(cell, _cells(result, row)), style=BEST if is_first else None)
     if caption := noise(result):
         grid.caption, grid.caption_justify = cell(caption), "left"
+    return grid
+
+
+def pareto_front(result: StudyResult) -> Table:
+    """Return the trials of the Pareto front, the best by the first metric first."""
+    trial, loss, *metrics = (heading.replace(" ", "\n", 1) for heading in pareto.headings(result))
+    columns = {trial: "right", loss: "left", **dict.fromkeys(metrics, "right")}
+    grid = table("", columns, pareto.cells(result), whole=("loss",))
+    grid.caption, grid.caption_justify = cell(pareto.caption(result)), "left"
     return grid
 
 

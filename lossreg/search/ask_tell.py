@@ -15,7 +15,7 @@ from lossreg.search.unfinished import Unfinished
 from lossreg.storage import internals
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import TOLD, Outcome, TrialRecord
-from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
+from lossreg.storage.trials import ATTRIBUTE, Told, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
 
 
@@ -136,7 +136,7 @@ class AskTell:
         # one more trial of the leader and one fewer left must still be made good
         return lag >= (1 if self._hurried else left - 1)
 
-    def tell(self, record: TrialRecord, told: float | None) -> bool:
+    def tell(self, record: TrialRecord, told: Told) -> bool:
         """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it.
 
         What a trial violates is written before. Return False where the trial is another worker's by now.

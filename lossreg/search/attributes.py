@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from lossreg.config import study as studies
 from lossreg.search import completion, frozen, history
 from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
-from lossreg.storage import identity
+from lossreg.storage import identity, pareto
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, has_score
 from lossreg.terminal.masking import masked_values
@@ -27,7 +27,7 @@ CHANGES = "changes"  # key of the changes that were allowed, each with the numbe
 
 def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]:
     """Return the attributes of a study that begins; openings: of its test rows, by a former run."""
-    spec, data = prepared.spec, prepared.problem.dataset
+    spec, data, objectives = prepared.spec, prepared.problem.dataset, pareto.of(prepared.objectives)
     return {
         "id": identity.new(),
         "started": time.time(),
@@ -37,6 +37,7 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
         **({CALLBACKS_CODE: code} if (code := prepared.callbacks_code) else {}),
         **({START_DIGEST: digest} if (digest := prepared.problem.builder.digest) else {}),
         **({history.CONSTRAINTS: [asdict(one) for one in prepared.constraints]} if prepared.constraints else {}),
+        **({history.OBJECTIVES: [asdict(one) for one in objectives]} if objectives else {}),
         "task": data.task,
         "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},
         "baseline": prepared.baseline,

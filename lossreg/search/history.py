@@ -17,6 +17,7 @@ from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.constraints import Constraint
+from lossreg.storage.pareto import Objective
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite, is_study_folder
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, LOST
@@ -30,6 +31,8 @@ _STUDY_FIELDS = (
 )  # fmt: skip
 # key of a study's attributes with the constraints of its trials
 CONSTRAINTS = "constraints"
+# key of the metrics that are optimised together, where there are several
+OBJECTIVES = "objectives"
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
 # which of several workers finished the study last, with how many trials, in which folder, and whether it has the model
@@ -68,7 +71,8 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     values = current(values)
     values = values if "constants" in values else {**values, "constants": _unknown(values["loss"])}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
-    score = trial.value if values["state"] == Outcome.COMPLETE and trial.state == TrialState.COMPLETE else None
+    is_complete = values["state"] == Outcome.COMPLETE and trial.state == TrialState.COMPLETE
+    score = trial.values[0] if is_complete else None
     return TrialRecord(
         number=trial.number, params=params, score=score, **{k: v for k, v in values.items() if k in _TRIAL_FIELDS}
     )
@@ -100,6 +104,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
         verdict=_verdict(attributes, len(trials)), confirmation=_confirmation(attributes, len(trials)),
         constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
+        objectives=tuple(map(Objective.of_stored, attributes.get(OBJECTIVES, ()))),
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 

@@ -43,7 +43,8 @@ class Keeping:
             return verdict
         trials = {trial.number: trial for trial in self.result.trials}
         arms = {WINNER: trials[verdict.winner.trial], BASELINE: trials[verdict.baseline.trial]}
-        pairs = zip(self.result.constraints, self.prepared.problem.also, strict=True)
+        # those of constraints come first
+        pairs = zip(self.result.constraints, self.prepared.problem.also, strict=False)
         told = replace(verdict, constraints=tuple(self._kept(*pair, arms) for pair in pairs))
         if not told.is_decided_by_constraints:
             return told

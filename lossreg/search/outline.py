@@ -153,6 +153,7 @@ def _further_keys(prepared: Prepared) -> dict[str, str]:
         "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
         "sampler": search.sampler if search.sampler != "tpe" else "",
+        "also": ", ".join(f"{one.name}, {report.arrow(one.direction)}" for one in prepared.objectives[1:]),
         "constraints": ", ".join(constraint.short for constraint in prepared.constraints),
         "pruner": search.pruner if search.pruner != "none" else "",
     }

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from lossreg.search import confirming
 from lossreg.search.learning_curve import LearningCurve, Patience
-from lossreg.storage.records import Outcome
+from lossreg.storage.constraints import FARTHEST
+from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.training.interface import Plan
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class SearchPolicy:
     """The size of a search and what counts in it: see the study's `search` section.
 
-    deadline is a `time.monotonic` after which no trial is started; folds and seeds make the members of a
-    trial, `folds * seeds` of them; keep and contenders say whose weights are kept, see `KeepPolicy`.
+    deadline is a `time.monotonic` after which no trial is started; folds and seeds make the members of a trial, `folds
+    * seeds` of them; further: metrics that are optimised beside the first; keep and contenders say whose weights are
+    kept, see `KeepPolicy`.
     """
 
     trials: int
@@ -35,6 +37,7 @@ class SearchPolicy:
     patience: Patience | None = None
     keep: str = "losses"
     contenders: int = 0
+    further: tuple[Metric, ...] = ()
 
     @classmethod
     def of(cls, prepared: Prepared, deadline: float = math.inf) -> Self:
@@ -44,6 +47,7 @@ class SearchPolicy:
             prepared.trials, prepared.metric, prepared.baseline, search.score_epoch, search.pruner != "none", deadline,
             folds=len(prepared.problem.folds), seeds=search.seeds, keep=search.keep,
             contenders=confirming.settings(len(prepared.candidates), prepared.trials) if search.confirm else 0,
+            further=prepared.objectives[1:],
             patience=Patience(stopping.patience, stopping.min_delta) if stopping else None,
         )  # fmt: skip
 
@@ -63,6 +67,16 @@ class SearchPolicy:
     def members(self) -> int:
         """The number of members of a trial."""
         return self.folds * self.seeds
+
+    def told(self, record: TrialRecord) -> float | list[float] | None:
+        """Return what Optuna is told of a trial: its score, of several metrics all values, each finite."""
+        has_diverged = record.state == Outcome.DIVERGED
+        first = self.worst if has_diverged else record.score
+        if not self.further or first is None:
+            return first
+        others = [None if has_diverged else record.metrics.get(metric.name) for metric in self.further]
+        pairs = zip((self.metric, *self.further), (first, *others), strict=True)
+        return [_finite(metric, value) for metric, value in pairs]
 
     def plans(self, plan: Plan) -> list[Plan]:
         """Return the members of a trial, every seed of a fold after the other; all with the parameters of `plan`."""
@@ -85,3 +99,11 @@ class SearchPolicy:
         """Return whether the epoch just trained may be the one that is scored; outcome: None before the end."""
         is_scored = self.score_epoch == "best" or outcome == Outcome.COMPLETE
         return curve.diverged is None and curve.is_chosen and is_scored
+
+
+def _finite(metric: Metric, value: float | None) -> float:
+    """Return a value, a very bad one where it is not finite: hypervolumes have no infinity."""
+    if value is not None and math.isfinite(value):
+        return value
+    worst = metric.worst if metric.worst is not None else FARTHEST
+    return -abs(worst) if metric.direction == "maximize" and metric.worst is None else worst

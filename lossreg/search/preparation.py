@@ -102,6 +102,13 @@ class Prepared:
         return tuple(Constraint(metric.name, float(bound), metric.direction) for bound, metric in bounds)
 
     @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """The metrics that are optimised together, the first of them `metric`."""
+        task, also = self.problem.dataset.task, {metric.name: metric for metric in self.problem.also}
+        further = [catalogue.resolve(name, task).name for name in self.spec.search.metrics[1:]]
+        return (self.metric, *map(also.__getitem__, further))
+
+    @property
     def metric_code(self) -> str:
         """A mark of the code of a metric of the user's own, empty for others."""
         metric = self.spec.search.metric
@@ -154,7 +161,8 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     data_notes = [*data_notes, *untested(spec)]
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
-    also = constrained(spec, dataset)
+    bounded = constrained(spec, dataset)
+    also = (*bounded, *(one for one in objectives(spec, dataset)[1:] if one not in bounded))
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, also, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(
         spec, dataset, metric, candidates, stored, is_missing=bool(missing), also=also
@@ -276,6 +284,21 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     notes = [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []
     taken = ", ".join(dataset.loaded.beside) if dataset.loaded else ""
     return metric, [*([f"{metric.name} takes {taken} of each row, as before preprocessing"] if taken else []), *notes]
+
+
+def objectives(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:
+    """Return the metrics of a study that has several; raises `InputError` where one has no value or is there twice."""
+    known: list[Metric] = []
+    for name in spec.search.metrics:
+        metric: Metric = _located(spec, "search.metrics", catalogue.resolve, name, dataset.task)
+        if metric.name.removeprefix("neg_") in [one.name.removeprefix("neg_") for one in known]:
+            what = f"{metric.name} is there twice"
+            raise InputError(what, where=spec.place("search.metrics"), hint="Leave one of them out.")
+        for fold in dataset.folds:
+            y = fold.scored_labels(fold.validation.scored)
+            _located(spec, "search.metrics", metric.check, y, dataset.n_classes)
+        known.append(metric)
+    return tuple(known)
 
 
 def constrained(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:

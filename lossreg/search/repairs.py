@@ -20,13 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, on_disk, one_line
-from lossreg.search.history import StudyLike
+from lossreg.search.history import OBJECTIVES, StudyLike
 from lossreg.storage import lines, shared_study
 from lossreg.storage.creations import numbered
 from lossreg.storage.lines import Line
 from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
 from lossreg.storage.study_folder import FRESH
-from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START
+from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START, Told
 from lossreg.terminal.caller import words
 
 MOST_STRAY = 5  # lines of another session among those of one
@@ -201,15 +201,22 @@ def _begun(remaining: Sequence[Line], name: str) -> list[Line]:
         if _has_attributes(line) and lacking(line.log["user_attr"][ATTRIBUTE], STUDY_KEYS):
             line.fault = "what it tells of the study is not whole"
     remaining = [line for line in remaining if not line.fault]
-    named = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in remaining if _has_attributes(line)]
-    coded = [line.log["directions"][0] for line in remaining if line.op == lines.CREATE_STUDY]
-    direction = {"minimize": 1, "maximize": 2}.get(named[0] if named else "", coded[0] if coded else 0)
-    if not direction:
+    named = [_directions(line.log["user_attr"][ATTRIBUTE]) for line in remaining if _has_attributes(line)]
+    coded = [line.log["directions"] for line in remaining if line.op == lines.CREATE_STUDY]
+    directions = next(filter(None, [*named[:1], *coded[:1]]), None)
+    if not directions:
         raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
-    if remaining[0].op == lines.CREATE_STUDY and remaining[0].log["directions"] == [direction]:
+    if remaining[0].op == lines.CREATE_STUDY and remaining[0].log["directions"] == directions:
         return remaining
-    log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": [direction]}
+    log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": directions}
     return [lines.written(0, log), *remaining]
+
+
+def _directions(attributes: Mapping[str, Any]) -> list[int]:
+    """Return the directions of a study's metrics as Optuna codes them; none where one is unknown."""
+    several = [one.get("direction") for one in attributes.get(OBJECTIVES) or ()] or [attributes["direction"]]
+    coded = [{"minimize": 1, "maximize": 2}.get(direction, 0) for direction in several]
+    return coded if all(coded) else []
 
 
 def _has_attributes(line: Line) -> bool:
@@ -253,7 +260,7 @@ def _confirms(record: Line, end: Line) -> bool:
     about, values = record.log["user_attr"][ATTRIBUTE], end.log["values"]
     if end.log["state"] == TrialState.PRUNED:
         return bool(about["state"] == "pruned")
-    return values is not None and about[TOLD] == values[0] and about["state"] in ("complete", "diverged")
+    return values is not None and _values(about[TOLD]) == values and about["state"] in ("complete", "diverged")
 
 
 def _completed(remaining: list[Line], name: str, outcome: Repaired) -> tuple[list[Line], set[int]]:
@@ -340,10 +347,15 @@ def _end_of(trial: FrozenTrial, date: str) -> Line:
     return _ended(trial.number, TrialState.COMPLETE, record[TOLD], date)
 
 
-def _ended(number: int, state: TrialState, value: float | None, date: str) -> Line:
+def _values(told: Told) -> list[float] | None:
+    """Return what Optuna was told of a trial as it keeps it."""
+    return told if told is None or isinstance(told, list) else [told]
+
+
+def _ended(number: int, state: TrialState, value: Told, date: str) -> Line:
     log = {
         "op_code": lines.STATE, "worker_id": lines.repairer(number), "trial_id": number, "state": int(state),
-        "values": None if value is None else [value], "datetime_complete": date,
+        "values": _values(value), "datetime_complete": date,
     }  # fmt: skip
     return lines.written(0, log)
 

@@ -68,8 +68,22 @@ class Result(StudyResult):
         params = {trial.number: dict(trial.params) for trial in self.trials}
         return pd.DataFrame([{**params[row["trial"]], **row} for row in report.trial_rows(self)])
 
+    def pareto(self) -> pd.DataFrame:
+        """Return a row per trial of the Pareto front, the best by the first metric first.
+
+        Raises `InputError` for a study with one metric.
+        """
+        import pandas as pd
+
+        from lossreg.reporting import pareto
+
+        if not self.objectives:
+            hint = 'Such as metrics = ["f1_macro", "brier"] under [search].'
+            raise InputError(f"study {self.study!r} has one metric, {self.metric}, and no front", hint=hint)
+        return pd.DataFrame(pareto.rows(self))
+
     def plot(self, name: str) -> Figure:
-        """Return a plot: `losses`, `curves`, `history`, `parameters`, or `verdict` where there is one.
+        """Return a plot: `losses`, `curves`, `history`, `parameters`, `pareto` or `verdict` where there are some.
 
         Raises `InputError` for another name, and for a plot that this study has not.
         """

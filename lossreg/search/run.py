@@ -346,7 +346,7 @@ class Run:
         stages.widen(self.folder, prepared)
         sampler = SeededSampler(self.spec.search.seed, self.spec.search.sampler, prepared.proposer.allowed)
         pruner = pruners.build(self.spec.search.pruner, self.spec.train.epochs)
-        with self.folder.opened(prepared.metric.direction, sampler, pruner) as study:
+        with self.folder.opened([one.direction for one in prepared.objectives], sampler, pruner) as study:
             pruners.begin(study)
             self._state.begin_study(self, prepared, study, initial, stored)
             yield study

@@ -133,7 +133,8 @@ def seen(study: optuna.Study, number: int) -> list[FrozenTrial]:
     trials = study.get_trials(False) if is_cut else internals.cached_trials(study)
     usable = [trial for trial in trials if trial.state in SEEN and trial.number != number]
     ended = [trial for trial in usable if trial.state != TrialState.RUNNING]
-    if len(ended) <= MOST_SEEN:
+    # the best by several metrics are no few trials
+    if len(ended) <= MOST_SEEN or len(study.directions) > 1:
         return usable
     left_out = {trial.number for trial in ended[: BEST_SEEN - MOST_SEEN]} - best(ended, study.direction)
     return [trial for trial in usable if trial.number not in left_out]

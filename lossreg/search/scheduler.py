@@ -23,6 +23,7 @@ from lossreg.search.proposer import Proposer
 from lossreg.search.unfinished import AHEAD, ASKED, CLOCK, PLACED, PRUNED, Unfinished
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord, Weights
+from lossreg.storage.trials import Told
 from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Avoids, Failure, Pool, Refused, Waits
 
@@ -33,7 +34,7 @@ class Ended(NamedTuple):
     """A trial whose end is still to be written, the score that Optuna is told, and weights that are to be kept."""
 
     record: TrialRecord
-    told: float | None
+    told: Told
     weights: Weights | None
 
 
@@ -389,8 +390,7 @@ class Scheduler:
         record = self._record(active, outcome, reason)
         is_kept = self._keep.wants_trial(record)
         self._keep.add(record)
-        told = self.policy.worst if outcome == Outcome.DIVERGED else record.score
-        self.ended.append(Ended(record, told, active.weights if is_kept else None))
+        self.ended.append(Ended(record, self.policy.told(record), active.weights if is_kept else None))
 
     def _record(self, active: ActiveTrial, outcome: Outcome, reason: str) -> TrialRecord:
         plan, curve, proposer = active.plan, active.curve, self.proposer

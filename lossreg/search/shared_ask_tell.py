@@ -25,7 +25,7 @@ from lossreg.storage import trials as states
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.storage.tally import Tallies, excess, loss
-from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
+from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE, Told
 from lossreg.storage.workers import POLL, Workers
 from lossreg.training.interface import Plan
 
@@ -191,7 +191,7 @@ class SharedAskTell(AskTell):
         self._reported |= {trial.number for trial in new}
         return [record for trial in new if (record := history.from_trial(trial))]
 
-    def tell(self, record: TrialRecord, told: float | None) -> bool:
+    def tell(self, record: TrialRecord, told: Told) -> bool:
         """Write a trial's end; return False where it is kept for later, or was given to another worker."""
         if self._may_be_of_machine(record):
             self._failures.append(record)
@@ -229,7 +229,7 @@ class SharedAskTell(AskTell):
             self._write(self._failures[0], None)
             del self._failures[0]
 
-    def _write(self, record: TrialRecord, told: float | None) -> bool:
+    def _write(self, record: TrialRecord, told: Told) -> bool:
         """Write a trial's end, unless it was given to another worker, which counted this one as dead."""
         try:
             return super().tell(record, told)

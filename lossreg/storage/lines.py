@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, json
 from optuna.trial import TrialState
 
 from lossreg.storage import internals
+from lossreg.storage.pareto import MOST_METRICS
 
 CREATE_STUDY, STUDY_ATTRIBUTE, STUDY_SYSTEM, CREATE_TRIAL = 0, 2, 3, 4
 PARAM, STATE, INTERMEDIATE, ATTRIBUTE_OF_TRIAL, SYSTEM_OF_TRIAL = 5, 6, 7, 8, 9
@@ -158,7 +159,15 @@ def _is_state(value: Any) -> bool:
 
 
 def _are_values(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and len(value) == 1 and all(map(_is_number, value)))
+    return value is None or (_is_of_metrics(value) and all(map(_is_number, value)))
+
+
+def _are_directions(value: Any) -> bool:
+    return _is_of_metrics(value) and all(type(one) is int and one in (1, 2) for one in value)
+
+
+def _is_of_metrics(value: Any) -> bool:
+    return isinstance(value, list) and 1 <= len(value) <= MOST_METRICS
 
 
 def _is_distribution(value: Any) -> bool:
@@ -167,7 +176,7 @@ def _is_distribution(value: Any) -> bool:
 
 Check = Callable[[Any], bool]
 FORMS: dict[int, dict[str, Check]] = {
-    CREATE_STUDY: {"study_name": _is_text, "directions": lambda value: value in ([1], [2])},
+    CREATE_STUDY: {"study_name": _is_text, "directions": _are_directions},
     STUDY_ATTRIBUTE: {"study_id": _is_whole, "user_attr": _is_single},
     STUDY_SYSTEM: {"study_id": _is_whole, "system_attr": _is_single},
     CREATE_TRIAL: {"study_id": _is_whole, "datetime_start": lambda value: value is None or _is_date(value)},

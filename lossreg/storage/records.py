@@ -17,6 +17,7 @@ from lossreg.contract import recipes
 from lossreg.errors import count_of
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.constraints import NONE_KEPT, Constraint, are_kept, in_words, violations
+from lossreg.storage.pareto import Objective, front
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -287,7 +288,7 @@ class StudyResult:
     the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
     started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began; confirmation: the best settings of these
     trials on fresh splits, None until they were trained there; constraints: the values of further metrics that trials
-    must keep.
+    must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone.
     """
 
     study: str
@@ -309,6 +310,7 @@ class StudyResult:
     started: float = 0.0
     confirmation: Confirmation | None = None
     constraints: tuple[Constraint, ...] = ()
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def recommended(self) -> TrialRecord | None:
@@ -355,6 +357,25 @@ class StudyResult:
         values = self.measured(nearest)
         near = ", ".join(f"{one.metric} {values.get(one.metric) or 0:.4g}" for one in self.constraints)
         return f"{NONE_KEPT} {in_words(self.constraints)}; the nearest is trial {nearest.number} ({near})"
+
+    def objective_values(self, trial: TrialRecord) -> list[float | None]:
+        """Return a trial's values of the metrics that are optimised together, in the search."""
+        return [trial.finite_score, *(trial.metrics.get(one.metric) for one in self.objectives[1:])]
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        """The trials than which none is better in all metrics (the Pareto front), by their scores in the search.
+
+        Trials that violate a constraint there are left out; the best by the first metric is the first.
+        """
+        kept = [trial for trial in self.trials if are_kept(self.constraints, trial.metrics)] if self.objectives else []
+        items = []
+        for trial in kept:
+            values = [value for value in self.objective_values(trial) if value is not None]
+            if len(values) == len(self.objectives):
+                signed = [one.sign * exact(value) for one, value in zip(self.objectives, values, strict=True)]
+                items.append((trial, signed))
+        return front(items)
 
     def _violations(self, trial: TrialRecord) -> list[float]:
         return violations(self.constraints, self.measured(trial))
@@ -452,6 +473,7 @@ class StudyResult:
                 "trainer": self.trainer,
                 "notes": self.notes,
                 **({"constraints": [asdict(one) for one in self.constraints]} if self.constraints else {}),
+                **self._objectives(),
             }
         )
         return document
@@ -462,14 +484,22 @@ class StudyResult:
         confirmed = self.confirmed(trial)
         return {**trial.summary(), "confirmed": confirmed.to_json() if confirmed else None, **self._kept(trial)}
 
+    def _objectives(self) -> dict[str, Any]:
+        """Return the metrics that are optimised together, and the trials of the Pareto front; nothing of one metric."""
+        if not self.objectives:
+            return {}
+        names = [one.metric for one in self.objectives]
+        rows = [
+            {"trial": t.number, "loss": t.candidate, "scores": dict(zip(names, self.objective_values(t), strict=True))}
+            for t in self.front
+        ]
+        return {"objectives": [asdict(one) for one in self.objectives], "pareto": rows}
+
     def _kept(self, trial: TrialRecord | None) -> dict[str, Any]:
         """Return a trial's further metrics, and whether it keeps the constraints; nothing without constraints."""
-        if not self.constraints:
-            return {}
-        return {
-            "metrics": dict(self.measured(trial)) if trial else {},
-            "keeps": trial is not None and self.keeps(trial),
-        }
+        kept = {"keeps": trial is not None and self.keeps(trial)} if self.constraints else {}
+        has_metrics = self.constraints or self.objectives
+        return {"metrics": dict(self.measured(trial)) if trial else {}, **kept} if has_metrics else {}
 
     def ranked(self, candidate: str) -> list[TrialRecord]:
         """Return the completed trials of a candidate by their scores in the search, best first.

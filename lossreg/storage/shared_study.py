@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -143,11 +143,14 @@ class SharedStudy(StudyFolder):
         return None
 
     @contextmanager
-    def opened(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> Iterator[optuna.Study]:
-        """Have the Optuna study open, created by whoever comes first."""
+    def opened(
+        self, direction: str | Sequence[str], sampler: BaseSampler, pruner: optuna.pruners.BasePruner
+    ) -> Iterator[optuna.Study]:
+        """Have the Optuna study open, created by whoever comes first; direction: of the metric, or of several."""
+        each = [direction] if isinstance(direction, str) else list(direction)
         storage = SharedStorage(self.storage, lambda: self.workers.number)
         yield optuna.create_study(
-            study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, direction=direction,
+            study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, directions=each,
             load_if_exists=True,
         )  # fmt: skip
 

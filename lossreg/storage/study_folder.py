@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -155,11 +155,14 @@ class StudyFolder:
         return aside
 
     @contextmanager
-    def opened(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> Iterator[optuna.Study]:
+    def opened(
+        self, direction: str | Sequence[str], sampler: BaseSampler, pruner: optuna.pruners.BasePruner
+    ) -> Iterator[optuna.Study]:
         """Have the Optuna study open, created if need be, and all of it on the disk in the end.
 
-        Only while the lock is held.
+        direction: of the metric, or of several. Only while the lock is held.
         """
+        each = [direction] if isinstance(direction, str) else list(direction)
         self.drop_unfinished_line()
         journal, storage = self._storage()
         # nobody else reads from a storage that is written
@@ -167,7 +170,7 @@ class StudyFolder:
         with closing(journal):
             with self._readable():
                 study = optuna.create_study(
-                    study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, direction=direction,
+                    study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, directions=each,
                     load_if_exists=True,
                 )  # fmt: skip
             self._written = journal
@@ -265,7 +268,7 @@ class StudyFolder:
         part.unlink(missing_ok=True)
         with closing(Journal(part)) as journal:
             new = optuna.create_study(
-                study_name=self.name, storage=StudyStorage(journal), direction=study.direction
+                study_name=self.name, storage=StudyStorage(journal), directions=study.directions
             )  # fmt: skip
             for name, value in study.user_attrs.items():
                 new.set_user_attr(name, value)

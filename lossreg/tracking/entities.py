@@ -206,6 +206,8 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     }
     if result.best:
         tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
+    if result.objectives:
+        tags["lossreg.pareto"] = ", ".join(str(trial.number) for trial in result.front)
     if result.constraints:
         tags[CONSTRAINTS] = "no verdict"
     if result.verdict:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.constraints import Constraint
+from lossreg.storage.pareto import Objective
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
@@ -18,6 +19,8 @@ FREE_TEXTS = ("reason", "refusal", "notes", "failure")
 Message = dict[str, Any]
 # fields of a study that are records themselves
 KEPT: dict[str, type[Verdict] | type[Confirmation]] = {"verdict": Verdict, "confirmation": Confirmation}
+
+SEVERAL: dict[str, type[Constraint] | type[Objective]] = {"constraints": Constraint, "objectives": Objective}
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -44,7 +47,7 @@ def of_study(result: StudyResult) -> Message:
     values = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
     kept = {name: getattr(result, name) for name in KEPT}
     stored = {name: record.stored() if record else None for name, record in kept.items()}
-    return {**values, **stored, "constraints": [asdict(one) for one in result.constraints]}
+    return {**values, **stored, **{name: [asdict(one) for one in getattr(result, name)] for name in SEVERAL}}
 
 
 def of_trial(trial: TrialRecord) -> Message:
@@ -58,8 +61,8 @@ def study(message: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
         name: kind.of_stored(_without_secrets(stored)) if (stored := message.get(name)) else None
         for name, kind in KEPT.items()
     }
-    constraints = tuple(map(Constraint.of_stored, message.get("constraints", ())))
-    return StudyResult(**{**_without_secrets(message), **fields_kept, "constraints": constraints}, trials=trials)
+    several = {name: tuple(map(kind.of_stored, message.get(name, ()))) for name, kind in SEVERAL.items()}
+    return StudyResult(**{**_without_secrets(message), **fields_kept, **several}, trials=trials)
 
 
 def trial(message: Mapping[str, Any]) -> TrialRecord:
