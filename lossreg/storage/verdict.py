@@ -284,7 +284,7 @@ class Verdict:
                 "reason": self.reason,
                 "reevaluated": [candidate.to_json() for candidate in self.reevaluated],
                 "notes": list(self.notes),
-                **({"constraints": [one.to_json() for one in self.constraints]} if self.constraints else {}),
+                "constraints": [one.to_json() for one in self.constraints],
             }
         )
         return document
