@@ -59,7 +59,7 @@ def journal():
     return Path(".lossreg/small/journal.log").read_bytes()
 
 
-def test_added_trials_are_those_of_a_study_with_so_many_and_stay_without_the_option(tmp_path, monkeypatch):
+def test_added_trials_stay_without_the_option():
     faked()
     added = faked(more=5)
     assert len(added.trials) == 13
@@ -67,10 +67,17 @@ def test_added_trials_are_those_of_a_study_with_so_many_and_stay_without_the_opt
     before = journal()
     assert len(faked().trials) == 13
     assert journal().count(b'"op_code": 4') == before.count(b'"op_code": 4'), "no trial was created"
-    assert len(faked(more=1).trials) == 14
+
+
+@pytest.mark.long
+def test_added_trials_are_those_of_a_study_with_so_many(tmp_path, monkeypatch):
+    faked()
+    faked(more=4)
+    added = faked(more=1)
     (tmp_path / "whole").mkdir()
     monkeypatch.chdir(tmp_path / "whole")
     faked()
+    faked(["search.trials=12"])
     assert numbered(faked(["search.trials=13"])) == numbered(added)
 
 
@@ -78,32 +85,25 @@ def test_added_trials_that_were_cut_off_are_trained_without_the_option():
     faked()
     with pytest.raises(KeyboardInterrupt):
         faked(more=8, progress=Stops(2))
-    assert 8 < len(lossreg.results(BEGUN).trials) < 16
+    done = len(lossreg.results(BEGUN).trials)
+    assert 8 < done < 16
     assert plan(BEGUN).trials == 16
+    assert plan(BEGUN, [f"search.trials={done}"]).trials == done, "a number in an override holds for its run"
     assert len(faked().trials) == 16
 
 
 @pytest.mark.parametrize(
     ("before", "overrides", "trials"),
     [
-        (["search.trials=3"], [], 8 + 2),  # an unfinished study
+        pytest.param(["search.trials=3"], [], 8 + 2, marks=pytest.mark.long),  # an unfinished study
         (["search.trials=10"], [], 10 + 2),  # it has more than the file says
-        ([], ["search.trials=11"], 11 + 2),
+        pytest.param([], ["search.trials=11"], 11 + 2, marks=pytest.mark.long),
     ],
 )
 def test_trials_are_added_to_as_many_as_the_study_has_or_is_to_have(before, overrides, trials):
     faked(before)
     assert plan(BEGUN, overrides, more=2).trials == trials
     assert len(faked(overrides, more=2).trials) == trials
-
-
-def test_a_number_in_an_override_holds_instead_of_what_was_added():
-    faked()
-    with pytest.raises(KeyboardInterrupt):
-        faked(more=8, progress=Stops(1))
-    done = len(lossreg.results(BEGUN).trials)
-    assert plan(BEGUN, [f"search.trials={done}"]).trials == done
-    assert plan(BEGUN).trials == 16
 
 
 @pytest.mark.parametrize(
