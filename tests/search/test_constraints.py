@@ -99,7 +99,7 @@ def study(trials=TRIALS, direction="maximize"):
     if any(splits for *_, splits in trials):
         scores = {number: [sign * score] * 2 for number, _, score, _, splits in trials if splits}
         recalls = {number: splits for number, *_, splits in trials if splits}
-        result.confirmation = confirming.confirmed(result, scores, 2, "", {"recall": recalls})
+        result.confirmation = confirming.confirmed(result, scores, 2, ratio=1 / 4, metrics={"recall": recalls})
     return result
 
 
