@@ -36,6 +36,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "data.positive": (Effect.APART, "scores of another positive class cannot be compared"),
     **dict.fromkeys(("data.group", "data.time", "data.split"), (Effect.APART, "rows are split in another way")),
     "data.exposure": (Effect.APART, "scores with another exposure cannot be compared"),
+    "data.noise": (Effect.APART, "scores with other labels cannot be compared"),
     "model": (Effect.APART, "scores of another model cannot be compared"),
     "model.start": (Effect.APART, "trials that begin from other weights cannot be compared"),
     "train": (Effect.APART, "trials that were trained in another way cannot be compared"),

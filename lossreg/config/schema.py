@@ -127,6 +127,9 @@ class Data(Section):
     split: Text | None = _later(None, "It is a column that says train, validation or test for each row.")
 
     exposure: Text | None = _later(None, "It is the column of exposures, such as days insured.")
+    noise: Annotated[float, Field(ge=0, lt=1)] = _later(
+        0.0, "It is the share of labels of training and validation rows that are replaced by another class."
+    )
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ class Dataset:
         """Return name, task, samples per part, samples per class, raw features, input shape and digest.
 
         For a multilabel task, samples per label; for a segmentation, pixels per class, and `foreground`, the share
-        of 1.
+        of 1. `noise` says how many labels are wrong.
         """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         counts = self._counts(np.concatenate([part.y for part in parts.values()]))
@@ -152,10 +152,18 @@ class Dataset:
             **({"folds": len(self.folds)} if self.further_folds else {}),
             "classes": dict(zip(self.classes, counts, strict=True)),
             **share,
+            **({"noise": noise} if (noise := self._noise()) else {}),
             "features": inputs.width(exposures.base_of(self.preprocessor)),
             "input_shape": {k: list(v) for k, v in shape.items()} if isinstance(shape, dict) else list(shape),
             "digest": self.digest,
         }
+
+    def _noise(self) -> dict[str, Any]:
+        """Return share and number of the development rows with a wrong label; nothing where all are right."""
+        if self.loaded is None or self.loaded.noise is None:
+            return {}
+        rows = self.loaded.development
+        return {"share": self.loaded.noise.share, "flipped": self.loaded.noise.count(rows), "rows": len(rows)}
 
     def _counts(self, y: NDArray[Any]) -> list[int]:
         if not self.classes:

@@ -19,6 +19,7 @@ from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset, Split
 from lossreg.data.exposures import ExposedPreprocessor, Exposures
 from lossreg.data.inputs import Preprocessor
+from lossreg.data.label_noise import LabelNoise
 from lossreg.data.layout import Layout
 from lossreg.data.lost import Lost, missing_line
 from lossreg.data.new_forms import AS_TRAINED
@@ -40,7 +41,7 @@ class LoadedRows:
     readings: how the columns of each table are read; choices: the preprocessing of each input; weight: the column of
     sample weights; class_weight: as in `weights.of_classes`; test: the numbers of the test rows; where: the source,
     as the user wrote it; options: what the study says about reading; exposure: that of each row, None without;
-    beside: the columns `(n,)` that the metric takes.
+    beside: the columns `(n,)` that the metric takes; noise: the labels of development rows, None where all are right.
     """
 
     raw: Raw
@@ -56,11 +57,22 @@ class LoadedRows:
     options: Options
     exposure: Exposures | None = None
     beside: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    noise: LabelNoise | None = None
 
     @property
     def scored(self) -> NDArray[Any]:
         """The labels of all rows as metrics take them, with the columns that the study's takes."""
         return with_columns(self.labels.y, self.beside)
+
+    @property
+    def developed(self) -> Labels:
+        """The labels of all rows as they have them in training and validation."""
+        return self.labels if self.noise is None else self.noise.labels
+
+    @property
+    def noise_notes(self) -> list[str]:
+        """Notes on wrong labels, none without."""
+        return [] if self.noise is None else self.noise.notes(self.development)
 
     @property
     def exposure_name(self) -> str:
@@ -91,7 +103,7 @@ class LoadedRows:
 
     def constants(self, rows: Rows) -> Constants:
         """Return the constants of the labels of these rows; with an exposure the mean is that of the rate."""
-        multihot, y = self.labels.task == "multilabel", self.labels.y[rows]
+        multihot, y = self.labels.task == "multilabel", self.developed.y[rows]
         constants = Constants.from_labels(y, len(self.labels.classes), multihot=multihot)
         if self.exposure is None:
             return constants
@@ -125,6 +137,8 @@ class LoadedRows:
         decisive: the rows that decide about columns, for all folds; counted: the number of independent validation
         samples that folds have, by default the least of these. Raises `InputError`.
         """
+        if self.noise is not None:
+            self.noise.check(cuts)
         weighed = self._weigh(cuts)
         counted = min(self.layout.independent(cut.validation) for cut in cuts) if counted is None else counted
         try:
@@ -149,7 +163,7 @@ class LoadedRows:
 
     def _weigh(self, cuts: Sequence[Rows3]) -> list[Weighed]:
         """Return the weights of the samples in the three parts of each cut; class weights apply to training only."""
-        raw, labels = self.raw.weights, self.labels
+        raw, labels = self.raw.weights, self.developed
         training = [weights.of_rows(raw, self._of_classes(rows.train), labels, rows.train) for rows in cuts]
         weights.check(training, self.where)
         validation = [weights.of_rows(raw, None, labels, rows.validation) for rows in cuts]
@@ -157,7 +171,7 @@ class LoadedRows:
         return list(zip(*map(weights.plain, (training, validation, test)), strict=True))
 
     def _of_classes(self, rows: Rows) -> NDArray[np.float64] | None:
-        return weights.of_classes(self.class_weight, self.labels, rows)
+        return weights.of_classes(self.class_weight, self.developed, rows)
 
     def _fitted(self, cuts: Sequence[Rows3], decisive: Rows) -> list[Preprocessor]:
         """Return a preprocessor per cut, fitted on its training samples."""
@@ -181,16 +195,16 @@ class LoadedRows:
         indices = (rows.train, rows.validation, rows.test)
         ends = np.cumsum([len(index) for index in indices]).tolist()
         parts = [features.take(x, slice(end - len(index), end)) for index, end in zip(indices, ends, strict=True)]
-        units, records = self.layout.dependent, self.scored if self.beside else None
+        units, labels = self.layout.dependent, (self.developed.y, self.developed.y, self.labels.y)
         return [
             Split(
                 part,
-                self.labels.y[index],
+                y[index],
                 w,
                 None if units is None else units[index],
-                records=None if records is None else records[index],
+                records=with_columns(y, self.beside)[index] if self.beside else None,
             )
-            for part, index, w in zip(parts, indices, weighed, strict=True)
+            for part, index, w, y in zip(parts, indices, weighed, labels, strict=True)
         ]
 
     def _fold(self, preprocessor: Preprocessor, rows: Rows3, parts: Sequence[Split], counted: int) -> Dataset:

@@ -21,6 +21,7 @@ from lossreg.data import (
     features,
     identifiers,
     inputs,
+    label_noise,
     labels,
     layout,
     metric_columns,
@@ -50,7 +51,7 @@ def load(
     preprocess: str | Mapping[str, str] = "standard",
     drop: Sequence[str] = (), images: ImageOptions | None = None, base: Path = Path(), seed: int = 0,
     options: Options | None = None, given: Any = None, ties_twins: bool = True,
-    beside: Sequence[str] = (),
+    beside: Sequence[str] = (), noise: float = 0.0,
 ) -> Dataset:  # fmt: skip
     """Read, split and preprocess a data set.
 
@@ -67,7 +68,8 @@ def load(
     to leave out; images: how a folder of images is read; options: what is said about the reading of the data, in place
     of what is inferred; given: the rows themselves, as a function may return them, in place of a source; ties_twins:
     rows that stand twice are on one side of every cut, unless they are no copies; beside: the columns that the metric
-    takes, see `Split.scored`. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
+    takes, see `Split.scored`; noise: the share of labels of development rows that are replaced by another class.
+    Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     where = source.name if isinstance(source, Raw) else str(source)
     options, as_given = options or Options(), preprocess == inputs.NONE
@@ -87,6 +89,7 @@ def load(
     taken = metric_columns.read(raw, beside, labelled.task, options)
     arranged = layout.of(exposures.told_apart(raw), where, ties_twins=ties_twins, options=options, is_tested=test != 0)
     cuts, marks = _cut(labelled, arranged, test=test, validation=validation, folds=folds, seed=seed, where=where)
+    wrong = label_noise.of(labelled, noise, cuts[0].test, seed)
     choices = inputs.preprocessing_of(raw.x, preprocess)
     try:
         readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test), options)
@@ -97,7 +100,7 @@ def load(
     rows = LoadedRows(
         raw=raw, labels=labelled, layout=arranged, readings=readings, choices=choices, weight=weight,
         class_weight=class_weight, test=cuts[0].test, digest=digest, where=where, options=options,
-        exposure=exposed, beside=taken,
+        exposure=exposed, beside=taken, noise=wrong,
     )  # fmt: skip
     dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
     return _with_notes(_marked(dataset, rows, cuts, marks), rows, cuts)
@@ -139,5 +142,6 @@ def _levels(fold: Dataset, rows: LoadedRows, cut: Rows3) -> bool:
 def _with_notes(dataset: Dataset, rows: LoadedRows, cuts: Sequence[Rows3]) -> Dataset:
     """Return the data set with all notes on its rows before its own."""
     on_cuts = dict.fromkeys(note for part in cuts for note in part.notes)
-    before = [*rows.raw.notes, *rows.labels.notes, *rows.exposure_notes, *rows.layout.notes, *on_cuts]
+    of_labels = [*rows.labels.notes, *rows.noise_notes]
+    before = [*rows.raw.notes, *of_labels, *rows.exposure_notes, *rows.layout.notes, *on_cuts]
     return replace(dataset, notes=[*before, *inputs.notes(rows.readings), *dataset.notes])

@@ -257,6 +257,7 @@ def _facts(result: StudyResult) -> str:
         else "",
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
         "Labels" if result.task == "multilabel" else "Classes": _classes(data),
+        "Label noise": _noise(data),
         "Digest": str(data.get("digest", "")),
         "Time": took(result) if result.seconds else "",
         "Trainer": _trainer(result),
@@ -270,6 +271,13 @@ def rows_of(data: Mapping[str, Any]) -> str:
     """Return the number of rows by split: `364 train, 91 validation, 114 test rows`."""
     rows = data.get("rows")
     return f"{', '.join(f'{count} {part}' for part, count in rows.items())} rows" if isinstance(rows, Mapping) else ""
+
+
+def _noise(data: Mapping[str, Any]) -> str:
+    noise = data.get("noise")
+    if not isinstance(noise, Mapping):
+        return ""
+    return f"{noise['flipped']} of {noise['rows']} labels of train and validation rows are of another class, at random"
 
 
 def _features(data: Mapping[str, Any]) -> str:

@@ -235,9 +235,13 @@ def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -
             exposure=section.exposure, class_weight=spec.train.class_weight, preprocess=section.preprocess,
             drop=section.drop, base=spec.base, seed=spec.search.seed, given=spec.given, ties_twins=ties_twins,
             options=replace(section.options, former=positive), images=section.images, beside=beside,
+            noise=section.noise,
         )  # fmt: skip
     except InputError as error:
-        own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet", "exposure")
+        own = (
+            "folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet", "exposure",
+            "noise",
+        )  # fmt: skip
         keys = {
             "class_weight": "train.class_weight",
             "metric": "search.metric",

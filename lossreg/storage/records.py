@@ -446,6 +446,7 @@ class StudyResult:
                 "metric": self.metric,
                 "direction": self.direction,
                 "task": self.task,
+                "noise": self.data.get("noise"),
                 "trials": self.counts,
                 "best": self._summary(self.best),
                 "ties": self.ties,

@@ -149,6 +149,7 @@ APART = [
     ({"data.na_values": [5.1]}, "data.na_values"), ({"data.columns": {"petal width (cm)": "drop"}}, "data.columns"),
     ({"data.drop_unlabelled": True}, "data.drop_unlabelled"), ({"data.decimal": "."}, "data.decimal"),
     ({"data.thousands": ","}, "data.thousands"), ({"data.single_rows": True}, "data.single_rows"),
+    ({"data.noise": 0.1}, "data.noise"),
     ({"data.source": "sklearn:wine"}, "data.source"), ({"model.hidden": [6]}, "model.hidden"),
     ({"model.dropout": {"low": 0.0, "high": 0.5}}, "model.dropout"),
     ({"model.activation": "tanh"}, "model.activation"),
