@@ -11,7 +11,7 @@ DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all chaos loss lint bench notebooks catalogue system postgresql clean
+.PHONY: help tune ui test test-all chaos loss lint bench claims notebooks catalogue system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ lint: $(DONE_DEV) ## style, types, layers, form of the launchers
 
 bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
+
+claims: $(DONE) ## known claims about losses, tried again: docs/claims.md (goes on where it stopped)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[jax]"
+	KERAS_BACKEND=jax $(BIN)/python studies/claims/run.py
 
 notebooks: $(DONE) ## run studies/notebooks anew and save their outputs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nbclient ipykernel

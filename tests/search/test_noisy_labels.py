@@ -42,8 +42,12 @@ def test_report_json_and_mlflow_count_them() -> None:
     assert any("noise = 0.2: 24 of 120 labels" in note for note in result.notes)
 
 
-def test_a_dry_run_and_rows_in_python_have_them() -> None:
+def test_a_dry_run_has_them() -> None:
     assert plan(STUDY).data["noise"] == WRONG
+
+
+@pytest.mark.long
+def test_rows_in_python_have_them() -> None:
     x, y = load_iris(return_X_y=True)
     x, y = x[:100].astype(np.float32), y[:100]
     result = lossreg.tune(
