@@ -1,0 +1,191 @@
+"""The verdict of `lossreg tune` on real data sets, beside the tuned baseline and gradient boosting.
+
+    python studies/benchmark/measure.py [NAME ...]        # or: make benchmark
+
+For each data set of `declared.py`, in a process of its own: a study with lossreg's defaults (the losses that are
+recommended for the task, 64 trials, settings confirmed on five fresh splits, the verdict nested where there are fewer
+than 2,000 rows), and then, on the same test rows and by the verdict's own comparison and interval, the winner against
+
+- the baseline (cross-entropy; mean squared error) with its best learning rate: the verdict;
+- the same baseline with its threshold, shift or temperature tuned on the rows that each repeat leaves out, where the
+  metric has one and these rows are enough;
+- `HistGradientBoosting` of scikit-learn (`boosting.py`).
+
+Each data set is a line of `results.jsonl`, written when it is done. Those that are there already, of the same
+declaration, are left out, so that the same command goes on where it was stopped. At the end `table.py` writes the
+tables of docs/benchmark.md and README.md. Seconds are of processor time; `elapsed` has those of the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import chdir
+from typing import Any
+
+import table as tables
+from declared import DATA_SETS, DataSet
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
+
+import numpy as np
+
+REPEATS = 6  # of gradient boosting, and of the winner beside it
+WINNER, BASELINE, TUNED = "winner", "baseline", "baseline_tuned"
+
+
+def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line of a data set."""
+    import lossreg
+
+    rows, study = given.table(), given.study()
+    study["search"] |= overrides
+    result, of_study = timed(lambda: lossreg.tune(study, data=rows, progress=False))
+    line = {"name": given.name, "declared": tables.declared(given), **of_verdict(result)}
+    compared, of_boosting = timed(lambda: on_test_rows(given, study, rows))
+    seconds = {"seconds": of_study, "boosting_seconds": of_boosting}
+    return {**line, **compared, **seconds, "version": lossreg.__version__, "backend": os.environ["KERAS_BACKEND"]}
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """Return what was done, and the seconds of processor time, and of the clock, that it took."""
+    begin, clock = sum(os.times()[:4]), time.perf_counter()
+    done = work()
+    return done, {"processor": sum(os.times()[:4]) - begin, "elapsed": time.perf_counter() - clock}
+
+
+def of_verdict(result: Any) -> dict[str, Any]:
+    """Return what the study says."""
+    verdict = result.verdict
+    return {
+        "trials": len(result.trials), "losses": list(result.losses), "answer": verdict.answer.value,
+        "cause": verdict.cause.value if verdict.cause else None, "winner": verdict.winner.candidate,
+        "baseline": verdict.baseline.candidate, "recommended": verdict.recommended.candidate,
+        "recipe": verdict.recommended.recipe, "learning_rate": verdict.recommended.learning_rate,
+        "folds_won": verdict.folds_won, "reason": verdict.reason, "text": str(verdict),
+        "same_rate": interval(verdict.against_same_rate), "both_tuned": interval(verdict.against_tuned_decision),
+    }  # fmt: skip
+
+
+def on_test_rows(given: DataSet, study: Mapping[str, Any], rows: Any) -> dict[str, Any]:
+    """Return scores, and the winner's gains over all others, from the predictions that the verdict kept."""
+    import boosting
+
+    from lossreg.verdict import variation
+
+    prepared, tested, parts, arms = kept(study, rows)
+    metric, dataset = prepared.metric, prepared.problem.dataset
+    y = dataset.scored_labels(dataset.rows.scored)
+    arms["boosting"] = boosting.predictions(
+        rows.drop(columns=given.target), np.asarray(y), parts, task=given.task, metric=given.metric,
+        response=metric.response, repeats=REPEATS,
+    )  # fmt: skip
+    scores = {
+        name: float(np.nanmean(variation.scores(metric, tested.y, as_metric(metric, lanes), tested.folds)))
+        for name, lanes in arms.items()
+    }
+    gains = {name: gain(prepared, tested, arms, name) for name in (BASELINE, TUNED, "boosting")}
+    return {"direction": metric.direction, "test_rows": tested.rows, "scores": scores, "gains": gains}
+
+
+def kept(study: Mapping[str, Any], rows: Any) -> tuple[Any, Any, list[tuple[np.ndarray, np.ndarray]], dict[str, Any]]:
+    """Return the study, its test rows, development and test rows of each part, and the verdict's predictions."""
+    from lossreg.config import study as studies
+    from lossreg.search import preparation
+    from lossreg.search.frozen import FROZEN, Notes
+    from lossreg.search.judgement import Tested
+    from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage.trials import ATTRIBUTE
+
+    prepared = preparation.prepare(studies.of(study, data=rows), rehearsed=False)
+    spec, held = prepared.spec, prepared.problem.dataset.rows
+    folder = StudyFolder(spec.folder, spec.name)
+    noted = Notes.of_stored(folder.read().user_attrs[ATTRIBUTE][FROZEN], spec.search.trials).last
+    outer = held.outer(noted.outer, spec.search.seed) if noted.outer else ()
+    parts = [(part.development, part.test) for part in outer] or [(held.development, held.test)]
+    arms = folder.load_predictions(noted.key, noted.outer)
+    return prepared, Tested.of(prepared.problem.dataset, outer), parts, arms
+
+
+def gain(prepared: Any, tested: Any, arms: Mapping[str, Any], other: str) -> list[float] | None:
+    """Return the winner's gain over an arm with the ends of its 95% interval, as the verdict computes it."""
+    from lossreg.verdict.comparison import compare
+
+    if other not in arms or WINNER not in arms:
+        return None
+    repeats = min(len(arms[WINNER]), len(arms[other]))
+    winner, reference = (arms[name][:repeats] for name in (WINNER, other))
+    seed = prepared.spec.search.seed
+    return interval(compare(prepared.metric, tested.y, winner, reference, folds=tested.folds, seed=seed))
+
+
+def as_metric(metric: Any, lanes: np.ndarray) -> np.ndarray:
+    finite = lanes[np.isfinite(lanes).all(axis=tuple(range(1, lanes.ndim)))]
+    return finite.astype(np.int64) if metric.response == "label" else finite
+
+
+def interval(compared: Any) -> list[float] | None:
+    return [compared.difference, compared.low, compared.high] if compared else None
+
+
+# ------------------------------------------------------------------ one after the other
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of data sets; all by default")
+    parser.add_argument("--trials", type=int, help="of each study, to try this out: nothing is stored")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    by_name = {given.name: given for given in DATA_SETS}
+    if unknown := [name for name in args.names if name not in by_name]:
+        parser.error(f"there is no data set {unknown[0]!r}; there are {', '.join(by_name)}")
+    if missing := sorted({given.package for given in chosen(args.names) if not given.there}):
+        parser.error(f"missing: {', '.join(missing)}; `make benchmark` installs what is needed")
+    if args.one:
+        return here(by_name[args.names[0]], {"trials": args.trials} if args.trials else {})
+    return all_of(args.names, args.trials)
+
+
+def chosen(names: list[str]) -> list[DataSet]:
+    return [given for given in DATA_SETS if not names or given.name in names]
+
+
+def here(given: DataSet, overrides: Mapping[str, Any]) -> None:
+    """Measure one data set in this process, and print its line."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        print(json.dumps(measured(given, overrides)))
+
+
+def all_of(names: list[str], trials: int | None) -> None:
+    """Measure what is not measured yet, each in a process of its own, and write the tables."""
+    done = {} if trials else tables.current()
+    for given in chosen(names):
+        if given.name in done:
+            continue
+        print(f"{given.name}: {given.rows} rows, {given.metric}", file=sys.stderr, flush=True)
+        few = ["--trials", str(trials)] if trials else []
+        command = [sys.executable, __file__, "--one", given.name, *few]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if ended.returncode:
+            print(f"{given.name}: ended with {ended.returncode}", file=sys.stderr)
+        elif trials:
+            print(ended.stdout.splitlines()[-1], flush=True)
+        else:
+            with tables.RESULTS.open("a") as file:
+                file.write(ended.stdout.splitlines()[-1] + "\n")
+    if not trials:
+        tables.write(tables.current())
+
+
+if __name__ == "__main__":
+    main()
