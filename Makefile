@@ -11,7 +11,7 @@ DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all chaos loss lint bench claims notebooks catalogue system postgresql clean
+.PHONY: help tune ui test test-all chaos loss lint bench benchmark claims notebooks catalogue system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,7 +37,7 @@ test: $(DONE_DEV) postgresql ## the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,tables]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,tables,benchmark]"
 	# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -63,6 +63,12 @@ bench: $(DONE_DEV) ## lossreg against its peers
 claims: $(DONE) ## known claims about losses, tried again: docs/claims.md (goes on where it stopped)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[jax]"
 	KERAS_BACKEND=jax $(BIN)/python studies/claims/run.py
+
+benchmark: $(DONE) ## the verdict on 15 real data sets, into docs/benchmark.md; goes on where it was stopped
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmark]"
+	# its tables alone: as an extra it would bring PyTorch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
+	$(BIN)/python studies/benchmark/measure.py
 
 notebooks: $(DONE) ## run studies/notebooks anew and save their outputs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nbclient ipykernel

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import GridSearchCV, train_test_split
+from threadpoolctl import threadpool_limits
 
 SHARE = 0.85  # of the development rows in each repeat, as in a verdict's
 FOLDS = 3
@@ -36,6 +37,7 @@ def settings(task: str, metric: str, classes: int) -> dict[str, Sequence[Any]]:
     return grid
 
 
+@threadpool_limits.wrap(limits=1, user_api="openmp")  # two threads wait for each other where other work runs
 def predictions(
     table: pd.DataFrame, y: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]], *, task: str, metric: str,
     response: str, repeats: int,

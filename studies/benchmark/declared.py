@@ -27,10 +27,10 @@ MNIST = [*(f"p{pixel}" for pixel in range(784)), "digit"]
 class DataSet:
     """A data set, the question that is asked of it, and what is known of it.
 
-    package, file: what ships the rows, and where in it; for scikit-learn the name of its loader; reading: arguments of
-    `pandas.read_csv`; target, task, metric, positive, drop: keys of the study; why: the reason for the metric; recode:
-    a target that is made of the column, by the values that are positive; total: the rows that the package has; most:
-    of which so many are used; classes: the labels, sorted as text; about: what the rows are.
+    about: what the rows are; package, file: what ships them, and where in it, of scikit-learn the name of its loader;
+    reading: arguments of `pandas.read_csv`; target, task, metric, positive, drop: as in a study; why: the reason for
+    the metric; above: where the target is whether the column is above this number; classes: the labels, as sorted
+    text; total: the rows that the package has, of which `most` are used.
     """
 
     name: str
@@ -45,7 +45,7 @@ class DataSet:
     classes: tuple[str, ...] = ()
     positive: str = ""
     drop: tuple[str, ...] = ()
-    above: float | None = None  # the target is whether the column is above this number
+    above: float | None = None
     most: int = MOST_ROWS
     reading: Mapping[str, Any] = field(default_factory=dict)
 
@@ -144,7 +144,8 @@ DATA_SETS = (
     DataSet(
         name="affairs", package="statsmodels", file="datasets/fair/fair.csv",
         about="whether a woman had an affair, 32% had", target="affairs", task="binary", above=0.0, classes=BOOL,
-        positive="True", total=6366, metric="log_loss", why="a survey asks for probabilities, not for decisions",
+        positive="True", total=6366, most=6366, metric="log_loss",
+        why="a survey asks for probabilities, not for decisions",
     ),
     DataSet(
         name="election", package="statsmodels", file="datasets/anes96/anes96.csv",

@@ -7,8 +7,8 @@ recommended for the task, 64 trials, settings confirmed on five fresh splits, th
 than 2,000 rows), and then, on the same test rows and by the verdict's own comparison and interval, the winner against
 
 - the baseline (cross-entropy; mean squared error) with its best learning rate: the verdict;
-- the same baseline with its threshold, shift or temperature tuned on the rows that each repeat leaves out, where the
-  metric has one and these rows are enough;
+- the baseline of the same study with `decision = "tuned"`, where the metric has a threshold, shift or temperature and
+  there are rows enough to tune it on;
 - `HistGradientBoosting` of scikit-learn (`boosting.py`).
 
 Each data set is a line of `results.jsonl`, written when it is done. Those that are there already, of the same
@@ -28,18 +28,23 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import chdir
+from dataclasses import dataclass
 from typing import Any
 
 import table as tables
 from declared import DATA_SETS, DataSet
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
 
 import numpy as np
 
+from lossreg.errors import did_you_mean
+
 REPEATS = 6  # of gradient boosting, and of the winner beside it
-WINNER, BASELINE, TUNED = "winner", "baseline", "baseline_tuned"
+WINNER, BASELINE = "winner", "baseline"
+TUNED = "tuned_baseline"  # that of the study that tunes decisions
 
 
 def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,10 +54,27 @@ def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
     rows, study = given.table(), given.study()
     study["search"] |= overrides
     result, of_study = timed(lambda: lossreg.tune(study, data=rows, progress=False))
-    line = {"name": given.name, "declared": tables.declared(given), **of_verdict(result)}
-    compared, of_boosting = timed(lambda: on_test_rows(given, study, rows))
-    seconds = {"seconds": of_study, "boosting_seconds": of_boosting}
-    return {**line, **compared, **seconds, "version": lossreg.__version__, "backend": os.environ["KERAS_BACKEND"]}
+    of_rows = on_test_rows(study, rows)
+    tuned = with_tuned_decisions(study, rows) if of_rows.is_tuned else None
+    boosted, of_boosting = timed(lambda: of_rows.boosted(given, rows))
+    arms = {**of_rows.arms, **({TUNED: tuned.pop("arm")} if tuned else {}), "boosting": boosted}
+    return {
+        "name": given.name, "declared": tables.declared(given), **of_verdict(result), **of_rows.compared(arms),
+        "with_tuned_decisions": tuned, "seconds": of_study, "boosting_seconds": of_boosting,
+        "version": lossreg.__version__, "backend": os.environ["KERAS_BACKEND"],
+    }  # fmt: skip
+
+
+def with_tuned_decisions(study: Mapping[str, Any], rows: Any) -> dict[str, Any]:
+    """Return what the same study with tuned decisions says, and what its baseline predicts of the test rows."""
+    import lossreg
+
+    study = {**study, "name": f"{study['name']}_tuned", "search": {**study["search"], "decision": "tuned"}}
+    result, seconds = timed(lambda: lossreg.tune(study, data=rows, progress=False))
+    verdict = result.verdict
+    said = {"answer": verdict.answer.value, "winner": verdict.winner.candidate, "decision": verdict.decision}
+    gain = interval(verdict.against_baseline)
+    return {**said, "gain": gain, "seconds": seconds, "arm": on_test_rows(study, rows).arms[BASELINE]}
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
@@ -75,29 +97,62 @@ def of_verdict(result: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def on_test_rows(given: DataSet, study: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """Return scores, and the winner's gains over all others, from the predictions that the verdict kept."""
-    import boosting
+@dataclass(frozen=True)
+class OnTestRows:
+    """The test rows of a study and what its verdict kept: predictions `(repeats, rows, ...)` by arm.
 
-    from lossreg.verdict import variation
+    parts: development and test rows, of each outer fold where there are some.
+    """
 
-    prepared, tested, parts, arms = kept(study, rows)
-    metric, dataset = prepared.metric, prepared.problem.dataset
-    y = dataset.scored_labels(dataset.rows.scored)
-    arms["boosting"] = boosting.predictions(
-        rows.drop(columns=given.target), np.asarray(y), parts, task=given.task, metric=given.metric,
-        response=metric.response, repeats=REPEATS,
-    )  # fmt: skip
-    scores = {
-        name: float(np.nanmean(variation.scores(metric, tested.y, as_metric(metric, lanes), tested.folds)))
-        for name, lanes in arms.items()
-    }
-    gains = {name: gain(prepared, tested, arms, name) for name in (BASELINE, TUNED, "boosting")}
-    return {"direction": metric.direction, "test_rows": tested.rows, "scores": scores, "gains": gains}
+    prepared: Any
+    tested: Any
+    parts: list[tuple[np.ndarray, np.ndarray]]
+    arms: dict[str, np.ndarray]
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the verdict had a decision to tune, and rows to tune it on."""
+        return f"{BASELINE}_tuned" in self.arms
+
+    def boosted(self, given: DataSet, rows: Any) -> np.ndarray:
+        """Return what gradient boosting predicts of the test rows."""
+        import boosting
+
+        dataset = self.prepared.problem.dataset
+        y = np.asarray(dataset.scored_labels(dataset.rows.scored))
+        return boosting.predictions(
+            rows.drop(columns=given.target), y, self.parts, task=given.task, metric=given.metric,
+            response=self.prepared.metric.response, repeats=REPEATS,
+        )  # fmt: skip
+
+    def compared(self, arms: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return mean scores of arms, and the winner's gains over others."""
+        metric = self.prepared.metric
+        scores = {name: self._score(lanes) for name, lanes in arms.items()}
+        gains = {name: self._gain(arms, name) for name in (BASELINE, TUNED, "boosting")}
+        return {"direction": metric.direction, "test_rows": self.tested.rows, "scores": scores, "gains": gains}
+
+    def _score(self, lanes: np.ndarray) -> float:
+        from lossreg.verdict import variation
+
+        metric, finite = self.prepared.metric, lanes[np.isfinite(lanes).all(axis=tuple(range(1, lanes.ndim)))]
+        finite = finite.astype(np.int64) if metric.response == "label" else finite
+        return float(variation.scores(metric, self.tested.y, finite, self.tested.folds).mean())
+
+    def _gain(self, arms: Mapping[str, np.ndarray], other: str) -> list[float] | None:
+        """Return the winner's gain over an arm with the ends of its 95% interval, as the verdict computes it."""
+        from lossreg.verdict.comparison import compare
+
+        if other not in arms:
+            return None
+        repeats = min(len(arms[WINNER]), len(arms[other]))
+        winner, reference = (arms[name][:repeats] for name in (WINNER, other))
+        seed, tested = self.prepared.spec.search.seed, self.tested
+        return interval(compare(self.prepared.metric, tested.y, winner, reference, folds=tested.folds, seed=seed))
 
 
-def kept(study: Mapping[str, Any], rows: Any) -> tuple[Any, Any, list[tuple[np.ndarray, np.ndarray]], dict[str, Any]]:
-    """Return the study, its test rows, development and test rows of each part, and the verdict's predictions."""
+def on_test_rows(study: Mapping[str, Any], rows: Any) -> OnTestRows:
+    """Return what the verdict of a study kept."""
     from lossreg.config import study as studies
     from lossreg.search import preparation
     from lossreg.search.frozen import FROZEN, Notes
@@ -112,24 +167,7 @@ def kept(study: Mapping[str, Any], rows: Any) -> tuple[Any, Any, list[tuple[np.n
     outer = held.outer(noted.outer, spec.search.seed) if noted.outer else ()
     parts = [(part.development, part.test) for part in outer] or [(held.development, held.test)]
     arms = folder.load_predictions(noted.key, noted.outer)
-    return prepared, Tested.of(prepared.problem.dataset, outer), parts, arms
-
-
-def gain(prepared: Any, tested: Any, arms: Mapping[str, Any], other: str) -> list[float] | None:
-    """Return the winner's gain over an arm with the ends of its 95% interval, as the verdict computes it."""
-    from lossreg.verdict.comparison import compare
-
-    if other not in arms or WINNER not in arms:
-        return None
-    repeats = min(len(arms[WINNER]), len(arms[other]))
-    winner, reference = (arms[name][:repeats] for name in (WINNER, other))
-    seed = prepared.spec.search.seed
-    return interval(compare(prepared.metric, tested.y, winner, reference, folds=tested.folds, seed=seed))
-
-
-def as_metric(metric: Any, lanes: np.ndarray) -> np.ndarray:
-    finite = lanes[np.isfinite(lanes).all(axis=tuple(range(1, lanes.ndim)))]
-    return finite.astype(np.int64) if metric.response == "label" else finite
+    return OnTestRows(prepared, Tested.of(prepared.problem.dataset, outer), parts, arms)
 
 
 def interval(compared: Any) -> list[float] | None:
@@ -146,13 +184,18 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     by_name = {given.name: given for given in DATA_SETS}
+    known = ", ".join(by_name)
     if unknown := [name for name in args.names if name not in by_name]:
-        parser.error(f"there is no data set {unknown[0]!r}; there are {', '.join(by_name)}")
+        parser.error(
+            f"there is no data set {unknown[0]!r}. {did_you_mean(unknown[0], by_name) or 'There are: ' + known}"
+        )
     if missing := sorted({given.package for given in chosen(args.names) if not given.there}):
         parser.error(f"missing: {', '.join(missing)}; `make benchmark` installs what is needed")
     if args.one:
-        return here(by_name[args.names[0]], {"trials": args.trials} if args.trials else {})
-    return all_of(args.names, args.trials)
+        here(by_name[args.names[0]], {"trials": args.trials} if args.trials else {})
+        return
+    if failed := all_of(args.names, args.trials):
+        sys.exit(f"{', '.join(failed)}: without a result; the same command tries again")
 
 
 def chosen(names: list[str]) -> list[DataSet]:
@@ -166,8 +209,9 @@ def here(given: DataSet, overrides: Mapping[str, Any]) -> None:
         print(json.dumps(measured(given, overrides)))
 
 
-def all_of(names: list[str], trials: int | None) -> None:
-    """Measure what is not measured yet, each in a process of its own, and write the tables."""
+def all_of(names: list[str], trials: int | None) -> list[str]:
+    """Measure what is not measured yet, each in a process of its own, and write the tables; return what failed."""
+    failed: list[str] = []
     done = {} if trials else tables.current()
     for given in chosen(names):
         if given.name in done:
@@ -177,7 +221,7 @@ def all_of(names: list[str], trials: int | None) -> None:
         command = [sys.executable, __file__, "--one", given.name, *few]
         ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if ended.returncode:
-            print(f"{given.name}: ended with {ended.returncode}", file=sys.stderr)
+            failed.append(given.name)
         elif trials:
             print(ended.stdout.splitlines()[-1], flush=True)
         else:
@@ -185,6 +229,7 @@ def all_of(names: list[str], trials: int | None) -> None:
                 file.write(ended.stdout.splitlines()[-1] + "\n")
     if not trials:
         tables.write(tables.current())
+    return failed
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def gains(lines: Lines) -> str:
     rows = [
         (
             name, metric(line), verdict(line, named=False), winners(line), gain(line, "baseline"),
-            gain(line, "baseline_tuned"), gain(line, "boosting"), seconds(line), seconds(line, "boosting_seconds"),
+            gain(line, "tuned_baseline"), gain(line, "boosting"), seconds(line), seconds(line, "boosting_seconds"),
         )
         for name, line in lines.items()
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def gains(lines: Lines) -> str:
 def scores(lines: Lines) -> str:
     """Return the table of scores and recipes."""
     head = ("data", "metric", "winner", "baseline", "decision tuned", "boosting", "train with", "learning rate")
-    arms = ("winner", "baseline", "baseline_tuned", "boosting")
+    arms = ("winner", "baseline", "tuned_baseline", "boosting")
     rows = [
         (
             name, metric(line), *(number(line["scores"].get(arm)) for arm in arms), f"`{line['recipe']}`",
@@ -122,11 +122,17 @@ def metric(line: dict[str, Any]) -> str:
 
 def verdict(line: dict[str, Any], *, named: bool = True) -> str:
     """Return the answer in a few words; named: with the winner of a comparison that shows something."""
-    words = line["answer"]
-    if words in ("better", "worse") and named:
-        words = f"{winners(line)} is {words}"
+    words, start = line["answer"], f"{winners(line)} is " if named else ""
+    if is_explained(line):
+        return f"{start}better as it is; with the decision of both tuned {words}"
     cause = {"loss": ", because of the loss", "loss or learning rate": "; the learning rate may have done it"}
-    return words + cause.get(line["cause"], "")
+    return (start if words in ("better", "worse") else "") + words + cause.get(line["cause"], "")
+
+
+def is_explained(line: dict[str, Any]) -> bool:
+    """Return whether a gain is not shown where both have their decision tuned."""
+    gained = line["answer"] == "no difference shown" and line["gains"]["baseline"][1] > 0
+    return gained and line["both_tuned"] is not None and line["both_tuned"][1] <= 0
 
 
 def winners(line: dict[str, Any]) -> str:

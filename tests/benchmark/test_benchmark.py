@@ -1,0 +1,184 @@
+"""The benchmark: its declarations hold, its tables are what the stored numbers give, and boosting sees no test row."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import boosting
+import measure
+import numpy as np
+import pandas as pd
+import pytest
+import table
+from declared import DATA_SETS, DataSet
+from sklearn import metrics as sk
+
+from lossreg.config import study as studies
+from lossreg.metrics import catalogue
+
+ROOT = Path(__file__).parents[2]
+LINES = table.current()
+names = pytest.mark.parametrize("given", DATA_SETS, ids=lambda given: given.name)
+measured = pytest.mark.parametrize("line", LINES.values(), ids=list(LINES))
+
+
+def test_there_are_twelve_and_more_of_every_task_but_the_multilabel():
+    assert len({given.name for given in DATA_SETS}) == len(DATA_SETS) >= 12
+    assert {given.task for given in DATA_SETS} == {"binary", "multiclass", "regression", "positive", "count"}
+
+
+@names
+def test_a_declaration_is_a_study_with_a_metric_of_its_task(given: DataSet):
+    spec = studies.from_dict({**given.study(), "data": {**given.study()["data"], "source": "rows.csv"}})
+    assert given.task in catalogue.resolve(spec.search.metric, given.task).tasks
+    assert boosting.scorer(given.metric) in sk.get_scorer_names()
+
+
+def test_what_is_needed_is_in_the_extra_and_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = {re.match(r"[\w-]+", one)[0] for one in project["optional-dependencies"]["benchmark"]}
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    packages = {given.package.lower() for given in DATA_SETS} - {"sklearn"}
+    assert packages - {"islp"} == extra - {"lossreg"}
+    assert packages <= pinned
+
+
+@names
+def test_installed_rows_are_those_that_are_declared(given: DataSet):
+    if not given.there:
+        pytest.skip(f"{given.package} is not installed")
+    rows = given.table()
+    assert len(rows) == given.rows
+    assert not {*given.drop} & {*rows}
+    assert rows[given.target].notna().all()
+    assert sorted(rows[given.target].unique()) == list(given.classes) or not given.classes
+
+
+# ------------------------------------------------------------------ stored numbers
+
+
+@pytest.mark.parametrize("path", table.pages({}), ids=lambda path: path.name)
+def test_the_tables_are_what_the_stored_numbers_give(path: Path):
+    assert table.filled(path.read_text(), table.pages(LINES)[path]) == path.read_text()
+
+
+def test_the_first_table_of_the_readme_is_the_benchmark():
+    rows = re.findall(r"^\|.*", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [row.split("|")[1].strip() for row in rows[2 : 2 + len(LINES)]] == list(LINES)
+
+
+@measured
+def test_a_stored_gain_is_the_verdict_s_and_the_difference_of_the_scores(line):
+    said = [float(found) for found in re.findall(r"(-?[\d.]+(?:e-\d+)?)", line["text"].split("difference ")[-1])[:3]]
+    gain = line["gains"]["baseline"]
+    assert gain == pytest.approx(said, rel=0.01)
+    sign = 1 if line["direction"] == "maximize" else -1
+    assert gain[0] == pytest.approx(sign * (line["scores"]["winner"] - line["scores"]["baseline"]), rel=1e-3, abs=1e-9)
+    assert (line["answer"] == "worse") == (gain[2] < 0)
+    assert line["answer"] != "better" or gain[1] > 0
+
+
+def test_a_gain_that_a_tuned_decision_explains_is_called_so():
+    line = {"answer": "no difference shown", "cause": None, "folds_won": {}, "winner": "focal"}
+    gains = {"baseline": [0.25, 0.16, 0.33]}
+    tuned = line | {"gains": gains, "both_tuned": [0.01, -0.02, 0.04]}
+    assert table.verdict(tuned) == "`focal` is better as it is; with the decision of both tuned no difference shown"
+    assert table.verdict(tuned | {"gains": {"baseline": [0.25, -0.1, 0.6]}}) == "no difference shown"
+
+
+def test_numbers_have_a_sign_only_if_digits_are_left():
+    assert [table.number(value) for value in (-0.0001, -0.25, 12.345, None)] == ["0.000", "-0.250", "12.3", ""]
+
+
+# ------------------------------------------------------------------ gradient boosting
+
+
+def parts(rows: int, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    tested = np.array_split(np.random.default_rng(0).permutation(rows), number)
+    return [(np.setdiff1d(np.arange(rows), part), np.sort(part)) for part in tested]
+
+
+def predicted(y: np.ndarray, of_rows: np.ndarray, **kind: str) -> np.ndarray:
+    """Predict every row of a table with a column that numbers the rows, and one that tells `of_rows`."""
+    frame = pd.DataFrame({"row": np.arange(len(y)), "told": of_rows})
+    return boosting.predictions(
+        frame, y, parts(len(y), 2), **{"metric": "accuracy", "task": "binary"} | kind, repeats=2
+    )
+
+
+def test_boosting_learns_what_columns_tell_and_no_label_of_a_test_row():
+    y = np.random.default_rng(1).integers(0, 2, 200)
+    told = np.array(["no", "yes"])[y]
+    assert (predicted(y, told, response="label") == y).all()
+    untold = predicted(y, np.zeros(200), response="label")
+    assert abs((untold == y).mean() - 0.5) < 0.15
+
+
+def test_boosting_predicts_what_the_metric_takes(monkeypatch):
+    monkeypatch.setattr(boosting, "settings", lambda *_: {"max_leaf_nodes": [7]})
+    y = np.tile([0, 1], 100)
+    assert predicted(y, y, response="score").shape == (2, 200)
+    probabilities = predicted(y, y, response="probability", metric="log_loss")
+    assert probabilities.shape == (2, 200, 2)
+    assert (probabilities.argmax(axis=2) == y).all()
+    values = predicted(y * 7.0, y, response="value", metric="mean_absolute_error", task="regression")
+    assert np.abs(values - y * 7.0).max() < 0.5
+
+
+# ------------------------------------------------------------------ the command
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("wines", "there is no data set 'wines'. Did you mean wine?"), ("x", "There are: caravan, default")],
+)
+def test_an_unknown_name_is_one_message(given, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["measure.py", given])
+    with pytest.raises(SystemExit) as ended:
+        measure.main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["measure.py", "caravan", "wine"])
+    monkeypatch.setattr(DataSet, "there", property(lambda given: given.package == "sklearn"))
+    with pytest.raises(SystemExit) as ended:
+        measure.main()
+    assert ended.value.code == 2
+    assert "missing: ISLP; `make benchmark` installs" in capsys.readouterr().err
+
+
+def test_what_is_stored_is_left_out_and_of_another_declaration_measured_again(monkeypatch, tmp_path):
+    wine = next(given for given in DATA_SETS if given.name == "wine")
+    path = tmp_path / "results.jsonl"
+    lines = [{"name": "wine", "declared": table.declared(wine) | change, "n": n} for n, change in
+             enumerate([{}, {"metric": "log_loss"}])]  # fmt: skip
+    for held, known in ((lines[:1], {"wine": lines[0]}), (lines, {}), (lines[::-1], {"wine": lines[0]})):
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in held))
+        assert table.current(path) == known
+    begun = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: begun.append(command))
+    monkeypatch.setattr(table, "current", lambda: {"wine": lines[0]})
+    monkeypatch.setattr(table, "write", begun.append)
+    assert measure.all_of(["wine"], None) == []
+    assert begun == [{"wine": lines[0]}]
+
+
+@pytest.mark.long
+def test_a_short_study_of_wine_is_measured():
+    script = ROOT / "studies" / "benchmark" / "measure.py"
+    done = subprocess.run(
+        [sys.executable, script, "--trials", "8", "wine"], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    line = json.loads(done.stdout)
+    assert (line["name"], line["test_rows"], line["trials"]) == ("wine", 178, 8)
+    assert line["scores"]["boosting"] > 0.8
+    test_a_stored_gain_is_the_verdict_s_and_the_difference_of_the_scores(line)
