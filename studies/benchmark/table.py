@@ -97,7 +97,7 @@ def summary(lines: Lines) -> str:
     counts = ", ".join(f"*{answer}* on {count}" for answer, count in answers.most_common())
     boosting = [line["gains"]["boosting"] for line in lines.values() if line["gains"]["boosting"]]
     above, below = sum(low > 0 for _, low, _ in boosting), sum(high < 0 for _, _, high in boosting)
-    spent = sum(line["seconds"]["processor"] + line["boosting_seconds"]["processor"] for line in lines.values())
+    spent = sum(parts["processor"] for line in lines.values() for parts in _times(line))
     missing = [given.name for given in DATA_SETS if given.name not in lines]
     return "\n".join([
         f"Of {len(lines)} data sets the verdict is {counts}; *because of the loss* on {len(by_loss)}"
@@ -106,6 +106,11 @@ def summary(lines: Lines) -> str:
         f"All of it took {spent / 60:.0f} minutes of processor time.",
         *([f"Not measured: {', '.join(missing)}."] if missing else []),
     ])  # fmt: skip
+
+
+def _times(line: dict[str, Any]) -> list[dict[str, float]]:
+    tuned = line["with_tuned_decisions"]
+    return [line["seconds"], line["boosting_seconds"], *([tuned["seconds"]] if tuned else [])]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
