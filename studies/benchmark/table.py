@@ -141,11 +141,12 @@ def is_explained(line: dict[str, Any]) -> bool:
 
 
 def winners(line: dict[str, Any]) -> str:
-    """Return the winner, with outer folds that of most of them."""
+    """Return the winner, with outer folds that of most of them, if there is one."""
     if not line["folds_won"]:
         return f"`{line['winner']}`"
+    folds = sum(line["folds_won"].values())
     name, count = max(line["folds_won"].items(), key=lambda item: item[1])
-    return f"`{name}` ({count} of {sum(line['folds_won'].values())} folds)"
+    return f"`{name}` ({count} of {folds} folds)" if 2 * count > folds else "several"
 
 
 def gain(line: dict[str, Any], over: str) -> str:

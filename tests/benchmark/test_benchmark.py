@@ -92,6 +92,14 @@ def test_a_gain_that_a_tuned_decision_explains_is_called_so():
     assert table.verdict(tuned | {"gains": {"baseline": [0.25, -0.1, 0.6]}}) == "no difference shown"
 
 
+@pytest.mark.parametrize(
+    ("won", "said"),
+    [({}, "`focal`"), ({"gce": 3, "focal": 2}, "`gce` (3 of 5 folds)"), ({"gce": 2, "focal": 2, "mae": 1}, "several")],
+)
+def test_the_winner_of_outer_folds_is_that_of_most_of_them(won, said):
+    assert table.winners({"winner": "focal", "folds_won": won}) == said
+
+
 def test_numbers_have_a_sign_only_if_digits_are_left():
     assert [table.number(value) for value in (-0.0001, -0.25, 12.345, None)] == ["0.000", "-0.250", "12.3", ""]
 
