@@ -155,7 +155,7 @@ def gain(line: dict[str, Any], over: str) -> str:
     if compared is None:
         return ""
     difference, low, high = map(number, compared)
-    return f"{'' if difference.startswith('-') else '+'}{difference} ({low} to {high})"
+    return f"{'+' if float(difference) > 0 else ''}{difference} ({low} to {high})"
 
 
 def number(value: float | None) -> str:

@@ -101,6 +101,9 @@ def test_the_winner_of_outer_folds_is_that_of_most_of_them(won, said):
 
 
 def test_numbers_have_a_sign_only_if_digits_are_left():
+    gains = {"gains": {"boosting": [-0.0004, -0.1, 0.1], "baseline": [0.5, 0.25, 0.75]}}
+    assert table.gain(gains, "boosting") == "0.000 (-0.100 to 0.100)"
+    assert table.gain(gains, "baseline") == "+0.500 (0.250 to 0.750)"
     assert [table.number(value) for value in (-0.0001, -0.25, 12.345, None)] == ["0.000", "-0.250", "12.3", ""]
 
 
