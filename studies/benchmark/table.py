@@ -95,6 +95,7 @@ def summary(lines: Lines) -> str:
     answers = Counter(line["answer"] for line in lines.values())
     by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
     counts = ", ".join(f"*{answer}* on {count}" for answer, count in answers.most_common())
+    as_it_is = [name for name, line in lines.items() if is_explained(line)]
     boosting = [line["gains"]["boosting"] for line in lines.values() if line["gains"]["boosting"]]
     above, below = sum(low > 0 for _, low, _ in boosting), sum(high < 0 for _, _, high in boosting)
     spent = sum(parts["processor"] for line in lines.values() for parts in _times(line))
@@ -102,6 +103,7 @@ def summary(lines: Lines) -> str:
     return "\n".join([
         f"Of {len(lines)} data sets the verdict is {counts}; *because of the loss* on {len(by_loss)}"
         f"{' (' + ', '.join(by_loss) + ')' if by_loss else ''}.",
+        *([f"Better as it is, but not shown to be with tuned decisions: {', '.join(as_it_is)}."] if as_it_is else []),
         f"Gradient boosting is shown to be better than the best loss of this network on {below}, and worse on {above}.",
         f"All of it took {spent / 60:.0f} minutes of processor time.",
         *([f"Not measured: {', '.join(missing)}."] if missing else []),
