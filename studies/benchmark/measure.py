@@ -148,7 +148,9 @@ class OnTestRows:
         repeats = min(len(arms[WINNER]), len(arms[other]))
         winner, reference = (arms[name][:repeats] for name in (WINNER, other))
         seed, tested = self.prepared.spec.search.seed, self.tested
-        return interval(compare(self.prepared.metric, tested.y, winner, reference, folds=tested.folds, seed=seed))
+        return interval(compare(
+            self.prepared.metric, tested.y, winner, reference, groups=tested.groups, folds=tested.folds, seed=seed
+        ))  # fmt: skip
 
 
 def on_test_rows(study: Mapping[str, Any], rows: Any) -> OnTestRows:
