@@ -416,6 +416,9 @@ class Search(Section):
         if self.pruner != "none":
             what = "a pruner compares trials by one score, and the study has several metrics"
             raise InputError(what, where="pruner", hint='Set search.pruner = "none".')
+        if self.sampler not in ("tpe", "random"):
+            what = f"the sampler {self.sampler} searches for one metric, and the study has several"
+            raise InputError(what, where="sampler", hint='Set search.sampler = "tpe".')
         if self.decision == "tuned":
             what = "a decision is tuned for one metric, and the study has several"
             raise InputError(what, where="decision", hint="Leave one of the two out.")

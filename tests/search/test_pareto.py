@@ -148,6 +148,7 @@ def test_a_study_with_several_metrics_goes_on_where_it_was_cut_off_and_takes_mor
         ({"metrics": "accuracy"}, r"search\.metrics"),
         ({"metrics": ["accuracy", 3]}, r"search\.metrics"),
         ({"pruner": "median"}, "a pruner compares trials by one score"),
+        ({"sampler": "cmaes"}, "the sampler cmaes searches for one metric"),
         ({"decision": "tuned"}, "a decision is tuned for one metric"),
     ],
 )
