@@ -34,13 +34,15 @@ from typing import Any
 import table as tables
 from declared import DATA_SETS, DataSet
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
+if __name__ == "__main__":
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
 
 import numpy as np
 
 from lossreg.errors import did_you_mean
+from lossreg.runtime import backend
 
 REPEATS = 6  # of gradient boosting, and of the winner beside it
 WINNER, BASELINE = "winner", "baseline"
@@ -61,7 +63,7 @@ def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": given.name, "declared": tables.declared(given), **of_verdict(result), **of_rows.compared(arms),
         "with_tuned_decisions": tuned, "seconds": of_study, "boosting_seconds": of_boosting,
-        "version": lossreg.__version__, "backend": os.environ["KERAS_BACKEND"],
+        "version": lossreg.__version__, "backend": backend.name(),
     }  # fmt: skip
 
 
