@@ -24,6 +24,7 @@ from lossreg.metrics import catalogue
 
 ROOT = Path(__file__).parents[2]
 LINES = table.current()
+NUMBER = re.compile(r"\d+\.\d+")
 names = pytest.mark.parametrize("given", DATA_SETS, ids=lambda given: given.name)
 measured = pytest.mark.parametrize("line", LINES.values(), ids=list(LINES))
 
@@ -164,6 +165,16 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
         measure.main()
     assert ended.value.code == 2
     assert "missing: ISLP; `make benchmark` installs" in capsys.readouterr().err
+
+
+def test_numbers_of_the_page_on_whether_it_matters_are_those_of_benchmark_and_claims():
+    page, benchmark, claims = (
+        (ROOT / "docs" / f"{name}.md").read_text() for name in ("does-the-loss-matter", "benchmark", "claims")
+    )
+    known = {*NUMBER.findall(benchmark), *NUMBER.findall(claims)}
+    assert set(NUMBER.findall(page)) <= known
+    undecided = sum(table.verdict(line) == "no difference shown" for line in LINES.values())
+    assert f"{undecided} of {len(LINES)} real data sets: no difference shown" in page
 
 
 def test_what_is_stored_is_left_out_and_of_another_declaration_measured_again(monkeypatch, tmp_path):
