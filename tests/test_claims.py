@@ -21,17 +21,17 @@ from lossreg.metrics import catalogue, functions
 from lossreg.registry import registry
 
 FOLDER = Path(__file__).parents[1] / "studies" / "claims"
-MODULES = ("run", "table", "measures", "data")
+MODULES = {"run": "run", "table": "claim_table", "measures": "claim_measures", "data": "claim_data"}
 
 
 @pytest.fixture(scope="module")
 def claims() -> Iterator[dict[str, Any]]:
     """The modules beside the studies, by name."""
     sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in MODULES}
+    yield {name: importlib.import_module(module) for name, module in MODULES.items()}
     sys.path.remove(str(FOLDER))
-    for name in MODULES:
-        del sys.modules[name]
+    for module in MODULES.values():
+        del sys.modules[module]
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.toml")), ids=lambda file: file.stem)

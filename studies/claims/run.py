@@ -43,9 +43,9 @@ def settings() -> Iterator[Setting]:
         changes = {"data": {"noise": share}, "search": {"score_epoch": epoch}}
         yield Setting("noise", f"{share:.0%}, {epoch} epoch", changes)
     for ratio in (10, 50, 100):
-        yield Setting("imbalance", f"{ratio}:1", {"data": {"source": f"data.py:imbalanced_{ratio}"}})
+        yield Setting("imbalance", f"{ratio}:1", {"data": {"source": f"claim_data.py:imbalanced_{ratio}"}})
     for percent in (5, 20):
-        yield Setting("outliers", f"{percent}%", {"data": {"source": f"data.py:outliers_{percent}"}})
+        yield Setting("outliers", f"{percent}%", {"data": {"source": f"claim_data.py:outliers_{percent}"}})
     yield Setting("counts", "zeros", {})
     for name in ("digits", "breast_cancer"):
         yield Setting("square", name, {"data": {"source": f"sklearn:{name}"}})
@@ -59,17 +59,17 @@ def study_of(setting: Setting, seed: int = 0) -> dict[str, Any]:
     study = tomllib.loads((HERE / f"{setting.study}.toml").read_text())
     for section, values in {**setting.changes, "search": {**setting.changes.get("search", {}), "seed": seed}}.items():
         study[section] = {**study[section], **values}
-    if study["data"]["source"].startswith("data.py"):
+    if study["data"]["source"].startswith("claim_data.py"):
         study["data"].pop("test", None)  # they have test rows of their own
     return {**study, "name": re.sub(r"\W+", "-", f"{setting.study} {setting.name} {seed}")}
 
 
 def rows_of(source: str, seed: int) -> dict[str, np.ndarray] | None:
-    """Return the rows of a function of `data.py`, made from the seed; None for other sources."""
+    """Return the rows of a function of `claim_data.py`, made from the seed; None for other sources."""
     file, _, function = source.partition(":")
-    if file != "data.py":
+    if file != "claim_data.py":
         return None
-    import data
+    import claim_data as data
 
     (x, y), (x_test, y_test) = getattr(data, function)(seed)
     return {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
@@ -111,7 +111,7 @@ def measured(study: dict[str, Any], seed: int) -> dict[str, Any]:
 
 def scores(metric: Any, dataset: Any, repeats: np.ndarray) -> dict[str, list[float]]:
     """Return each measure of an arm, of the repeats that have one."""
-    from measures import calibration_error, tempered
+    from claim_measures import calibration_error, tempered
 
     from lossreg.metrics import catalogue
 
@@ -142,7 +142,7 @@ def run(out: Path, seeds: int, only: Sequence[str]) -> None:
                 continue
             begin = time.perf_counter()
             with tempfile.TemporaryDirectory() as folder, chdir(folder):
-                (Path(folder) / "measures.py").write_text((HERE / "measures.py").read_text())
+                (Path(folder) / "claim_measures.py").write_text((HERE / "claim_measures.py").read_text())
                 found = measured(study_of(setting, seed), seed)
             seconds = round(time.perf_counter() - begin)
             line = {"study": setting.study, "setting": setting.name, "seed": seed, **found, "seconds": seconds}
@@ -166,7 +166,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.table:
         run(args.out.absolute(), args.seeds, args.only)
-    import table
+    import claim_table as table
 
     table.PAGE.write_text(table.written(table.PAGE.read_text(), lines_of(args.out)))
 
