@@ -10,16 +10,25 @@ from lossreg.storage.verdict import Answer, Cause
 def in_words(arms: Arms) -> str:
     """Return `: shown to be better`, or `, or with cross_entropy if you tune the threshold` where that is shown."""
     if by_constraint := constraints.alone(arms):
-        return f": {by_constraint}"
+        return f": {by_constraint}{_though_worse(arms)}{constraints.violated(arms)}"
     if arms.is_one_loss and arms.verdict.answer is not Answer.NOT_ENOUGH_DATA:
         other = arms.baseline if arms.is_winner else arms.winner
         return f": the same loss as {other}, from which it differs in {arms.differing}"
-    return _if_tuned(arms) or f": {_of_winner(arms) if arms.is_winner else _of_baseline(arms)}"
+    shown = _if_tuned(arms) or f": {_of_winner(arms) if arms.is_winner else _of_baseline(arms)}"
+    return f"{shown}{constraints.violated(arms)}"
+
+
+def _though_worse(arms: Arms) -> str:
+    """Return that the recommended one is shown to have the worse score, where it is."""
+    is_worse = arms.verdict.answer is (Answer.WORSE if arms.is_winner else Answer.BETTER)
+    return ", though it is shown to be worse" * is_worse
 
 
 def _if_tuned(arms: Arms) -> str:
     """Return the other arm, where it is shown to be better with the decision of both tuned; else an empty text."""
     if arms.tuned is None or arms.verdict.reason:
+        return ""
+    if arms.result.constraints or len(arms.result.objectives) > 1:
         return ""
     is_better = arms.tuned.high < 0 if arms.is_winner else arms.tuned.low > arms.verdict.margin
     other = arms.verdict.baseline if arms.is_winner else arms.verdict.winner

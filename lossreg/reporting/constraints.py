@@ -38,6 +38,18 @@ def alone(arms: Arms) -> str:
     return f"in validation it keeps {in_words(one.constraint for one in broken)}, and {other} does not"
 
 
+def violated(arms: Arms) -> str:
+    """Return `; it violates recall of at least 0.9 in validation`, or on the test rows, of the recommended one."""
+    verdict, parts = arms.verdict, []
+    of_arm = [(one.constraint, one.winner if arms.is_winner else one.baseline) for one in verdict.constraints]
+    if broken := [constraint for constraint, arm in of_arm if not constraint.is_kept(arm.validation)]:
+        parts.append(f"{in_words(broken)} in validation")
+    tested_ones = [(constraint, arm.tested.mean) for constraint, arm in of_arm if arm.tested]
+    if broken := [constraint for constraint, mean in tested_ones if not constraint.is_kept(mean)]:
+        parts.append(f"{in_words(broken)} on the test rows")
+    return f"; it violates {' and '.join(parts)}" if parts else ""
+
+
 def sentences(arms: Arms) -> list[str]:
     """Return a sentence for each constraint: what the two have on the test rows, and whether that keeps it."""
     return [sentence for one in arms.verdict.constraints if (sentence := _sentence(arms, one))]

@@ -17,6 +17,7 @@ from lossreg.search.nested import ARMS
 from lossreg.storage.records import StudyResult, TrialRecord
 
 if TYPE_CHECKING:
+    from lossreg.metrics.catalogue import Metric
     from lossreg.search.judgement import Tested
     from lossreg.search.preparation import Prepared
 
@@ -72,10 +73,15 @@ class Estimate:
 
 def require_room(prepared: Prepared, repeats: int, tested: Tested) -> None:
     """Raise `InputError` unless the predictions of the test rows fit into memory."""
-    dataset, response = prepared.problem.dataset, prepared.metric.response
-    per_row = dataset.n_classes if response == "probability" and dataset.task != "multilabel" else 1
-    arms = ARMS + 2 * (prepared.problem.decision != "tuned")
-    size, free = BYTES * arms * repeats * tested.y.size * per_row, system.free_memory()
+    dataset, problem = prepared.problem.dataset, prepared.problem
+
+    def per_row(metric: Metric) -> int:
+        return dataset.n_classes if metric.response == "probability" and dataset.task != "multilabel" else 1
+
+    numbers = (ARMS + 2 * (problem.decision != "tuned")) * per_row(prepared.metric) + 2 * sum(
+        map(per_row, problem.also)
+    )
+    size, free = BYTES * numbers * repeats * tested.y.size, system.free_memory()
     if size > free:
         what = (
             f"predictions of {count_of(tested.rows, 'test row')}, {repeats} times by {ARMS} models, need "

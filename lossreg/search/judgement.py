@@ -119,7 +119,8 @@ class Judgement:
             few = too_few(problem.dataset, problem.metric)
             return (f"the verdict compares default decisions: its repeats leave out too few {few} to tune them on",)
         gain = self._compared(BASELINE + TUNED, BASELINE)
-        if gain is None or gain.low <= 0:
+        # a study with constraints or several metrics tunes no decision
+        if gain is None or gain.low <= 0 or problem.also:
             return ()
         metric = self.prepared.metric.name
         what = decision.in_words(decision.by_name(metric, problem.dataset.task))

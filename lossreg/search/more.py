@@ -52,6 +52,13 @@ def extended(spec: StudySpec, folder: StudyFolder, more: int | None = None) -> S
     return studies.of(spec, [f"{KEY}={number}"])
 
 
+def require_kept(more: int | None) -> None:
+    """Raise `InputError` where trials are added to a study whose former trials a change keeps apart."""
+    if more:
+        what = "adds trials to those that there are, and the study has changed so that they are kept apart"
+        raise InputError(what, where=words(*ASKED), hint="Leave one of the two out.")
+
+
 def _ended(folder: StudyFolder, begun: optuna.Study) -> int:
     return sum(map(folder.counts, begun.get_trials(deepcopy=False)))
 

@@ -80,6 +80,7 @@ def plan(
     try:
         prepared = preparation.prepare(spec, Changes.of_file(spec, begun, allowed=allow_changed))
     except KeptApartError as kept:
+        added.require_kept(more)
         begun, new = None, [*new, *(f"the former trials are kept apart: {change.described}" for change in kept.changes)]
         prepared = preparation.prepare(spec)
     added.require_searched(more, is_searched=prepared.is_searched)

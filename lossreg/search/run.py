@@ -206,6 +206,7 @@ class Run:
         try:
             return self._execute()
         except KeptApartError as kept:
+            more.require_kept(self.switches.more)
             return replace(self, switches=replace(self.switches, fresh=True), apart=kept.changes)._execute()
         except OSError as error:
             if not is_for_want_of_room(error):

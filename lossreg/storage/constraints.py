@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-NONE_KEPT = "no trial keeps"
+NONE_KEPT = "no trial keeps"  # of those that are compared
 # how far a trial is off that has no value at all; a storage keeps no infinity
 FARTHEST = 1e9
 

@@ -349,14 +349,22 @@ class StudyResult:
 
     @property
     def unkept(self) -> str:
-        """Return that no trial keeps all constraints, and how near the nearest is; empty where one does."""
-        done = list(filter(_is_scored, self.trials))
+        """Return that no trial keeps all constraints, and how near the nearest is; empty where one does.
+
+        Where settings were confirmed only these are compared.
+        """
+        done = [trial for trial in filter(_is_scored, self.trials) if not self.confirmation or self.confirmed(trial)]
         if not self.constraints or not done or any(map(self.keeps, done)):
             return ""
         nearest = min(done, key=lambda trial: sum(max(0.0, one) for one in self._violations(trial)))
         values = self.measured(nearest)
-        near = ", ".join(f"{one.metric} {values.get(one.metric) or 0:.4g}" for one in self.constraints)
-        return f"{NONE_KEPT} {in_words(self.constraints)}; the nearest is trial {nearest.number} ({near})"
+        near = ", ".join(
+            f"{one.metric} {'unknown' if value is None else f'{value:.4g}'}"
+            for one in self.constraints
+            for value in [values.get(one.metric)]
+        )
+        where = " on the fresh splits on which settings are confirmed" if self.confirmation else ""
+        return f"{NONE_KEPT} {in_words(self.constraints)}{where}; the nearest is trial {nearest.number} ({near})"
 
     def objective_values(self, trial: TrialRecord) -> list[float | None]:
         """Return a trial's values of the metrics that are optimised together, in the search."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,13 @@ def value(
     return Value(float(of_repeats.mean()), float(low), float(high), len(lanes))
 
 
-def _resampled(units: NDArray[Any] | None, rows: int, seed: int, lanes: int) -> list[NDArray[np.int64]]:
-    """Return the rows of each resample: units drawn with replacement, with all of their rows."""
+def _resampled(units: NDArray[Any] | None, rows: int, seed: int, lanes: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each resample: units drawn with replacement, with all of their rows."""
     rng, count = np.random.default_rng(seed), int(np.clip(ELEMENTS / (rows * lanes), FEWEST, RESAMPLES))
     if units is None:
-        return [rng.integers(rows, size=rows) for _ in range(count)]
+        yield from (rng.integers(rows, size=rows) for _ in range(count))
+        return
     order = np.argsort(units, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
-    return [np.concatenate([parts[i] for i in rng.integers(len(parts), size=len(parts))]) for _ in range(count)]
+    for _ in range(count):
+        yield np.concatenate([parts[i] for i in rng.integers(len(parts), size=len(parts))])

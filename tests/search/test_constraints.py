@@ -176,7 +176,7 @@ def test_the_sampler_learns_from_trials_that_keep_the_constraints():
     ]
     of_many = best(with_constraint, StudyDirection.MAXIMIZE)
     kept = [trial.params["x"] for trial in with_constraint if trial.params["x"] <= 0.5]
-    assert {trial.params["x"] for trial in of_many} >= set(sorted(kept)[-25:])
+    assert {with_constraint[number].params["x"] for number in of_many} >= set(sorted(kept)[-25:])
 
 
 def test_a_value_on_test_rows_is_that_of_scikit_learn_and_its_interval_covers_as_often_as_it_says():
