@@ -32,7 +32,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Case(NamedTuple):
-    """A data set with its metric; noise: the share of labels of its development rows that are drawn anew."""
+    """A data set with its metric; noise: the share of its development rows that get the label of another class."""
 
     load: Any
     metric: str
@@ -70,10 +70,15 @@ def rows_of(case: Case, seed: int) -> Arrays:
     x, y = case.load()
     stratify = None if case.metric == "r2" else y
     x, x_test, y, y_test = train_test_split(x, y, test_size=0.25, random_state=seed, stratify=stratify)
-    rng = np.random.default_rng(seed)
-    flipped = rng.random(len(y)) < case.noise
-    y = np.where(flipped, rng.choice(np.unique(y), len(y)), y) if case.noise else y
+    y = flipped(y, case.noise, np.random.default_rng(seed)) if case.noise else y
     return {"x_train": x.astype(np.float32), "y_train": y, "x_test": x_test.astype(np.float32), "y_test": y_test}
+
+
+def flipped(y: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return labels of which this share is replaced by one of the other classes, each as likely."""
+    classes, indexes = np.unique(y, return_inverse=True)
+    others = (indexes + rng.integers(1, len(classes), len(y))) % len(classes)
+    return np.where(rng.random(len(y)) < share, classes[others], y)
 
 
 def document(case: Case, seed: int, trials: int, sampler: str) -> dict[str, Any]:
