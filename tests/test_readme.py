@@ -92,7 +92,7 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
     small = ["train.epochs=2", "verdict.outer=0", "verdict.repeats=4", f"search.trials={trials // 2}"]
     fast = [part for setting in small for part in ("--set", setting)]
     for command in commands("lossreg "):
-        args = command.replace("search.trials=128", f"search.trials={trials}").split()[1:]
+        args = command.replace("--more 64", f"--more {trials // 2}").split()[1:]
         done = CliRunner().invoke(cli.app, args[:2] + (fast if args[0] == "tune" else []) + args[2:])
         assert done.exit_code == 0, (command, done.output)
     assert len(served) == 1

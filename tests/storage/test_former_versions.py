@@ -31,7 +31,7 @@ def test_results_are_those_of_then(folder):
     untuned = {"default_score": None, "decision": {}, "confirmed": None}
     trials = {name: then[name] | untuned for name in ("best", "baseline")}
     losses = [row | {"default_score": None, "confirmed": None} for row in then["losses"]]
-    assert result.to_json() == then | trials | {"losses": losses, "verdict": None}
+    assert result.to_json() == then | trials | {"losses": losses, "verdict": None, "noise": None}
 
 
 def test_the_journal_is_whole(folder):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import threading
 
+# MLflow imports it in a thread, and scikit-learn takes it for whole as soon as that has begun
+import polars  # noqa: F401
+
 from lossreg.tracking import worker
 
 
