@@ -16,7 +16,6 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lossreg.config.fields import HUB
 from lossreg.errors import count_of
 from lossreg.search import optuna_samplers
 from lossreg.search.optuna_samplers import LEARNS_FROM, failures_named
@@ -33,20 +32,19 @@ SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class SeededSampler(BaseSampler):
-    """One of Optuna's samplers, made anew for each trial, and for each parameter that is drawn alone.
+    """One of Optuna's samplers, made anew for each trial.
 
-    Its seed is (seed, trial number, parameter), so that a resumed study goes on as an unbroken one. Trials of the fair
-    start are drawn at random. Of more than `MOST_SEEN` ended trials it sees the best and the newest, so that a draw
-    takes no longer late in a study. allowed: the choices that may be drawn, of parameters that have others too.
+    Its seed is (seed, trial number), so that a resumed study goes on as an unbroken one. Trials of the fair start are
+    drawn at random. Of more than `MOST_SEEN` ended trials it sees the best and the newest, so that a draw takes no
+    longer late in a study. allowed: the choices that may be drawn, of parameters that have others too.
     """
 
     def __init__(
         self, seed: int, kind: str = "tpe", allowed: Mapping[str, Sequence[Any]] = MappingProxyType({})
     ) -> None:
         self._seed, self._kind, self._allowed = seed, kind, allowed
-        self._is_of_hub, self._number = kind.startswith(HUB), -1
-        self._shown: optuna.Study | None = None
-        self._joint: BaseSampler = RandomSampler()
+        self._number = -1
+        self._drawing: tuple[optuna.Study, BaseSampler]
 
     @property
     def learns(self) -> bool:
@@ -57,46 +55,30 @@ class SeededSampler(BaseSampler):
     def _make(self) -> Callable[..., BaseSampler]:
         return optuna_samplers.maker(self._kind)
 
-    def _made(self, study: optuna.Study, trial: FrozenTrial, parameter: str = "") -> BaseSampler:
-        """Return a new sampler for a trial, or for one of its parameters."""
-        seed = int(np.random.SeedSequence([self._seed, trial.number, *parameter.encode()]).generate_state(1)[0])
-        sampler: BaseSampler = RandomSampler(seed) if START in trial.user_attrs else self._make(seed=seed)
-        sampler.before_trial(study, trial)
-        return sampler
-
-    def _begin(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
-        """Return the study as the samplers of a trial see it; one that is drawn at random needs none to see less."""
-        if not self.learns or START in trial.user_attrs:
-            return study
-        if self._shown is None or trial.number != self._number:
-            self._shown = internals.View(study, seen(study, trial.number))
-            self._number, self._joint = trial.number, self._made(self._shown, trial)
-        return self._shown
-
-    @cached_property
-    def _lasting(self) -> BaseSampler:
-        """A sampler that draws nothing, and remembers the parameters that all trials of a study share."""
-        return self._make(seed=0)
+    def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, BaseSampler]:
+        """Return what the sampler of a trial sees of the study, and the sampler."""
+        if trial.number != self._number:
+            is_random = START in trial.user_attrs or not self.learns
+            seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
+            shown = study if is_random else internals.View(study, seen(study, trial.number))
+            sampler: BaseSampler = RandomSampler(seed) if is_random else self._make(seed=seed)
+            sampler.before_trial(shown, trial)
+            self._number, self._drawing = trial.number, (shown, sampler)
+        return self._drawing
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return what is sampled together: as a rule the parameters that all trials share."""
         with failures_named(self._kind):
-            shown = self._begin(study, trial)
-            if shown is study:
-                return {}
-            if self._is_of_hub or isinstance(study.pruner, HyperbandPruner):
-                return self._joint.infer_relative_search_space(shown, trial)
-            return self._lasting.infer_relative_search_space(study, trial)
+            shown, sampler = self._of(study, trial)
+            return sampler.infer_relative_search_space(shown, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the values that are sampled together, without those that may not be drawn."""
-        if not search_space:
-            return {}
         with failures_named(self._kind):
-            shown = self._begin(study, trial)
-            values = self._joint.sample_relative(shown, trial, search_space)
+            shown, sampler = self._of(study, trial)
+            values = sampler.sample_relative(shown, trial, search_space)
         return {name: value for name, value in values.items() if self._is_allowed(name, value)}
 
     def sample_independent(
@@ -104,8 +86,7 @@ class SeededSampler(BaseSampler):
     ) -> Any:
         """Return the value of a parameter that is sampled alone."""
         with failures_named(self._kind):
-            shown = self._begin(study, trial)
-            sampler = self._made(shown, trial, param_name)
+            shown, sampler = self._of(study, trial)
             for _ in range(MOST_DRAWS):
                 value = sampler.sample_independent(shown, trial, param_name, param_distribution)
                 if self._is_allowed(param_name, value):
@@ -117,10 +98,8 @@ class SeededSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Let the sampler note how a trial ended."""
-        # others note nothing
-        if self._is_of_hub:
-            with failures_named(self._kind):
-                self._make(seed=trial.number).after_trial(study, trial, state, values)
+        with failures_named(self._kind):
+            self._make(seed=trial.number).after_trial(study, trial, state, values)
 
     def _is_allowed(self, name: str, value: Any) -> bool:
         return name not in self._allowed or value in self._allowed[name]

@@ -740,26 +740,6 @@ def test_the_sampler_looks_at_no_more_trials_late_in_a_study_than_early(monkeypa
     assert max(looked) <= MOST_SEEN
 
 
-class Drawn(optuna.samplers.BaseSampler):
-    """Gives each parameter to a sampler of Optuna that is made for it."""
-
-    def __init__(self, kind, seed):
-        self.kind, self.seed = kind, seed
-
-    def made(self, trial, parameter=""):
-        seed = np.random.SeedSequence([self.seed, trial.number, *parameter.encode()]).generate_state(1)[0]
-        return self.kind(seed=int(seed))
-
-    def infer_relative_search_space(self, study, trial):
-        return self.made(trial).infer_relative_search_space(study, trial)
-
-    def sample_relative(self, study, trial, search_space):
-        return self.made(trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(self, study, trial, param_name, param_distribution):
-        return self.made(trial, param_name).sample_independent(study, trial, param_name, param_distribution)
-
-
 def asked(sampler, count):
     """What a sampler draws that knows so many trials."""
     study = optuna.create_study(study_name="s", sampler=sampler, direction="maximize")
@@ -786,7 +766,8 @@ OWN = {
 def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(name, count):
     if name in ("cmaes", "gp"):
         pytest.importorskip({"gp": "torch"}.get(name, name))
-    expected = asked(Drawn(OWN[name], 5), count)
+    seed = int(np.random.SeedSequence([5, count]).generate_state(1)[0])
+    expected = asked(OWN[name](seed=seed), count)
     assert asked(SeededSampler(5, name), count) == expected
     assert asked(SeededSampler(6, name), count) != expected
 
