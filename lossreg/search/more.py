@@ -43,13 +43,22 @@ def extended(spec: StudySpec, folder: StudyFolder, more: int | None = None) -> S
                 hint=f"Leave it out: the study has {spec.search.trials} trials; search.trials is their number.",
             )  # fmt: skip
         return spec
-    noted = int(begun.user_attrs.get(NUMBER, 0))
-    number = max(spec.search.trials, noted, _ended(folder, begun)) + more if more else noted
+    number = max(spec.search.trials, noted(begun), _ended(folder, begun)) + more if more else noted(begun)
     if number <= spec.search.trials or (not more and spec.is_overridden(KEY)):
         return spec
     if number > MOST:
         raise InputError(f"the study would have {number:,} trials, and may have {MOST:,}", where=words(*ASKED))
     return studies.of(spec, [f"{KEY}={number}"])
+
+
+def noted(begun: optuna.Study | None) -> int:
+    """Return the number of trials to which a study was extended; 0 for one that was not."""
+    return int(begun.user_attrs.get(NUMBER, 0)) if begun else 0
+
+
+def note_anew(trials: int) -> list[str]:
+    """Return a note for a study that begins anew with as many trials as were asked of its former run."""
+    return [f"{count_of(trials, 'trial')} in all, as asked of the former run with {words(*ASKED)}"] if trials else []
 
 
 def require_kept(more: int | None) -> None:

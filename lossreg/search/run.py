@@ -189,7 +189,7 @@ class Run:
     """One run of a study, with the arguments of `tune`; begin is when it was called.
 
     is_verdict: only the verdict was asked for, so that one which failed is tried again; apart: the changes for which
-    the former run is moved aside.
+    the former run is moved aside; added: the number of trials to which that run was extended, which this one has too.
     """
 
     spec: StudySpec
@@ -200,6 +200,7 @@ class Run:
     trainers: tuple[Trainer, ...] = ()
     is_verdict: bool = False
     apart: tuple[Change, ...] = ()
+    added: int = 0
 
     def execute(self) -> StudyResult:
         """Run the study; where its trials are to be kept apart from later ones, as a new one."""
@@ -207,7 +208,9 @@ class Run:
             return self._execute()
         except KeptApartError as kept:
             more.require_kept(self.switches.more)
-            return replace(self, switches=replace(self.switches, fresh=True), apart=kept.changes)._execute()
+            anew, noted = replace(self.switches, fresh=True), more.noted(self.folder.peek())
+            added = noted if noted == self.spec.search.trials else 0
+            return replace(self, switches=anew, apart=kept.changes, added=added)._execute()
         except OSError as error:
             if not is_for_want_of_room(error):
                 raise
@@ -270,7 +273,7 @@ class Run:
 
     def _added(self, study: optuna.Study) -> list[str]:
         """Note the number of trials of a study to which some are added, before any of them is trained."""
-        lines = more.note(study, self.spec, self.switches.more)
+        lines = more.note(study, self.spec, self.switches.more) or more.note_anew(self.added)
         if lines:
             study.set_user_attr(more.NUMBER, self.spec.search.trials)
         return lines

@@ -2,7 +2,7 @@
 
     python studies/benchmarks/load.py [--trials 1000 20000 100000] [--more 32] [--candidates 3] [--tracked]
         [--keep FOLDER]
-    python studies/benchmarks/load.py --short 64 256 1500 [--samplers tpe random]
+    python studies/benchmarks/load.py --short 64 256 1500 [--samplers tpe random] [--set KEY=VALUE ...]
 
 A study on iris is run for a few trials of one epoch, and the lines of its journal about trials that the sampler chose
 are repeated, with other numbers and worse scores, until it has as many trials as asked for. Each command then runs in a
@@ -10,8 +10,9 @@ process of its own, imports included; `processor` is its time on all cores, whic
 less than `wall`. `tune` runs `--more` further trials; `search` has the seconds that it notes as spent on the search.
 With `--candidates 100` it has as many candidates, all but three of them focal losses of their own gamma.
 With `--tracked` the study has an MLflow store, and `sync` then writes into it what is missing there, as `tune` does.
-With `--short` studies of so many trials of two epochs are run with each sampler, and the share of the time is printed
-that training waits for the search: of both, and of all that `tune` takes, imports not counted.
+With `--short` studies of so many trials of two epochs (`--set train.epochs=20`: of as many) are run with each sampler,
+and the share of the time is printed that training waits for the search: of both, and of all that `tune` takes, imports
+not counted.
 """
 
 from __future__ import annotations
@@ -115,14 +116,15 @@ def measure(trials, args):
         print(f"{trials:7d}  {name:16s} {wall:8.1f} {processor:10.1f} {search}", flush=True)
 
 
-def measure_short(trials, samplers):
+def measure_short(trials, samplers, settings):
     """Print for each sampler the seconds of training, those that it waited for the search, and their shares."""
     print("trials  sampler  training   waited   share    total   of it")
     for count, name in itertools.product(trials, samplers):
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             Path("study.toml").write_text(STUDY.format(trials=count, tracked="false"))
-            changes = ["--set", "train.epochs=2", "--set", f"search.sampler={name}"]
+            overrides = ["train.epochs=2", f"search.sampler={name}", *settings]
+            changes = [part for override in overrides for part in ("--set", override)]
             seconds = json.loads(command("tune", "study.toml", "--json", *changes)[2])["seconds"]
             os.chdir(Path(__file__).parent)
         training, waited, total = seconds["training"], seconds["search"], seconds["total"]
@@ -144,10 +146,11 @@ def main():
         "--short", type=int, nargs="+", metavar="TRIALS", help="measure studies of trials of two epochs instead"
     )
     parser.add_argument("--samplers", nargs="+", default=["tpe", "random"], help="of --short")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the studies of --short")
     args = parser.parse_args()
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     if args.short:
-        measure_short(args.short, args.samplers)
+        measure_short(args.short, args.samplers, args.set)
         return
     print(" trials  command              wall  processor   search")
     for trials in args.trials:

@@ -106,6 +106,16 @@ def test_trials_are_added_to_as_many_as_the_study_has_or_is_to_have(before, over
     assert len(faked(overrides, more=2).trials) == trials
 
 
+def test_a_change_that_keeps_trials_apart_begins_with_as_many_as_were_added():
+    faked()
+    faked(more=5)
+    changed = {**BEGUN, "search": {**BEGUN["search"], "metric": "f1_macro"}}
+    result = faked(document=changed, allow_changed=True)
+    assert len(result.trials) == 13
+    assert [note for note in result.notes if "13 trials in all, as asked of the former run with more" in note]
+    assert len(faked(document=changed).trials) == 13
+
+
 @pytest.mark.parametrize(
     ("options", "is_begun", "told"),
     [
