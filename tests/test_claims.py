@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import mean_poisson_deviance
 
+import lossreg
 from lossreg import data
 from lossreg.config import study as studies
 from lossreg.config.candidates import candidates_of
@@ -61,6 +64,7 @@ def test_settings_are_studies_with_names_of_their_own(claims: dict[str, Any]) ->
 def test_the_table_is_what_the_stored_scores_give(claims: dict[str, Any]) -> None:
     run, table = claims["run"], claims["table"]
     lines = run.lines_of(run.RESULTS)
+    assert run.current(lines) == lines
     page = table.PAGE.read_text()
     assert table.written(page, lines) == page
     assert "no scores" not in table.table(lines)
@@ -70,26 +74,119 @@ def test_the_table_is_what_the_stored_scores_give(claims: dict[str, Any]) -> Non
     assert {(claim.study, setting) for claim in table.claims() for setting in claim.settings} == known
 
 
+def page_rows(table: Any) -> Iterator[tuple[Any, dict[str, list[float]], str]]:
+    """Yield each claim of the page with the numbers of its settings and the answer."""
+    cells = [row.split(" | ") for row in re.findall(r"^\| `.*", table.PAGE.read_text(), re.MULTILINE)]
+    for claim, (_, _, _, gains, answer) in zip(table.claims(), cells, strict=True):
+        parts = [part.rpartition(": ") for part in gains.split("; ") if "to" in part]
+        scores = re.findall(r"(\S+) -> ([\d.]+)", gains)
+        yield claim, {
+            words: [*map(float, re.findall(r"[-+][\d.]+", seen)), *map(float, pair)]
+            for (words, _, seen), pair in zip(parts, scores, strict=True)
+        }, answer.removesuffix(" |")  # fmt: skip
+
+
+def recomputed(claim: Any, setting: str, lines: list[dict[str, Any]]) -> list[float]:
+    """Return gain, interval and scores (baseline, loss) of a setting, with scipy's intervals."""
+    measure = "accuracy" if claim.measure == "spread" else claim.measure
+    found = [line["scores"] for line in lines if (line["study"], line["setting"]) == (claim.study, setting)]
+    loss, baseline = (np.array([one[arm][measure] for one in found]) for arm in (claim.first, claim.second))
+    if claim.measure == "spread":
+        of_loss, of_baseline = (arm.var(axis=1, ddof=1).mean() for arm in (loss, baseline))
+        ends = of_loss / of_baseline / stats.f(len(found) * 2, len(found) * 2).ppf([0.5, 0.975, 0.025])
+        return [*(1 - np.sqrt([of_loss / of_baseline, ends[2], ends[1]])), of_baseline**0.5, of_loss**0.5]
+    gains = loss.mean(axis=1) - baseline.mean(axis=1)
+    gains *= -1 if measure.startswith(("mean_absolute", "root_mean", "deviance", "calibration")) else 1
+    interval = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+    return [gains.mean(), *interval, baseline.mean(), loss.mean()]
+
+
+def test_rows_of_the_page_are_those_of_numpy_and_scipy(claims: dict[str, Any]) -> None:
+    table, lines = claims["table"], [json.loads(one) for one in (FOLDER / "results.jsonl").read_text().splitlines()]
+    for claim, seen, answer in page_rows(table):
+        said = dict.fromkeys(seen, answer) if ": " not in answer else {
+            words: one for one, _, settings in (part.partition(": ") for part in answer.split("; "))
+            for words in settings.split(", ")
+        }  # fmt: skip
+        for setting, words in claim.settings.items():
+            expected = recomputed(claim, setting, lines)
+            np.testing.assert_allclose(seen[words], expected, atol=0.0051 if max(expected[3:]) >= 10 else 0.00051)
+            low, high = np.sort(expected[1:3] if not claim.worse else np.negative(expected[1:3])) + claim.margin
+            assert said[words] == ("holds" if low > 0 else "does not hold" if high < 0 else "not shown"), claim
+
+
+def test_numbers_of_what_was_seen_are_scores_of_the_study(claims: dict[str, Any]) -> None:
+    section = claims["table"].PAGE.read_text().partition("## What was seen")[2].partition("\n<a id")[0]
+    items = section.split("\n- ")[1:]
+    scores: dict[str, set[str]] = {}
+    for claim, seen, _ in page_rows(claims["table"]):
+        of_study = {f"{one:.{digits}f}" for numbers in seen.values() for one in numbers[3:] for digits in (2, 3)}
+        scores.setdefault(claim.study, set()).update(of_study)
+    assert len(items) == len(scores)
+    for item, (study, known) in zip(items, scores.items(), strict=True):
+        assert not set(re.findall(r"\d+\.\d+", item)) - known, study
+
+
+def test_a_result_of_another_study_is_left_out_and_measured_again(claims: dict[str, Any], tmp_path: Path) -> None:
+    run, out = claims["run"], tmp_path / "results.jsonl"
+    wanted = run.cases(2, ["counts", "smoothing"])
+    lines = [
+        {"study": one.study, "setting": one.name, "seed": seed, "digest": run.digest_of(one, seed), "version": version}
+        for (one, seed), version in zip(wanted, [lossreg.__version__] * 3 + ["0.0.1"], strict=True)
+    ]
+    lines[0]["digest"] = "of other labels"
+    run.forget(out, [])
+    assert run.missing(out, wanted) == wanted
+    out.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert run.current(lines) == lines[1:]
+    assert run.missing(out, wanted) == [wanted[0], wanted[3]]
+    run.forget(out, [wanted[0]])
+    assert run.lines_of(out) == lines[1:]
+    digests = {run.digest_of(setting, seed) for setting, seed in run.cases(run.SEEDS)}
+    assert len(digests) == len(run.cases(run.SEEDS))
+
+
 def line(seed: int, first: list[float], second: list[float]) -> dict[str, Any]:
     """Return the line of a study of two losses."""
     scores = {"square_loss": {"accuracy": first}, "cross_entropy": {"accuracy": second}}
     return {"study": "square", "setting": "breast_cancer", "seed": seed, "scores": scores}
 
 
+def of_square(table: Any, start: str) -> Any:
+    return next(claim for claim in table.claims() if claim.study == "square" and claim.what.startswith(start))
+
+
 def test_gains_and_intervals_are_those_of_scipy(claims: dict[str, Any]) -> None:
     rng, table = np.random.default_rng(0), claims["table"]
     first, second = rng.normal([[[0.9]], [[0.88]]], 0.02, size=(2, 5, 3))
     lines = [line(seed, list(a), list(b)) for seed, (a, b) in enumerate(zip(first, second, strict=True))]
-    of = {claim.what: claim for claim in table.claims() if claim.study == "square"}
-    found = table.gain(of["is more accurate"], "breast_cancer", lines)
+    found = table.gain(of_square(table, "is more"), "breast_cancer", lines)
     expected = stats.ttest_1samp(first.mean(axis=1) - second.mean(axis=1), 0).confidence_interval(0.95)
     np.testing.assert_allclose(found[1:3], expected)
     np.testing.assert_allclose(found[3:5], [first.mean(), second.mean()])
-    spread = table.gain(of["varies less over seeds"], "breast_cancer", lines)
-    pooled = [np.sqrt(arm.var(axis=1, ddof=1).mean()) for arm in (first, second)]
-    np.testing.assert_allclose(spread[3:5], pooled)
-    # 95% of ratios of equal variances of 10 degrees of freedom lie between these
-    assert (spread.low < 0 < spread.high) == (1 / 3.717 < (pooled[0] / pooled[1]) ** 2 < 3.717)
+
+
+def test_the_interval_of_a_ratio_of_spreads_has_the_degrees_of_freedom_of_each_loss(claims: dict[str, Any]) -> None:
+    rng, table = np.random.default_rng(0), claims["table"]
+    first, second = rng.normal(0.9, 0.02, size=(2, 5, 3))
+    # a training of the loss failed in two seeds
+    counts = [2, 2, 3, 3, 3]
+    lines = [line(seed, list(first[seed][:count]), list(second[seed])) for seed, count in enumerate(counts)]
+    spread = table.gain(of_square(table, "varies"), "breast_cancer", lines)
+    variance = (sum(a[:2].var() * 2 for a in first[:2]) + sum(a.var() * 3 for a in first[2:])) / 8
+    np.testing.assert_allclose(spread[3:5], np.sqrt([variance, second.var(axis=1, ddof=1).mean()]))
+    ends = np.sqrt(variance / second.var(axis=1, ddof=1).mean() / stats.f(8, 10).ppf([0.025, 0.975]))
+    np.testing.assert_allclose(spread[1:3], 1 - ends)
+
+
+def test_as_accurate_is_worse_by_less_than_the_margin(claims: dict[str, Any]) -> None:
+    table = claims["table"]
+    claim = of_square(table, "is as accurate")
+    answers = [
+        table.cells(claim, [line(seed, [0.9 + loss + seed / 1e5], [0.9]) for seed in range(3)])[-1]
+        for loss in (-0.005, -0.01, -0.02)
+    ]
+    assert [answer.split(": ")[1].split("; ")[-1] for answer in answers] == ["holds", "not shown", "does not hold"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +202,7 @@ def test_a_claim_holds_where_its_interval_lies_on_its_side(
 ) -> None:
     table = claims["table"]
     lines = [line(seed, [0.9 + gain], [0.9]) for seed, gain in enumerate(gains)]
-    claim = next(claim for claim in table.claims() if claim.what == "is more accurate" and claim.study == "square")
+    claim = of_square(table, "is more")
     assert answer in table.cells(claim, lines)[-1]
     opposite = {"holds": "does not hold", "does not hold": "holds"}.get(answer, answer)
     assert opposite in table.cells(claim._replace(worse=True), lines)[-1]

@@ -16,15 +16,16 @@ LEVEL = 0.95
 LOWER = ("mean_absolute_error", "root_mean_squared_error", "deviance", "calibration_error")
 HOLDS, OPEN, FAILS = "holds", "not shown", "does not hold"
 TUNED, TEMPERATURE = "_tuned", ", temperature"
-ACCURATE, SPREAD = 0.01, "spread"  # as accurate: worse by no more than this
+SPREAD = "spread"
+MARGIN = 0.01  # of "as accurate": one row in a hundred
 Lines = Sequence[Mapping[str, Any]]
 
 
 class Claim(NamedTuple):
     """A loss that is said to be better than another by a measure, or worse where worse is said.
 
-    what: said of the loss; settings: of the study, with the words for each; first, second: the arms, of which the
-    second is the baseline; margin: it holds where the loss is worse by no more than this.
+    what: said of the loss, with the place of the other one; settings: of the study, with the words for each;
+    first, second: the arms, of which the second is the baseline; margin: it holds where the loss is worse by less.
     """
 
     what: str
@@ -44,7 +45,10 @@ class Claim(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """By how much the first arm of a claim is better than the second, over seeds, with its 95% interval."""
+    """By how much the first arm of a claim is better than the second, over seeds, with its 95% interval.
+
+    first, second: what the arms have.
+    """
 
     mean: float
     low: float
@@ -83,107 +87,129 @@ NAMES = {
     "mean_absolute_error": "MAE", "root_mean_squared_error": "RMSE",
     "deviance": "Poisson deviance", "calibration_error": "ECE",
     "calibration_error, temperature": "ECE, temperature tuned",
-    SPREAD: "standard deviation of accuracy, as a ratio",
+    SPREAD: "standard deviation of accuracy between trainings; the gain is a share of the baseline's",
 }  # fmt: skip
-HEAD = ("claim", "source", "measure", "gain over seeds, with its 95% interval", "it")
+HEAD = ("claim", "source", "measure", "gain (95% interval; baseline -> loss)", "answer")
 
 
 def claims() -> Iterator[Claim]:
     """Yield the rows of the table."""
     yield from _of_noise()
     yield from _of_rare_classes()
-    for loss, source in RESIDUALS.items():
-        settings = {f"{share}%": f"{share}% outliers" for share in (5, 20)}
-        for measure in ("mean_absolute_error", "root_mean_squared_error"):
-            yield Claim("resists outliers", source, "outliers", settings, loss, "mean_squared_error", measure)
-    for loss, source in COUNTED.items():
-        settings = {"zeros": "60% replaced by 0"}
-        yield Claim("suits counts with many zeros", source, "counts", settings, loss, "mean_squared_error", "deviance")
-    square = SQUARE, "square", SETS, "square_loss", "cross_entropy"
-    yield Claim("is as accurate", *square, "accuracy", margin=ACCURATE)
-    yield Claim("is more accurate", *square, "accuracy")
-    yield Claim("varies less over seeds", *square, SPREAD)
-    for loss, source in (("label_smoothing_ce", SMOOTH), ("focal", CALIBRATED)):
-        of = source, "smoothing" if loss == "label_smoothing_ce" else "focal", EASY, loss, "cross_entropy"
-        yield Claim("is better calibrated", *of, "calibration_error")
-        yield Claim("is better calibrated, both with a temperature", *of, "calibration_error" + TEMPERATURE)
-        yield Claim("is more accurate", *of, "share_right")
-    of = "wrong labels look like hard samples", "focal", NOISY, "focal", "cross_entropy"
-    yield Claim("is less accurate where labels are wrong", *of, "share_right", worse=True)
-    yield Claim("is better calibrated where labels are wrong", CALIBRATED, *of[1:], "calibration_error")
+    yield from _of_regression()
+    yield from _of_the_square_loss()
+    yield from _of_calibration()
 
 
 def _of_noise() -> Iterator[Claim]:
     for epoch, shares in (("last", (20, 40, 60)), ("best", (40,))):
         settings = {f"{share}%, {epoch} epoch": f"{share}% wrong" for share in shares}
         for loss, source in ROBUST.items():
-            what = f"bears wrong labels, {epoch} epoch"
+            what = f"is more accurate than {{}} with wrong labels, {epoch} epoch"
             yield Claim(what, source, "noise", settings, loss, "cross_entropy", "accuracy")
 
 
 def _of_rare_classes() -> Iterator[Claim]:
-    settings, baseline, by = (
-        {f"{ratio}:1": f"{ratio}:1" for ratio in (10, 50, 100)},
-        "cross_entropy",
-        "balanced_accuracy",
-    )
-    tuned = baseline + TUNED
+    settings = {f"{ratio}:1": f"{ratio}:1" for ratio in (10, 50, 100)}
+    baseline, tuned, better = "cross_entropy", "cross_entropy" + TUNED, "predicts rare classes better than {}"
     for loss, source in RARE.items():
-        of = source, "imbalance", settings
-        yield Claim("finds rare classes", *of, loss, baseline, by)
-        yield Claim("finds them also against a tuned decision", *of, loss, tuned, by)
-        yield Claim("finds them also if both have a tuned decision", *of, loss + TUNED, tuned, by)
+        for what, first, second in (
+            (better, loss, baseline),
+            (f"{better} with a tuned decision", loss, tuned),
+            (f"{better}, both with a tuned decision", loss + TUNED, tuned),
+        ):
+            yield Claim(what, source, "imbalance", settings, first, second, "balanced_accuracy")
+
+
+def _of_regression() -> Iterator[Claim]:
+    what, settings = "resists outliers better than {}", {f"{share}%": f"{share}% outliers" for share in (5, 20)}
+    for loss, source in RESIDUALS.items():
+        for measure in ("mean_absolute_error", "root_mean_squared_error"):
+            yield Claim(what, source, "outliers", settings, loss, "mean_squared_error", measure)
+    what, settings = "fits counts with many zeros better than {}", {"zeros": "60% replaced by 0"}
+    for loss, source in COUNTED.items():
+        yield Claim(what, source, "counts", settings, loss, "mean_squared_error", "deviance")
+
+
+def _of_the_square_loss() -> Iterator[Claim]:
+    of = SQUARE, "square", SETS, "square_loss", "cross_entropy"
+    yield Claim(f"is as accurate as {{}}, worse by less than {MARGIN}", *of, "accuracy", margin=MARGIN)
+    yield Claim("is more accurate than {}", *of, "accuracy")
+    yield Claim("varies less between trainings than {}", *of, SPREAD)
+
+
+def _of_calibration() -> Iterator[Claim]:
+    for study, loss, source in (("smoothing", "label_smoothing_ce", SMOOTH), ("focal", "focal", CALIBRATED)):
+        of = source, study, EASY, loss, "cross_entropy"
+        yield Claim("is better calibrated than {}", *of, "calibration_error")
+        yield Claim("is better calibrated than {}, both with a temperature", *of, "calibration_error" + TEMPERATURE)
+        yield Claim("is more accurate than {}", *of, "share_right")
+    of = "wrong labels look like hard samples", "focal", NOISY, "focal", "cross_entropy"
+    yield Claim("is less accurate than {} with wrong labels", *of, "share_right", worse=True)
+    yield Claim("is better calibrated than {} with wrong labels", CALIBRATED, *of[1:], "calibration_error")
 
 
 def gain(claim: Claim, setting: str, lines: Lines) -> Gain | None:
     """Return the gain in a setting, None with fewer than two seeds that have scores of both arms."""
-    found = [line["scores"] for line in lines if (line["study"], line["setting"]) == (claim.study, setting)]
-    if claim.measure == SPREAD:
-        return _spread(claim, found)
-    pairs = [
-        (statistics.fmean(one[claim.first][claim.measure]), statistics.fmean(one[claim.second][claim.measure]))
-        for one in found if all(one.get(arm, {}).get(claim.measure) for arm in (claim.first, claim.second))
-    ]  # fmt: skip
+    pairs = _pairs(claim, setting, lines)
     if len(pairs) < 2:
         return None
+    if claim.measure == SPREAD:
+        return _spread(pairs)
+    means = [(statistics.fmean(first), statistics.fmean(second)) for first, second in pairs]
     sign = -1 if claim.measure.removesuffix(TEMPERATURE) in LOWER else 1
-    gains = [sign * (first - second) for first, second in pairs]
+    gains = [sign * (first - second) for first, second in means]
     mean, error = statistics.fmean(gains), statistics.stdev(gains) / math.sqrt(len(gains))
     half = float(t.ppf((1 + LEVEL) / 2, len(gains) - 1)) * error
-    first, second = (statistics.fmean(values) for values in zip(*pairs, strict=True))
+    first, second = (statistics.fmean(values) for values in zip(*means, strict=True))
     return Gain(mean, mean - half, mean + half, first, second, len(gains))
 
 
-def _spread(claim: Claim, found: Lines) -> Gain | None:
-    """Return by how much smaller the standard deviation over trainings is, as a share of the baseline's.
+def _pairs(claim: Claim, setting: str, lines: Lines) -> list[tuple[list[float], list[float]]]:
+    """Return the scores of the trainings of both arms, a pair for each seed that has both."""
+    found = [line["scores"] for line in lines if (line["study"], line["setting"]) == (claim.study, setting)]
+    measure = "accuracy" if claim.measure == SPREAD else claim.measure
+    of_arms = [[one.get(arm, {}).get(measure) for arm in (claim.first, claim.second)] for one in found]
+    return [(first, second) for first, second in of_arms if first and second]
 
-    It is that of the repeats of a seed, over all seeds; the interval is that of the ratio of two normal variances.
+
+def _spread(pairs: Sequence[tuple[list[float], list[float]]]) -> Gain | None:
+    """Return by how much smaller the standard deviation between trainings is, as a share of the baseline's.
+
+    It is that of the trainings of a seed, pooled over the seeds; the interval is that of the ratio of the variances of
+    two independent normal samples.
     """
-    variances, freedom = [], 0
-    for arm in (claim.first, claim.second):
-        repeats = [one[arm]["accuracy"] for one in found if one.get(arm, {}).get("accuracy")]
-        freedom = sum(len(values) - 1 for values in repeats)
-        variances.append(sum(statistics.variance(values) * (len(values) - 1) for values in repeats) / max(freedom, 1))
-    if not freedom or not all(variances):
+    (first, of_first), (second, of_second) = (_pooled(arm) for arm in zip(*pairs, strict=True))
+    if not first or not second:
         return None
-    first, second = map(math.sqrt, variances)
-    ratio, wide = first / second, math.sqrt(float(f.ppf((1 + LEVEL) / 2, freedom, freedom)))
-    return Gain(1 - ratio, 1 - ratio * wide, 1 - ratio / wide, first, second, len(found))
+    ratio, level = math.sqrt(first / second), (1 + LEVEL) / 2
+    low = ratio / math.sqrt(float(f.ppf(level, of_first, of_second)))
+    high = ratio * math.sqrt(float(f.ppf(level, of_second, of_first)))
+    return Gain(1 - ratio, 1 - high, 1 - low, math.sqrt(first), math.sqrt(second), len(pairs))
+
+
+def _pooled(samples: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Return the variance within samples, 0 if none has two values, and its degrees of freedom."""
+    freedom = sum(len(sample) - 1 for sample in samples)
+    squares = sum(statistics.pvariance(sample) * len(sample) for sample in samples)
+    return squares / max(freedom, 1), freedom
 
 
 def cells(claim: Claim, lines: Lines) -> tuple[str, ...]:
     """Return the cells of a row."""
     gains = {words: gain(claim, setting, lines) for setting, words in claim.settings.items()}
-    answers = {words: claim.answer(one.low, one.high) if one else "no scores" for words, one in gains.items()}
     seen = "; ".join(f"{words}: {_seen(one)}" for words, one in gains.items() if one)
-    distinct = list(dict.fromkeys(answers.values()))
-    if len(distinct) == 1:
-        answer = distinct[0]
-    else:
-        of = {answer: [words for words, one in answers.items() if one == answer] for answer in distinct}
-        answer = "; ".join(f"{answer}: {', '.join(words)}" for answer, words in of.items())
     loss, rival = claim.first.removesuffix(TUNED), claim.second.removesuffix(TUNED)
-    return f"`{loss}` {claim.what} (than `{rival}`)", claim.source, NAMES[claim.measure], seen, answer
+    said = f"`{loss}` {claim.what.format(f'`{rival}`')}"
+    return said, claim.source, NAMES[claim.measure], seen, _answer(claim, gains)
+
+
+def _answer(claim: Claim, gains: Mapping[str, Gain | None]) -> str:
+    """Return the answer, with the settings of each where they differ."""
+    of: dict[str, list[str]] = {}
+    for words, one in gains.items():
+        of.setdefault(claim.answer(one.low, one.high) if one else "no scores", []).append(words)
+    return next(iter(of)) if len(of) == 1 else "; ".join(f"{said}: {', '.join(words)}" for said, words in of.items())
 
 
 def _seen(one: Gain) -> str:
@@ -198,7 +224,14 @@ def table(lines: Lines) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def origin(lines: Lines) -> str:
+    """Return what the table was measured with, and how long that took."""
+    versions, backends = (", ".join(sorted({line[key] for line in lines})) for key in ("version", "backend"))
+    minutes = sum(line["seconds"] for line in lines) / 60
+    return f"{len(lines)} studies, {minutes:.0f} minutes in all, with lossreg {versions} on {backends}."
+
+
 def written(page: str, lines: Lines) -> str:
     """Return the page with the table of these lines."""
     before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n{table(lines)}\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}\n{origin(lines)}\n\n{table(lines)}\n{END}{rest.partition(END)[2]}"

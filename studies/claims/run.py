@@ -3,21 +3,25 @@
     KERAS_BACKEND=jax python studies/claims/run.py          # `make claims`; goes on where it stopped
     python studies/claims/run.py --table                    # writes the table of docs/claims.md anew
 
-For each seed the data are cut, or made, anew, and a study of this folder searches over its losses, their parameters and
-the learning rate. The best confirmed setting of each loss is then trained `REPEATS` times on fresh splits of the
-development rows, and scored on test rows, whose labels are right. Scores go into `results.jsonl`; a study that has its
-line there is not run again.
+For each seed the data are cut, or made, anew, and a study of this folder searches over its losses, their parameters
+and the learning rate. The best confirmed setting of each loss is then trained `REPEATS` times, each time on another
+split of the development rows and from other weights, and scored on test rows, whose labels are right. Scores go into
+`results.jsonl`, with the version of lossreg and a digest of the study (`digest_of`). A study is run again if it has no
+line of this digest and version; `--anew` removes the lines of all studies, or of those in `--only`, first. The table
+has only lines of the present digests; others are left out, and named.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
+import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +31,8 @@ import numpy as np
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 SEEDS, REPEATS = 5, 3
+MODULES = ("claim_data.py", "claim_measures.py")
+Line = dict[str, Any]
 
 
 class Setting(NamedTuple):
@@ -75,15 +81,19 @@ def rows_of(source: str, seed: int) -> dict[str, np.ndarray] | None:
     return {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
 
 
-def measured(study: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Run a study, and return the scores of each loss on its test rows, those of each repeat."""
+def digest_of(setting: Setting, seed: int) -> str:
+    """Return a short hash of what a line depends on: the study, the number of trainings, data and measures."""
+    study = json.dumps(study_of(setting, seed))
+    code = [(HERE / module).read_text() for module in MODULES if module in study]
+    return hashlib.sha256("\n".join([study, str(REPEATS), *code]).encode()).hexdigest()[:12]
+
+
+def measured(study: dict[str, Any], seed: int) -> Line:
+    """Run a study, and return the scores of each loss on its test rows, those of each training."""
     import lossreg
     from lossreg.config import study as studies
-    from lossreg.search import one_split, preparation, restore
-    from lossreg.search.arms import WINNER
-    from lossreg.search.predictions import Predictor
-    from lossreg.search.retrainer import Group
-    from lossreg.storage.observer import Observer
+    from lossreg.runtime import backend
+    from lossreg.search import preparation
 
     rows = rows_of(study["data"]["source"], seed)
     if rows:
@@ -91,22 +101,35 @@ def measured(study: dict[str, Any], seed: int) -> dict[str, Any]:
     result = lossreg.tune(study, data=rows, progress=False)
     best = {row.candidate: row.best for row in result.ranking() if row.best}
     prepared = preparation.prepare(studies.of(study, (), rows), rehearsed=False)
-    plans = {name: restore.plan_of(prepared, trial) for name, trial in best.items()}
-    dataset, splits = prepared.problem.dataset, range(one_split.FIRST, one_split.FIRST + REPEATS)
-    predictor, predicted = Predictor(), dict[str, list[np.ndarray]]()
-    with one_split.retrainer(prepared, Observer(), range(REPEATS)) as retrainer:
-        for one in retrainer.train_groups([Group(plans)], splits, "test rows", wants_weights=True):
-            if one.training.weights is None:
-                continue
-            of_arms = predictor.of_arm(WINNER, retrainer.problem, one.plan, one.training.weights)
-            for arm, values in of_arms.items():  # with the decision as usual, and with it tuned
-                predicted.setdefault(arm.replace(WINNER, one.asked.name), []).append(values)
+    dataset, predicted = prepared.problem.dataset, predictions(prepared, best)
     return {
         "baseline": result.baseline, "test_rows": len(dataset.test),
         "trials": {name: len(result.ranked(name)) for name in best},
         "recipes": {name: f"{trial.recipe}, learning rate {trial.learning_rate:.3g}" for name, trial in best.items()},
         "scores": {arm: scores(prepared.metric, dataset, np.stack(made)) for arm, made in predicted.items()},
+        "version": lossreg.__version__, "backend": backend.name(),
     }  # fmt: skip
+
+
+def predictions(prepared: Any, best: Mapping[str, Any]) -> dict[str, list[np.ndarray]]:
+    """Train the best trial of each loss again; return what they predict of the test rows, by loss and its decision."""
+    from lossreg.search import one_split, restore
+    from lossreg.search.arms import WINNER
+    from lossreg.search.predictions import Predictor
+    from lossreg.search.retrainer import Group
+    from lossreg.storage.observer import Observer
+
+    group = Group({name: restore.plan_of(prepared, trial) for name, trial in best.items()})
+    splits = range(one_split.FIRST, one_split.FIRST + REPEATS)
+    predictor, predicted = Predictor(), dict[str, list[np.ndarray]]()
+    with one_split.retrainer(prepared, Observer(), range(REPEATS)) as retrainer:
+        for one in retrainer.train_groups([group], splits, "test rows", wants_weights=True):
+            if one.training.weights is None:
+                continue
+            of_arms = predictor.of_arm(WINNER, retrainer.problem, one.plan, one.training.weights)
+            for arm, values in of_arms.items():  # with the decision as usual, and with it tuned
+                predicted.setdefault(arm.replace(WINNER, one.asked.name), []).append(values)
+    return predicted
 
 
 def scores(metric: Any, dataset: Any, repeats: np.ndarray) -> dict[str, list[float]]:
@@ -130,45 +153,114 @@ def scores(metric: Any, dataset: Any, repeats: np.ndarray) -> dict[str, list[flo
     return {name: np.round(values, 6).tolist() for name, values in made.items()}
 
 
-def run(out: Path, seeds: int, only: Sequence[str]) -> None:
-    """Run the studies that have no line yet."""
+Case = tuple[Setting, int]  # and the seed
+
+
+def cases(seeds: int, only: Sequence[str] = ()) -> list[Case]:
+    """Return the settings of all studies, or of some, with each seed."""
+    return [(one, seed) for seed in range(seeds) for one in settings() if not only or one.study in only]
+
+
+def run(out: Path, todo: Sequence[Case]) -> None:
+    """Run studies, and add their lines."""
     from lossreg.training import programs
 
-    done = {(line["study"], line["setting"], line["seed"]) for line in lines_of(out)}
-    todo = [(seed, setting) for seed in range(seeds) for setting in settings() if not only or setting.study in only]
     with programs.shared():
-        for number, (seed, setting) in enumerate(todo, 1):
-            if (setting.study, setting.name, seed) in done:
-                continue
-            begin = time.perf_counter()
-            with tempfile.TemporaryDirectory() as folder, chdir(folder):
-                (Path(folder) / "claim_measures.py").write_text((HERE / "claim_measures.py").read_text())
-                found = measured(study_of(setting, seed), seed)
-            seconds = round(time.perf_counter() - begin)
-            line = {"study": setting.study, "setting": setting.name, "seed": seed, **found, "seconds": seconds}
+        for number, (setting, seed) in enumerate(todo, 1):
+            line = line_of(setting, seed)
             with out.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
-            print(f"{number}/{len(todo)} {setting.study} {setting.name}: {seconds} s", flush=True)
+            print(f"{number}/{len(todo)} {named(line)}: {line['seconds']} s", flush=True)
 
 
-def lines_of(file: Path) -> list[dict[str, Any]]:
+def line_of(setting: Setting, seed: int) -> Line:
+    """Run a study in a folder of its own, and return its line."""
+    begin, digest = time.perf_counter(), digest_of(setting, seed)
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        (Path(folder) / "claim_measures.py").write_text((HERE / "claim_measures.py").read_text())
+        found = measured(study_of(setting, seed), seed)
+    of = {"study": setting.study, "setting": setting.name, "seed": seed, "digest": digest}
+    return {**of, **found, "seconds": round(time.perf_counter() - begin)}
+
+
+# ------------------------------------------------------------------ lines
+
+
+def lines_of(file: Path) -> list[Line]:
     """Return the lines of a file of results, none where it is not there."""
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def current(lines: Iterable[Line]) -> list[Line]:
+    """Return the lines that the present studies would have, of each study the last one."""
+    known = {(one.study, one.name): one for one in settings()}
+    of_settings = [(line, known.get(key_of(line)[:2])) for line in lines]
+    kept = {
+        key_of(line): line for line, one in of_settings if one and line.get("digest") == digest_of(one, line["seed"])
+    }
+    return list(kept.values())
+
+
+def missing(out: Path, wanted: Iterable[Case]) -> list[Case]:
+    """Return what has no line of the present study and version."""
+    import lossreg
+
+    done = {key_of(line) for line in current(lines_of(out)) if line["version"] == lossreg.__version__}
+    return [(one, seed) for one, seed in wanted if (one.study, one.name, seed) not in done]
+
+
+def forget(out: Path, unwanted: Iterable[Case]) -> None:
+    """Remove the lines of these studies."""
+    keys = {(one.study, one.name, seed) for one, seed in unwanted}
+    out.write_text("".join(f"{json.dumps(line)}\n" for line in lines_of(out) if key_of(line) not in keys))
+
+
+def key_of(line: Line) -> tuple[str, str, int]:
+    return line["study"], line["setting"], line["seed"]
+
+
+def named(line: Line) -> str:
+    return f"{line['study']} {line['setting']}, seed {line['seed']}"
+
+
+# ------------------------------------------------------------------ the command
+
+
 def main() -> None:
     """Run what is missing, and write the table."""
+    args = arguments().parse_args()
+    out, wanted = args.out.absolute(), cases(args.seeds, args.only)
+    if args.anew:
+        forget(out, wanted)
+    if not args.table:
+        todo = missing(out, wanted)
+        forget(out, todo)  # what is there of them is of other studies or versions
+        run(out, todo)
+    write_table(lines_of(out))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of the command's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = sorted({one.study for one in settings()})
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="studies of this folder")
-    parser.add_argument("--table", action="store_true", help="write the table alone")
-    args = parser.parse_args()
-    if not args.table:
-        run(args.out.absolute(), args.seeds, args.only)
+    parser.add_argument("--only", nargs="+", default=[], metavar="STUDY", choices=known, help=", ".join(known))
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--anew", action="store_true", help="remove the lines of these studies first")
+    what.add_argument("--table", action="store_true", help="write the table alone")
+    return parser
+
+
+def write_table(lines: Sequence[Line]) -> None:
+    """Write the table of the lines that are of the present studies, and name those that are not."""
     import claim_table as table
 
-    table.PAGE.write_text(table.written(table.PAGE.read_text(), lines_of(args.out)))
+    kept = current(lines)
+    for line in lines:
+        if line not in kept:
+            print(f"left out, as its study has changed since: {named(line)}", file=sys.stderr)
+    table.PAGE.write_text(table.written(table.PAGE.read_text(), kept))
 
 
 if __name__ == "__main__":
