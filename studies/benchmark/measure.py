@@ -11,9 +11,11 @@ than 2,000 rows), and then, on the same test rows and by the verdict's own compa
   there are rows enough to tune it on;
 - `HistGradientBoosting` of scikit-learn (`boosting.py`).
 
-Each data set is a line of `results.jsonl`, written when it is done. Those that are there already, of the same
-declaration, are left out, so that the same command goes on where it was stopped. At the end `table.py` writes the
-tables of docs/benchmark.md and README.md. Seconds are of processor time; `elapsed` has those of the clock.
+Each data set is a line of `results.jsonl`, written when it is done, with the version of lossreg and a digest of its
+declaration. A data set is measured again if it has no line of this digest and version, so that the same command goes
+on where it was stopped; `--anew` removes the lines first. At the end `table.py` writes the tables of docs/benchmark.md
+and README.md, of lines with the present digests; others are left out, and named. Seconds are of processor time;
+`elapsed` has those of the clock.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import table as tables
-from declared import DATA_SETS, DataSet
+from declared import DATA_SETS, REPEATS, DataSet
 
 if __name__ == "__main__":
     os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -41,18 +44,16 @@ if __name__ == "__main__":
 
 import numpy as np
 
+import lossreg
 from lossreg.errors import did_you_mean
 from lossreg.runtime import backend
 
-REPEATS = 6  # of gradient boosting, and of the winner beside it
 WINNER, BASELINE = "winner", "baseline"
 TUNED = "tuned_baseline"  # that of the study that tunes decisions
 
 
 def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the line of a data set."""
-    import lossreg
-
     rows, study = given.table(), given.study()
     study["search"] |= overrides
     result, of_study = timed(lambda: lossreg.tune(study, data=rows, progress=False))
@@ -61,7 +62,8 @@ def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
     boosted, of_boosting = timed(lambda: of_rows.boosted(given, rows))
     arms = {**of_rows.arms, **({TUNED: tuned.pop("arm")} if tuned else {}), "boosting": boosted}
     return {
-        "name": given.name, "declared": tables.declared(given), **of_verdict(result), **of_rows.compared(arms),
+        "name": given.name, "rows": given.rows, "metric": given.metric, "digest": given.digest,
+        **of_verdict(result), **of_rows.compared(arms),
         "with_tuned_decisions": tuned, "seconds": of_study, "boosting_seconds": of_boosting,
         "version": lossreg.__version__, "backend": backend.name(),
     }  # fmt: skip
@@ -69,8 +71,6 @@ def measured(given: DataSet, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_tuned_decisions(study: Mapping[str, Any], rows: Any) -> dict[str, Any]:
     """Return what the same study with tuned decisions says, and what its baseline predicts of the test rows."""
-    import lossreg
-
     study = {**study, "name": f"{study['name']}_tuned", "search": {**study["search"], "decision": "tuned"}}
     result, seconds = timed(lambda: lossreg.tune(study, data=rows, progress=False))
     verdict = result.verdict
@@ -182,27 +182,46 @@ def interval(compared: Any) -> list[float] | None:
 
 
 def main() -> None:
+    parser = arguments()
+    args = parser.parse_args()
+    if problem := refused(args.names):
+        parser.error(problem)
+    overrides = {"trials": args.trials} if args.trials else {}
+    if args.one:
+        here(chosen(args.names)[0], overrides)
+    elif args.trials:
+        end([given.name for given in chosen(args.names) if not tried(given, args.trials)])
+    else:
+        end(all_of(args.names, anew=args.anew))
+
+
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of data sets; all by default")
-    parser.add_argument("--trials", type=int, help="of each study, to try this out: nothing is stored")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--anew", action="store_true", help="remove the lines of these data sets first")
+    what.add_argument("--trials", type=int, help="of each study, to try this out: nothing is stored")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    by_name = {given.name: given for given in DATA_SETS}
-    known = ", ".join(by_name)
-    if unknown := [name for name in args.names if name not in by_name]:
-        parser.error(
-            f"there is no data set {unknown[0]!r}. {did_you_mean(unknown[0], by_name) or 'There are: ' + known}"
-        )
-    if missing := sorted({given.package for given in chosen(args.names) if not given.there}):
-        parser.error(f"missing: {', '.join(missing)}; `make benchmark` installs what is needed")
-    if args.one:
-        here(by_name[args.names[0]], {"trials": args.trials} if args.trials else {})
-        return
-    if failed := all_of(args.names, args.trials):
+    return parser
+
+
+def refused(names: Sequence[str]) -> str:
+    """Return what is wrong with the names, or missing for them; empty where nothing is."""
+    known = [given.name for given in DATA_SETS]
+    if unknown := [name for name in names if name not in known]:
+        hint = did_you_mean(unknown[0], known) or f"There are: {', '.join(known)}"
+        return f"there is no data set {unknown[0]!r}. {hint}"
+    missing = sorted({given.package for given in chosen(names) if not given.there})
+    return f"missing: {', '.join(missing)}; `make benchmark` installs what is needed" if missing else ""
+
+
+def end(failed: Sequence[str]) -> None:
+    """End with an error that names what failed."""
+    if failed:
         sys.exit(f"{', '.join(failed)}: without a result; the same command tries again")
 
 
-def chosen(names: list[str]) -> list[DataSet]:
+def chosen(names: Sequence[str]) -> list[DataSet]:
     return [given for given in DATA_SETS if not names or given.name in names]
 
 
@@ -213,27 +232,40 @@ def here(given: DataSet, overrides: Mapping[str, Any]) -> None:
         print(json.dumps(measured(given, overrides)))
 
 
-def all_of(names: list[str], trials: int | None) -> list[str]:
-    """Measure what is not measured yet, each in a process of its own, and write the tables; return what failed."""
-    failed: list[str] = []
-    done = {} if trials else tables.current()
-    for given in chosen(names):
-        if given.name in done:
-            continue
-        print(f"{given.name}: {given.rows} rows, {given.metric}", file=sys.stderr, flush=True)
-        few = ["--trials", str(trials)] if trials else []
-        command = [sys.executable, __file__, "--one", given.name, *few]
-        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if ended.returncode:
-            failed.append(given.name)
-        elif trials:
-            print(ended.stdout.splitlines()[-1], flush=True)
+def all_of(names: Sequence[str], *, anew: bool = False, path: Path = tables.RESULTS) -> list[str]:
+    """Measure what is not measured yet, and write the tables; return what failed."""
+    failed, todo = [], chosen(names) if anew else missing(names, path)
+    unwanted = [given.name for given in todo]
+    tables.keep({name: line for name, line in tables.stored(path).items() if name not in unwanted}, path)
+    for given in todo:
+        if line := apart(given):
+            with path.open("a") as file:
+                file.write(line + "\n")
         else:
-            with tables.RESULTS.open("a") as file:
-                file.write(ended.stdout.splitlines()[-1] + "\n")
-    if not trials:
-        tables.write(tables.current())
+            failed.append(given.name)
+    tables.write(path)
     return failed
+
+
+def missing(names: Sequence[str], path: Path) -> list[DataSet]:
+    """Return the data sets without a line of the present declaration and version."""
+    done = [name for name, line in tables.current(path).items() if line["version"] == lossreg.__version__]
+    return [given for given in chosen(names) if given.name not in done]
+
+
+def tried(given: DataSet, trials: int) -> bool:
+    """Measure a data set with so many trials, print its line, and return whether it has one."""
+    line = apart(given, "--trials", str(trials))
+    print(line, flush=True)
+    return bool(line)
+
+
+def apart(given: DataSet, *options: str) -> str:
+    """Measure a data set in a process of its own, and return its line; empty where that failed."""
+    print(f"{given.name}: {given.rows} rows, {given.metric}", file=sys.stderr, flush=True)
+    command = [sys.executable, __file__, "--one", given.name, *options]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return "" if ended.returncode else ended.stdout.splitlines()[-1]
 
 
 if __name__ == "__main__":

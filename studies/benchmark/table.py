@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,24 +17,28 @@ from declared import DATA_SETS, DataSet
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results.jsonl")
 BEGIN, END = "<!-- from studies/benchmark/results.jsonl -->\n", "<!-- end -->"
-DEPENDS_ON = ("package", "file", "target", "task", "metric", "positive", "drop", "above", "rows", "outer")
 Lines = dict[str, dict[str, Any]]
 
 
-def declared(given: DataSet) -> dict[str, Any]:
-    """Return what a result depends on, as JSON has it."""
-    return json.loads(json.dumps({name: getattr(given, name) for name in DEPENDS_ON}))
+def stored(path: Path = RESULTS) -> Lines:
+    """Return the last line of each data set."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return {line["name"]: line for line in lines}
 
 
 def current(path: Path = RESULTS) -> Lines:
-    """Return the last line of each data set, in their order, that is of the present declaration."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    last = {line["name"]: line for line in lines}
-    return {
-        given.name: last[given.name]
-        for given in DATA_SETS
-        if given.name in last and last[given.name]["declared"] == declared(given)
-    }
+    """Return the lines of data sets that are declared as they were when measured, in the order of the declarations."""
+    lines = stored(path)
+    return {given.name: lines[given.name] for given in DATA_SETS if is_of(given, lines.get(given.name))}
+
+
+def is_of(given: DataSet, line: dict[str, Any] | None) -> bool:
+    return line is not None and line.get("digest") == given.digest
+
+
+def keep(lines: Lines, path: Path = RESULTS) -> None:
+    """Have the file hold these lines alone."""
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines.values()))
 
 
 # ------------------------------------------------------------------ tables
@@ -43,7 +48,7 @@ def short(lines: Lines) -> str:
     """Return the table of the README."""
     head = ("data", "rows", "metric", "verdict on the best loss", "gain over the tuned baseline (95% interval)", "s")
     rows = [
-        (name, line["declared"]["rows"], metric(line), verdict(line), gain(line, "baseline"), seconds(line))
+        (name, line["rows"], metric(line), verdict(line), gain(line, "baseline"), seconds(line))
         for name, line in lines.items()
     ]
     return markdown(head, rows)
@@ -92,22 +97,39 @@ def questions() -> str:
 
 def summary(lines: Lines) -> str:
     """Return what the tables count up to."""
-    answers = Counter(line["answer"] for line in lines.values())
-    by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
-    counts = ", ".join(f"*{answer}* on {count}" for answer, count in answers.most_common())
-    as_it_is = [name for name, line in lines.items() if is_explained(line)]
-    boosting = [line["gains"]["boosting"] for line in lines.values() if line["gains"]["boosting"]]
-    above, below = sum(low > 0 for _, low, _ in boosting), sum(high < 0 for _, _, high in boosting)
-    spent = sum(parts["processor"] for line in lines.values() for parts in _times(line))
     missing = [given.name for given in DATA_SETS if given.name not in lines]
+    as_it_is = [name for name, line in lines.items() if is_explained(line)]
     return "\n".join([
-        f"Of {len(lines)} data sets the verdict is {counts}; *because of the loss* on {len(by_loss)}"
-        f"{' (' + ', '.join(by_loss) + ')' if by_loss else ''}.",
-        *([f"Better as it is, but not shown to be with tuned decisions: {', '.join(as_it_is)}."] if as_it_is else []),
-        f"Gradient boosting is shown to be better than the best loss of this network on {below}, and worse on {above}.",
-        f"All of it took {spent / 60:.0f} minutes of processor time.",
-        *([f"Not measured: {', '.join(missing)}."] if missing else []),
+        answers(lines),
+        *([f"Better with default decisions, not with tuned ones: {', '.join(as_it_is)}."] if as_it_is else []),
+        *boosted(lines),
+        origin(lines),
+        *([f"Not measured, or declared otherwise since: {', '.join(missing)}."] if missing else []),
     ])  # fmt: skip
+
+
+def answers(lines: Lines) -> str:
+    """Return how often there is each answer."""
+    counts = Counter(line["answer"] for line in lines.values())
+    by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
+    said = ", ".join(f"*{answer}* on {count}" for answer, count in counts.most_common())
+    of = f" ({', '.join(by_loss)})" if by_loss else ""
+    return f"Of {len(lines)} data sets the verdict is {said}; *because of the loss* on {len(by_loss)}{of}."
+
+
+def boosted(lines: Lines) -> list[str]:
+    """Return how often gradient boosting is better."""
+    gains = [line["gains"]["boosting"] for line in lines.values() if line["gains"]["boosting"]]
+    above, below = sum(low > 0 for _, low, _ in gains), sum(high < 0 for _, _, high in gains)
+    said = f"Gradient boosting is shown to be better than the network's best loss on {below}, and worse on {above}."
+    return [said] if gains else []
+
+
+def origin(lines: Lines) -> str:
+    """Return what the lines were measured with, and how long that took."""
+    spent = sum(parts["processor"] for line in lines.values() for parts in _times(line))
+    versions, backends = (", ".join(sorted({line[key] for line in lines.values()})) for key in ("version", "backend"))
+    return f"Measured with lossreg {versions} on {backends}, in {spent / 60:.0f} minutes of processor time."
 
 
 def _times(line: dict[str, Any]) -> list[dict[str, float]]:
@@ -124,7 +146,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def metric(line: dict[str, Any]) -> str:
-    return line["declared"]["metric"].replace("_", " ")
+    return line["metric"].replace("_", " ")
 
 
 def verdict(line: dict[str, Any], *, named: bool = True) -> str:
@@ -192,10 +214,14 @@ def filled(text: str, parts: Sequence[str]) -> str:
     return first + "".join(f"{BEGIN}{part}\n{END}{rest}" for part, rest in zip(parts, rests, strict=True))
 
 
-def write(lines: Lines) -> None:
-    for path, parts in pages(lines).items():
-        path.write_text(filled(path.read_text(), parts))
+def write(path: Path = RESULTS) -> None:
+    """Write the tables of what is current, and name what is not."""
+    lines = current(path)
+    for name in stored(path).keys() - lines:
+        print(f"{name}: left out, as its declaration has changed since it was measured", file=sys.stderr)
+    for page, parts in pages(lines).items():
+        page.write_text(filled(page.read_text(), parts))
 
 
 if __name__ == "__main__":
-    write(current())
+    write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import table
 from declared import DATA_SETS, DataSet
 from sklearn import metrics as sk
 
+import lossreg
 from lossreg.config import study as studies
 from lossreg.metrics import catalogue
 
@@ -69,9 +71,36 @@ def test_the_tables_are_what_the_stored_numbers_give(path: Path):
     assert table.filled(path.read_text(), table.pages(LINES)[path]) == path.read_text()
 
 
-def test_the_first_table_of_the_readme_is_the_benchmark():
-    rows = re.findall(r"^\|.*", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert [row.split("|")[1].strip() for row in rows[2 : 2 + len(LINES)]] == list(LINES)
+def cells(path: Path, number: int, column: int) -> dict[str, str]:
+    """Return the cells of a column of a page's table, by data set."""
+    found = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.MULTILINE)[number]
+    rows = [row.strip("| ").split(" | ") for row in found.splitlines()[2:]]
+    return {row[0]: row[column].strip() for row in rows}
+
+
+def rounded(value: float) -> float:
+    return round(value, 1 if abs(value) >= 10 else 3)
+
+
+def test_gains_on_the_pages_are_those_of_the_results():
+    lines = [json.loads(line) for line in table.RESULTS.read_text().splitlines()]
+    assert sorted(line["name"] for line in lines) == sorted(LINES)
+    page = ROOT / "docs" / "benchmark.md"
+    for path, number, columns in (
+        (ROOT / "README.md", 0, {"baseline": 4}),
+        (page, 0, {"baseline": 4, "tuned_baseline": 5, "boosting": 6}),
+    ):
+        for other, column in columns.items():
+            seen = cells(path, number, column)
+            assert list(seen) == list(LINES)
+            for line in lines:
+                numbers = [float(one) for one in re.findall(r"-?\d+\.\d+", seen[line["name"]])]
+                assert numbers == [rounded(value) for value in line["gains"][other] or ()]
+    for column, arm in enumerate(("winner", "baseline", "tuned_baseline", "boosting"), 2):
+        seen = cells(page, 1, column)
+        assert {name: float(one) for name, one in seen.items() if one} == {
+            line["name"]: rounded(line["scores"][arm]) for line in lines if arm in line["scores"]
+        }
 
 
 @measured
@@ -167,30 +196,81 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     assert "missing: ISLP; `make benchmark` installs" in capsys.readouterr().err
 
 
-def test_numbers_of_the_page_on_whether_it_matters_are_those_of_benchmark_and_claims():
+def test_the_page_on_whether_it_matters_counts_what_the_benchmark_shows():
+    page = (ROOT / "docs" / "does-the-loss-matter.md").read_text()
+    undecided = [name for name, line in LINES.items() if table.verdict(line) == "no difference shown"]
+    assert f"{len(undecided)} of {len(LINES)} real data sets: no difference shown" in page
+    rows = re.findall(r"^\|.*\| (\d) of (\d) real sets \((.*?)\) \|(.*)\|", page, re.MULTILINE)
+    counted = [name for *_, names, _ in rows for name in names.split(", ")]
+    assert sorted(counted) == sorted(LINES)
+    for shown, of, names, seen in rows:
+        sets = names.split(", ")
+        assert (int(shown), int(of)) == (len(set(sets) - set(undecided)), len(sets))
+        scores = {table.number(score) for name in sets if name in seen for score in LINES[name]["scores"].values()}
+        assert set(NUMBER.findall(seen)) <= scores
+
+
+def test_other_numbers_of_the_page_on_whether_it_matters_are_those_of_benchmark_and_claims():
     page, benchmark, claims = (
         (ROOT / "docs" / f"{name}.md").read_text() for name in ("does-the-loss-matter", "benchmark", "claims")
     )
-    known = {*NUMBER.findall(benchmark), *NUMBER.findall(claims)}
-    assert set(NUMBER.findall(page)) <= known
-    undecided = sum(table.verdict(line) == "no difference shown" for line in LINES.values())
-    assert f"{undecided} of {len(LINES)} real data sets: no difference shown" in page
+    assert set(NUMBER.findall(page)) <= {*NUMBER.findall(benchmark), *NUMBER.findall(claims)}
+    answers = re.findall(r"wrong labels, last epoch .* \| (.*) \|$", claims, re.MULTILINE)
+    robust = sum(bool(re.match("holds(: [^;]*40% wrong|$)|.*; holds: [^;]*40% wrong", answer)) for answer in answers)
+    assert f"| 40% wrong labels, on purpose | {robust} of {len(answers)} losses |" in page
+    answers = re.findall(r"resists outliers .* \| MAE .* \| (.*) \|$", claims, re.MULTILINE)
+    assert f"| {answers.count('holds')} of {len(answers)} losses | 5% of the targets" in page
 
 
-def test_what_is_stored_is_left_out_and_of_another_declaration_measured_again(monkeypatch, tmp_path):
-    wine = next(given for given in DATA_SETS if given.name == "wine")
-    path = tmp_path / "results.jsonl"
-    lines = [{"name": "wine", "declared": table.declared(wine) | change, "n": n} for n, change in
-             enumerate([{}, {"metric": "log_loss"}])]  # fmt: skip
-    for held, known in ((lines[:1], {"wine": lines[0]}), (lines, {}), (lines[::-1], {"wine": lines[0]})):
-        path.write_text("".join(f"{json.dumps(line)}\n" for line in held))
-        assert table.current(path) == known
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Return a file of results, and what is measured and written."""
     begun = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: begun.append(command))
-    monkeypatch.setattr(table, "current", lambda: {"wine": lines[0]})
+    monkeypatch.setattr(measure, "apart", lambda given: begun.append(given.name) or json.dumps(stored(given.name, n=9)))
     monkeypatch.setattr(table, "write", begun.append)
-    assert measure.all_of(["wine"], None) == []
-    assert begun == [{"wine": lines[0]}]
+    return tmp_path / "results.jsonl", begun
+
+
+def stored(name, **change):
+    given = next(given for given in DATA_SETS if given.name == name)
+    return {"name": name, "digest": given.digest, "version": lossreg.__version__} | change
+
+
+@pytest.mark.parametrize(
+    ("change", "is_shown", "is_measured"),
+    [({}, True, False), ({"digest": "of another metric"}, False, True), ({"version": "0.0.1"}, True, True)],
+)
+def test_what_is_stored_is_measured_again_if_declaration_or_version_differ(results, change, is_shown, is_measured):
+    path, begun = results
+    lines = {"digits": stored("digits"), "wine": stored("wine", **change)}
+    table.keep(lines, path)
+    assert table.current(path).keys() == ({"wine", "digits"} if is_shown else {"digits"})
+    assert measure.all_of(["wine", "digits"], path=path) == []
+    assert begun == [*["wine"] * is_measured, path]
+    assert table.stored(path) == lines | ({"wine": stored("wine", n=9)} if is_measured else {})
+
+
+def test_anew_measures_what_is_asked_for_again_and_keeps_the_others(results):
+    path, begun = results
+    table.keep({"digits": stored("digits"), "wine": stored("wine")}, path)
+    measure.all_of(["wine"], anew=True, path=path)
+    assert begun == ["wine", path]
+    assert table.stored(path) == {"digits": stored("digits"), "wine": stored("wine", n=9)}
+
+
+def test_a_data_set_whose_process_fails_is_named_and_has_no_line(results, monkeypatch):
+    path, _ = results
+    monkeypatch.setattr(measure, "apart", lambda given: "")
+    assert measure.all_of(["wine"], path=path) == ["wine"]
+    assert table.stored(path) == {}
+
+
+def test_another_question_has_another_digest():
+    wine = next(given for given in DATA_SETS if given.name == "wine")
+    others = [dataclasses.replace(wine, **change) for change in
+              ({"metric": "log_loss"}, {"most": 100}, {"classes": ("0",)}, {"reading": {"sep": ";"}})]  # fmt: skip
+    assert len({given.digest for given in (wine, *others, *DATA_SETS)}) == len(DATA_SETS) + len(others)
+    assert dataclasses.replace(wine, why="it is asked for", about="vines").digest == wine.digest
 
 
 @pytest.mark.long
