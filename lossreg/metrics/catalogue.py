@@ -344,9 +344,10 @@ def default(task: str) -> str:
     return "jaccard" if task == "segmentation" else "f1_macro"
 
 
-def resolve(name: str, task: str) -> Metric:
+def resolve(name: str, task: str, *, may_be_left_out: bool = True) -> Metric:
     """Return the metric of a name for a task: scikit-learn's name or an alias such as `rmse`, in any case.
 
+    may_be_left_out: whether the task's default takes its place then, which the message says.
     Raises `UnknownError` for an unknown name, `InputError` for a loss and for a metric of another task.
     """
     key = name.strip().lower()
@@ -361,7 +362,8 @@ def resolve(name: str, task: str) -> Metric:
         raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {words(*ALL_HINT)}".strip())
     if task not in metric.tasks:
         what = f"{metric.name} is for {' and '.join(metric.tasks)} tasks, and this one is {task}"
-        raise InputError(what, hint=_fits(metric, task))
+        default_hint = f"Leave it out for {default(task)}. " if may_be_left_out else ""
+        raise InputError(what, hint=default_hint + _fits(metric, task))
     return metric
 
 
@@ -382,4 +384,4 @@ def _fits(metric: Metric, task: str) -> str:
     """Return a hint with metrics of the task, those of a similar name first."""
     stem = metric.name.removeprefix("neg_").split("_")[0]
     names = sorted((m.name for m in available(task)), key=lambda name: stem not in name)
-    return f"Leave it out for {default(task)}. For {task}: {', '.join(names[:6])}, ... {words(*ALL_HINT)}"
+    return f"For {task}: {', '.join(names[:6])}, ... {words(*ALL_HINT)}"

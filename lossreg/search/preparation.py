@@ -161,8 +161,9 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     data_notes = [*data_notes, *untested(spec)]
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
-    bounded = constrained(spec, dataset)
-    also = (*bounded, *(one for one in objectives(spec, dataset)[1:] if one not in bounded))
+    several = objectives(spec, dataset)
+    bounded = constrained(spec, dataset, [metric, *several[1:]])
+    also = (*bounded, *(one for one in several[1:] if one not in bounded))
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, also, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(
         spec, dataset, metric, candidates, stored, is_missing=bool(missing), also=also
@@ -294,10 +295,8 @@ def objectives(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:
     """Return the metrics of a study that has several; raises `InputError` where one has no value or is there twice."""
     known: list[Metric] = []
     for name in spec.search.metrics:
-        metric: Metric = _located(spec, "search.metrics", catalogue.resolve, name, dataset.task)
-        if metric.name.removeprefix("neg_") in [one.name.removeprefix("neg_") for one in known]:
-            what = f"{metric.name} is there twice"
-            raise InputError(what, where=spec.place("search.metrics"), hint="Leave one of them out.")
+        metric: Metric = _located(spec, "search.metrics", catalogue.resolve, name, dataset.task, may_be_left_out=False)
+        _located(spec, "search.metrics", _check_apart, metric, known, "Leave one of them out.")
         for fold in dataset.folds:
             y = fold.scored_labels(fold.validation.scored)
             _located(spec, "search.metrics", metric.check, y, dataset.n_classes)
@@ -305,19 +304,37 @@ def objectives(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:
     return tuple(known)
 
 
-def constrained(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:
-    """Return the metrics of the study's constraints; raises `InputError` where no value can keep one."""
-    known: dict[str, Metric] = {}
+def constrained(spec: StudySpec, dataset: data.Dataset, searched: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Return the metrics of the study's constraints; raises `InputError` where no value can keep one.
+
+    searched: the metrics that are optimised, which may be constrained too, with the sign that they have there.
+    """
+    known: list[Metric] = []
     for name, bound in spec.search.constraints.items():
         key = f"search.constraints.{name}"
-        metric: Metric = _located(spec, key, catalogue.resolve, name, dataset.task)
-        if metric.name in known:
-            raise InputError(f"{metric.name} is there twice", where=spec.place(key), hint="Leave one of them out.")
+        metric: Metric = _located(spec, key, catalogue.resolve, name, dataset.task, may_be_left_out=False)
         _located(spec, key, _check_bound, metric, bound)
+        _located(spec, key, _check_apart, metric, known, "Leave one of them out.")
+        others = [one for one in searched if one.name != metric.name]
+        _located(spec, key, _check_apart, metric, others, f"Constrain that one: {{ {_negated(metric)} = {-bound:g} }}.")
         for fold in dataset.folds:
             _located(spec, key, metric.check, fold.scored_labels(fold.validation.scored), dataset.n_classes)
-        known[metric.name] = metric
-    return tuple(known.values())
+        known.append(metric)
+    return tuple(known)
+
+
+def _negated(metric: Metric) -> str:
+    """Return the name of the metric with the other sign, if there is one."""
+    return metric.name.removeprefix("neg_") if metric.name.startswith("neg_") else f"neg_{metric.name}"
+
+
+def _check_apart(metric: Metric, others: Sequence[Metric], hint: str) -> None:
+    """Raise `InputError` where a metric is one of the others, or is one with the other sign."""
+    names = [one.name for one in others]
+    if metric.name in names:
+        raise InputError(f"{metric.name} is there twice", hint=hint)
+    if _negated(metric) in names:
+        raise InputError(f"{metric.name} is {_negated(metric)} with the other sign, which the study has too", hint=hint)
 
 
 def _check_bound(metric: Metric, bound: float) -> None:
@@ -326,7 +343,8 @@ def _check_bound(metric: Metric, bound: float) -> None:
     best = 0.0 if not is_maximised or metric.name.startswith("neg_") else 1.0
     if (bound > best) if is_maximised else (bound < best):
         what = f"{metric.name} is {'at most' if is_maximised else 'at least'} {best:g}, so no trial can keep {bound:g}"
-        raise InputError(what, hint="A share is a number from 0 to 1." if is_maximised else "")
+        hint = f"Write {-bound:g}, or {_negated(metric)} = {bound:g}." if best == 0 and is_maximised else ""
+        raise InputError(what, hint=hint or ("A share is a number from 0 to 1." if is_maximised else ""))
 
 
 def _metric(spec: StudySpec, task: str) -> Metric:
