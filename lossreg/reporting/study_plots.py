@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from lossreg.errors import count_of
 from lossreg.reporting.arms import differing, tested
 from lossreg.reporting.change import known
 
@@ -102,22 +104,33 @@ def history(result: StudyResult) -> Figure:
 
 
 def pareto(result: StudyResult) -> Figure:
-    """Draw every trial by the first two metrics, coloured by candidate, those of the Pareto front with a ring."""
-    first, second = result.objectives[:2]
-    figure = new_figure(8.5, 4.6)
-    axes = plain(figure.add_subplot())
+    """Draw every trial by each pair of metrics, coloured by candidate, those of the Pareto front with a ring."""
+    pairs = list(combinations(range(len(result.objectives)), 2))
+    figure = new_figure(8.5 if len(pairs) == 1 else 4.0 * len(pairs) + 2.5, 4.6)
+    (grid,) = _grid(figure, 1, len(pairs))
+    for axes, pair in zip(grid, pairs, strict=True):
+        _pair(result, axes, *pair)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    figure.suptitle(f"{result.study}: {count_of(len(result.front), 'trial')} of the Pareto front")
+    return figure
+
+
+def _pair(result: StudyResult, axes: Axes, first: int, second: int) -> None:
     for candidate, look in _looks(result).items():
         trials = [trial for trial in result.trials if trial.candidate == candidate]
-        points = [pair for trial in trials if None not in (pair := result.objective_values(trial)[:2])]
-        x, y = zip(*points, strict=True) if points else ((), ())
-        axes.scatter(x, y, label=_name(result, candidate), s=26, **look)
-    on_front = [result.objective_values(trial)[:2] for trial in result.front]
-    x, y = zip(*on_front, strict=True) if on_front else ((), ())
-    axes.scatter(x, y, facecolors="none", edgecolors=GREY, s=110, label="Pareto front")
-    title = f"{result.study}: {len(result.front)} trials of the Pareto front"
-    axes.set(xlabel=f"{first.metric} (validation)", ylabel=f"{second.metric} (validation)", title=title)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
-    return figure
+        _scatter(result, axes, trials, (first, second), label=_name(result, candidate), s=26, **look)
+    _scatter(result, axes, result.front, (first, second), label="Pareto front", s=110, facecolors="none",
+             edgecolors=GREY)  # fmt: skip
+    names = [result.objectives[index].metric for index in (first, second)]
+    axes.set(xlabel=f"{names[0]} (validation)", ylabel=f"{names[1]} (validation)")
+
+
+def _scatter(
+    result: StudyResult, axes: Axes, trials: Iterable[TrialRecord], pair: tuple[int, int], **look: Any
+) -> None:
+    values = [result.objective_values(trial) for trial in trials]
+    points = [point for one in values if None not in (point := tuple(one[index] for index in pair))]
+    axes.scatter(*(zip(*points, strict=True) if points else ((), ())), **look)
 
 
 def by_loss(result: StudyResult) -> Figure:

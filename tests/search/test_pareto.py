@@ -47,7 +47,7 @@ class Two(Fake):
 
     def advance(self):
         return {
-            slot: replace(report, also={"log_loss": 0.1 + report.val_score**2})
+            slot: replace(report, also={"log_loss": 0.1 + report.val_score**2, "brier_score": 1 - report.val_score})
             for slot, report in super().advance().items()
         }
 
@@ -117,6 +117,22 @@ def test_optuna_is_told_all_metrics_and_the_front_is_shown_wherever_results_are(
     sent = messages.study(messages.decode(messages.encode(messages.of_study(result))), result.trials)
     assert sent.front == result.front
     assert lossreg.results(STUDY).front == result.front
+
+
+def test_the_picture_of_three_metrics_has_every_pair_of_them():
+    names = ["accuracy", "log_loss", "brier_score"]
+    result = faked(document={**STUDY, "search": {**STUDY["search"], "metrics": names}})
+    figure = result.plot("pareto")
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    shown = [tuple(text.removesuffix(" (validation)") for text in (axes.get_xlabel(), axes.get_ylabel()))
+             for axes in figure.axes]  # fmt: skip
+    assert shown == [(names[first], names[second]) for first, second in pairs]
+    complete = [trial for trial in result.trials if trial.state == "complete"]
+    for axes, pair in zip(figure.axes, pairs, strict=True):
+        *of_losses, ring = (points.get_offsets() for points in axes.collections)
+        for points, trials in ((np.concatenate(of_losses), complete), (ring, result.front)):
+            values = [np.array(result.objective_values(trial))[list(pair)] for trial in trials]
+            np.testing.assert_allclose(sorted(map(tuple, points)), sorted(map(tuple, values)))
 
 
 def test_a_study_with_several_metrics_goes_on_where_it_was_cut_off_and_takes_more_trials(tmp_path, monkeypatch):
