@@ -127,6 +127,13 @@ def test_numbers_of_what_was_seen_are_scores_of_the_study(claims: dict[str, Any]
         assert not set(re.findall(r"\d+\.\d+", item)) - known, study
 
 
+def test_losses_have_as_many_trials_as_the_page_says(claims: dict[str, Any]) -> None:
+    lines = claims["run"].lines_of(claims["run"].RESULTS)
+    counts = [count for line in lines for count in line["trials"].values()]
+    assert f"{min(counts)} to {max(counts)} for each" in " ".join(claims["table"].PAGE.read_text().split())
+    assert all(line["trials"][line["baseline"]] == max(line["trials"].values()) for line in lines)
+
+
 def test_a_result_of_another_study_is_left_out_and_measured_again(claims: dict[str, Any], tmp_path: Path) -> None:
     run, out = claims["run"], tmp_path / "results.jsonl"
     wanted = run.cases(2, ["counts", "smoothing"])

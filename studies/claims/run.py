@@ -91,16 +91,10 @@ def digest_of(setting: Setting, seed: int) -> str:
 def measured(study: dict[str, Any], seed: int) -> Line:
     """Run a study, and return the scores of each loss on its test rows, those of each training."""
     import lossreg
-    from lossreg.config import study as studies
     from lossreg.runtime import backend
-    from lossreg.search import preparation
 
-    rows = rows_of(study["data"]["source"], seed)
-    if rows:
-        study["data"].pop("source")
-    result = lossreg.tune(study, data=rows, progress=False)
+    result, prepared = searched(study, rows_of(study["data"]["source"], seed))
     best = {row.candidate: row.best for row in result.ranking() if row.best}
-    prepared = preparation.prepare(studies.of(study, (), rows), rehearsed=False)
     dataset, predicted = prepared.problem.dataset, predictions(prepared, best)
     return {
         "baseline": result.baseline, "test_rows": len(dataset.test),
@@ -109,6 +103,18 @@ def measured(study: dict[str, Any], seed: int) -> Line:
         "scores": {arm: scores(prepared.metric, dataset, np.stack(made)) for arm, made in predicted.items()},
         "version": lossreg.__version__, "backend": backend.name(),
     }  # fmt: skip
+
+
+def searched(study: dict[str, Any], rows: dict[str, np.ndarray] | None) -> tuple[Any, Any]:
+    """Run a study, and return its result and what its losses are trained with again."""
+    import lossreg
+    from lossreg.config import study as studies
+    from lossreg.search import preparation
+
+    if rows:
+        study["data"].pop("source")
+    result = lossreg.tune(study, data=rows, progress=False)
+    return result, preparation.prepare(studies.of(study, (), rows), rehearsed=False)
 
 
 def predictions(prepared: Any, best: Mapping[str, Any]) -> dict[str, list[np.ndarray]]:
