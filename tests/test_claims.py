@@ -90,15 +90,23 @@ def recomputed(claim: Any, setting: str, lines: list[dict[str, Any]]) -> list[fl
     """Return gain, interval and scores (baseline, loss) of a setting, with scipy's intervals."""
     measure = "accuracy" if claim.measure == "spread" else claim.measure
     found = [line["scores"] for line in lines if (line["study"], line["setting"]) == (claim.study, setting)]
-    loss, baseline = (np.array([one[arm][measure] for one in found]) for arm in (claim.first, claim.second))
+    both = [[one[arm][measure] for arm in (claim.first, claim.second)] for one in found
+            if all(measure in one.get(arm, {}) for arm in (claim.first, claim.second))]  # fmt: skip
     if claim.measure == "spread":
-        of_loss, of_baseline = (arm.var(axis=1, ddof=1).mean() for arm in (loss, baseline))
-        ends = of_loss / of_baseline / stats.f(len(found) * 2, len(found) * 2).ppf([0.5, 0.975, 0.025])
-        return [*(1 - np.sqrt([of_loss / of_baseline, ends[2], ends[1]])), of_baseline**0.5, of_loss**0.5]
-    gains = loss.mean(axis=1) - baseline.mean(axis=1)
+        return ratio_of_spreads(*zip(*both, strict=True))
+    loss, baseline = np.array([[np.mean(arm) for arm in pair] for pair in both]).T
+    gains = loss - baseline
     gains *= -1 if measure.startswith(("mean_absolute", "root_mean", "deviance", "calibration")) else 1
     interval = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
     return [gains.mean(), *interval, baseline.mean(), loss.mean()]
+
+
+def ratio_of_spreads(loss: Any, baseline: Any) -> list[float]:
+    freedom = [sum(len(repeats) - 1 for repeats in arm) for arm in (loss, baseline)]
+    variances = [sum(np.var(repeats) * len(repeats) for repeats in arm) for arm in (loss, baseline)] / np.array(freedom)
+    ratio = variances[0] / variances[1]
+    ends = ratio / stats.f(*freedom).ppf([0.025, 0.975])
+    return [*(1 - np.sqrt([ratio, *ends])), *np.sqrt(variances[::-1])]
 
 
 def test_rows_of_the_page_are_those_of_numpy_and_scipy(claims: dict[str, Any]) -> None:
