@@ -123,13 +123,13 @@ def test_the_logarithmic_error_needs_the_shifted_target():
 
 
 def short(name, each=2, **train):
-    """A study of this folder with few epochs, untracked, that leaves nothing behind."""
+    """A study of this folder with few epochs, untracked and unconfirmed, that leaves nothing behind."""
     document = study.load(FOLDER / f"{name}.toml").document() | {
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},
     }
     document["train"] |= {"epochs": 5} | train
-    document["search"] |= {"trials": each * len(document["losses"])}
+    document["search"] |= {"trials": each * len(document["losses"]), "confirm": 0}
     if ".py:" in document["data"]["source"]:
         document["data"]["source"] = str(FOLDER / document["data"]["source"])
     return document
@@ -140,7 +140,6 @@ LEARNT = {"multilabel": 0.25, "counts": 0.2, "positive": 0.1, "folds": 0.5}
 
 @pytest.mark.parametrize("name", long_but({"counts"}, list(LEARNT)))
 def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
-
     monkeypatch.chdir(tmp_path)
     result = lossreg.tune(short(name))
     assert result.counts["complete"] == len(result.trials)
