@@ -37,10 +37,16 @@ def settings(candidates: int, trials: int, in_all: int = SETTINGS) -> int:
     return max(1, min(MOST, round(in_all / candidates), trials // (2 * candidates)))
 
 
-def contenders(result: StudyResult, in_all: int = SETTINGS) -> list[TrialRecord]:
-    """Return the completed trials with the best validation scores, `settings` of each candidate."""
+def contenders(result: StudyResult, in_all: int = SETTINGS, former: Confirmation | None = None) -> list[TrialRecord]:
+    """Return the completed trials with the best validation scores, `settings` of each candidate.
+
+    former: a confirmation of fewer trials, whose best setting of each candidate is one of them too.
+    """
     most = settings(len(result.losses), len(result.trials), in_all)
-    return [trial for candidate in result.losses for trial in result.ranked(candidate)[:most]]
+    before = {row.candidate: row.best for row in replace(result, confirmation=former).ranking() if row.confirmed}
+    chosen = {candidate: result.ranked(candidate)[:most] for candidate in result.losses}
+    further = {name: [best] for name, best in before.items() if best and best not in chosen[name]}
+    return [trial for name, trials in chosen.items() for trial in (*trials, *further.get(name, ()))]
 
 
 def is_due(splits: int, contenders: Sequence[TrialRecord]) -> bool:

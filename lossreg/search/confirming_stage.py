@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from lossreg.errors import ReplacedError, count_of
+from lossreg.errors import LossregError, ReplacedError, UnansweredError, count_of
 from lossreg.search import confirming, estimate, restore
 from lossreg.search.final_stage import FinalStage, why
+from lossreg.search.fresh_scores import FreshScores
 from lossreg.search.retrainer import Group, Retrainer
 from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.records import TrialRecord
@@ -48,14 +50,16 @@ class ConfirmingStage(FinalStage):
 
     @property
     def _contenders(self) -> list[TrialRecord]:
-        trials = confirming.contenders(self.result)
+        stored = self._attributes.get(KEY)
+        former = Confirmation.of_stored(stored) if stored else None
+        trials = confirming.contenders(self.result, former=former)
         return [trial for trial in trials if trial.candidate not in self.prepared.missing]
 
     def _attempt(self) -> None:
         try:
             with self.training():
                 self.result.confirmation = self._confirmed(self._contenders, self._splits)
-        except ReplacedError:
+        except (ReplacedError, UnansweredError):
             raise
         except Exception as error:
             note = f"{FAILED}: {why(error)}"
@@ -70,13 +74,36 @@ class ConfirmingStage(FinalStage):
     def _confirmed(self, trials: Sequence[TrialRecord], splits: int) -> Confirmation:
         group = Group({str(trial.number): restore.plan_of(self.prepared, trial) for trial in trials})
         task = f"confirming: the {len(trials)} best settings, again on {count_of(splits, 'fresh split')}"
-        self._announce(len(trials) * splits)
-        with Retrainer.of_study(self.prepared, self.progress, range(splits), FIRST_SEED) as retrainer:
-            (measured,), reason = retrainer.scores([group], splits, task, first_seed=FIRST_TRAINING_SEED)
-            ratio = confirming.ratio_of(retrainer.problem.dataset)
+        with (
+            self._keeping(group, splits) as kept,
+            Retrainer.of_study(self.prepared, self.progress, range(splits), FIRST_SEED) as retrainer,
+        ):
+            (measured,), reason = retrainer.scores([group], splits, task, first_seed=FIRST_TRAINING_SEED, kept=kept)
+            ratio = confirming.ratio_of(retrainer.last)
         return confirming.confirmed(
             self.result, measured.scores, splits, ratio=ratio, reason=reason, metrics=measured.metrics
         )
+
+    @contextmanager
+    def _keeping(self, group: Group, splits: int) -> Iterator[FreshScores]:
+        """Have trainings that end kept, whatever ends the block; where it is interrupted, say how many are."""
+        kept, total = FreshScores(self.study, self.folder.require_turn), len(group.plans) * splits
+
+        def done() -> int:
+            return sum((name, split) in kept.known for name in group.plans for split in range(splits))
+
+        if before := done():
+            self.progress.message(f"{before} of {total} trainings that confirm settings were done before")
+        self._announce(total - before)
+        try:
+            yield kept
+        except BaseException as error:
+            with suppress(LossregError, OSError):
+                kept.write()
+            if isinstance(error, KeyboardInterrupt):
+                self.progress.message(f"{done()} of {total} trainings that confirm settings are kept")
+            raise
+        kept.write()
 
     def _announce(self, trainings: int) -> None:
         """Say how long it takes, where that is long."""

@@ -104,20 +104,21 @@ def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> 
             notes=[*new, *notes.of_study(prepared, lanes)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
             architectures=prepared.architecture_spaces,
-            asked={**_further_keys(prepared), "confirmed": _confirmed(prepared)},
+            asked={**_further_keys(prepared), "confirmed": _confirmed(prepared, done)},
         )  # fmt: skip
     finally:
         pool.shutdown()
 
 
-def _confirmed(prepared: Prepared) -> str:
-    """Return how many settings are trained again, at most, and on how many splits."""
+def _confirmed(prepared: Prepared, done: int) -> str:
+    """Return how many settings are trained again, at most, and on how many splits; done: trials that have ended."""
     splits, losses, trials = prepared.spec.search.confirm, len(prepared.candidates), prepared.trials
     if not splits:
         return "nothing: search.confirm = 0"
     settings = min(trials, losses * confirming.settings(losses, trials))
     best = "the best setting" if settings == 1 else f"the best {settings} settings"
-    return f"{best}, on {count_of(splits, 'fresh split')}: {count_of(settings * splits, 'training')}"
+    before = ", without those that were done before" if done else ""
+    return f"{best}, on {count_of(splits, 'fresh split')}: {count_of(settings * splits, 'training')}{before}"
 
 
 def _rows(prepared: Prepared) -> list[tuple[str, str, str, dict[str, str]]]:

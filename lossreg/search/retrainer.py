@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from lossreg.search import retraining, sizing
+from lossreg.search.fresh_scores import FreshScores, Scored, Split
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.retraining import Retrained
 from lossreg.storage.observer import Observer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # of weights and batches, so that none is the search's own
 FIRST_SEED = 10_000
+UNKNOWN = Scored({})
 
 
 class Group(NamedTuple):
@@ -97,42 +99,54 @@ class Retrainer:
         self._open.close()
 
     def scores(
-        self, groups: Sequence[Group], splits: int, task: str, *, first_seed: int = FIRST_SEED
-    ) -> tuple[list[Measured], str]:
+        self, groups: Sequence[Group], splits: int, task: str, *, first_seed: int = FIRST_SEED,
+        kept: FreshScores | None = None,
+    ) -> tuple[list[Measured], str]:  # fmt: skip
         """Return each group's scores on its first splits, NaN where training failed, and the commonest reason for that.
 
-        groups: plans of trials, named by their numbers, which are the keys; first_seed: as in `train_groups`.
+        groups: plans of trials, named by their numbers, which are the keys; first_seed: as in `train_groups`; kept:
+        trainings that are not done again, which new ones are added to; those that failed with an error are none.
         """
         further = [metric.name for metric in self.prepared.problem.also]
-        known: dict[tuple[str, int], Mapping[str, float]] = {}
-        reasons: Counter[str] = Counter()
-        for one in self.train_groups(groups, range(splits), task, first_seed=first_seed):
-            if one.training.outcome == Outcome.COMPLETE:
-                known[one.asked.name, one.asked.split] = {"": one.training.score, **one.training.also}
-            else:
-                reasons[one.training.reason] += 1
+        wanted = {(name, group.first + split) for group in groups for name in group.plans for split in range(splits)}
+        done = {split: scored for split, scored in kept.known.items() if split in wanted} if kept else {}
+        for one in self.train_groups(groups, range(splits), task, first_seed=first_seed, done=dict(done)):
+            done[one.asked.name, one.asked.split] = scored = _scored(one.training)
+            if kept and one.training.outcome != Outcome.FAILED:
+                kept.add(one.asked.name, one.asked.split, scored)
+        reasons = Counter(one.reason for one in done.values() if not one.values)
 
         def of(group: Group, metric: str) -> dict[int, list[float]]:
             numbers = range(group.first, group.first + splits)
-            return {int(n): [known.get((n, i), {}).get(metric, math.nan) for i in numbers] for n in group.plans}
+            of_name = {name: [done.get((name, i), UNKNOWN).values for i in numbers] for name in group.plans}
+            return {int(name): [one.get(metric, math.nan) for one in each] for name, each in of_name.items()}
 
         by_group = [Measured(of(group, ""), {name: of(group, name) for name in further}) for group in groups]
         return by_group, max(reasons, key=reasons.__getitem__, default="its scores are not finite")
 
+    @property
+    def last(self) -> Dataset:
+        """The data of the last splits that fit into memory together, made anew unless these were trained on last."""
+        is_there = self._chunk == self._chunks[-1]
+        return self.problem.dataset if is_there else self._data(self._chunks[-1][:1])
+
     def train_groups(
         self, groups: Sequence[Group], splits: range, task: str, *, wants_weights: bool = False,
-        first_seed: int = FIRST_SEED,
+        first_seed: int = FIRST_SEED, done: Collection[Split] = (),
     ) -> Iterator[Finished]:  # fmt: skip
         """Train each plan on these splits of its group, with the seed that all plans have there; as `train`.
 
-        first_seed: that of weights and batches on split 0 of a study with seed 0.
+        first_seed: that of weights and batches on split 0 of a study with seed 0; done: names and splits of those that
+        are not trained.
         """
         seed = self.prepared.spec.search.seed + first_seed
         asked = [
             OnSplit(name, group.first + split, replace(plan, seed=seed + split))
             for group in groups for name, plan in group.plans.items() for split in splits
+            if (name, group.first + split) not in done
         ]  # fmt: skip
-        return self.train(asked, task, wants_weights=wants_weights)
+        total = len(asked) + len(done)
+        return self.train(asked, task, wants_weights=wants_weights, done=len(done), total=total)
 
     def train(
         self, asked: Sequence[OnSplit], task: str, *, wants_weights: bool = False, done: int = 0, total: int = 0
@@ -181,6 +195,12 @@ class Retrainer:
         """Say about five times how far it is; step: the trainings since the last time."""
         if done == total or done % max(1, total // 5) < step:
             self._progress.phase(f"{task}: {done} of {total} trainings")
+
+
+def _scored(training: Retrained) -> Scored:
+    if training.outcome != Outcome.COMPLETE:
+        return Scored({}, training.reason)
+    return Scored({"": training.score, **training.also})
 
 
 def _members(plan: Plan, seeds: int) -> list[Plan]:

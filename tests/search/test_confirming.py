@@ -102,6 +102,19 @@ def test_the_contenders_are_the_best_settings_of_each_candidate():
     assert numbers == [17, 16, 15, 19, 18]
 
 
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_of_each_candidate_on_fresh_splits_stays_a_contender_when_better_scores_of_the_search_come(direction):
+    sign = 1 if direction == "maximize" else -1
+    result = confirmed(direction, TRIALS[:4])
+    added = [(number, name, 0.96, ()) for number, name in enumerate(["ce", "ce", "focal", "focal", "mae"], start=4)]
+    for number, name, score, _ in added:
+        result.add(sample.trial(number, name, "complete", score=sign * score))
+    former = confirmed(direction, TRIALS[:4]).confirmation
+    # one setting of each; trials 1 and 3 were the best on the fresh splits
+    assert [trial.number for trial in confirming.contenders(result, 3)] == [4, 6, 8]
+    assert [trial.number for trial in confirming.contenders(result, 3, former)] == [4, 1, 6, 3, 8]
+
+
 @pytest.mark.parametrize(("losses", "settings"), [(4, 5), (7, 3), (20, 1)])
 def test_of_equal_settings_one_is_seldom_said_to_be_worse_than_the_first(losses, settings):
     """Scores on splits that share rows are equally correlated, as Nadeau and Bengio assume."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import numpy as np
 import pytest
 import small_study
 
 import lossreg
+from lossreg.data import Dataset
+from lossreg.search import fresh_scores
+from lossreg.search.fresh_scores import FreshScores
 from lossreg.search.retrainer import Retrainer
+from lossreg.storage.observer import Observer
+from lossreg.storage.study_folder import StudyFolder
 
 NO_VERDICT = {"enabled": False}
 
@@ -22,11 +28,30 @@ def rows(change=0.0):
     return {"x_train": x[:160], "y_train": y[:160], "x_test": x[160:], "y_test": y[160:] + change}
 
 
-def tuned(confirm, verdict=NO_VERDICT, change=0.0):
+def tuned(confirm, verdict=NO_VERDICT, change=0.0, progress=False, **switches):
     search = {**small_study.SEARCH, "confirm": confirm}
     study = small_study.study(search=search, verdict=verdict)
     del study["data"]
-    return lossreg.tune(study, data=rows(change), progress=False)
+    return lossreg.tune(study, data=rows(change), progress=progress, **switches)
+
+
+class Heard(Observer):
+    """Remembers what it is told; stops the study once a phase has the words `at`, after it did `then`."""
+
+    def __init__(self, at="", then=lambda: None):
+        self.lines, self._at, self._then, self._stops = [], at, then, False
+
+    def message(self, text):
+        self.lines.append(text)
+
+    def phase(self, text):
+        if self._at and self._at in text:
+            self._stops = True
+
+    def stopping(self):
+        if self._stops:
+            self._then()
+        return self._stops
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +76,11 @@ def test_more_splits_add_scores_and_none_take_all_away_without_a_new_trial_or_th
     with monkeypatch.context() as patch:
         patch.setattr(Retrainer, "scores", no_training)
         assert tuned(2).confirmation == first.confirmation
-    more = tuned(3)
-    assert confirmed(more)[:, :2] == pytest.approx(confirmed(first))
+    heard = Heard()
+    more = tuned(3, progress=heard)
+    assert confirmed(more)[:, :2].tolist() == confirmed(first).tolist()
     assert confirmed(more).shape == (2, 3)
+    assert "4 of 6 trainings that confirm settings were done before" in heard.lines
     none = tuned(0)
     assert none.confirmation is None is lossreg.results(none.folder).confirmation
     assert none.best.score == min(trial.score for trial in none.trials)
@@ -82,3 +109,55 @@ def test_where_it_fails_no_test_row_is_looked_at_until_a_later_run_confirms(monk
     numbers = {arm.trial for arm in (again.verdict.winner, again.verdict.baseline)}
     assert numbers == {row.best.number for row in again.ranking()}
     assert all(math.isfinite(again.confirmed(row.best).mean) for row in again.ranking())
+
+
+@pytest.fixture
+def _one_split_at_a_time(monkeypatch):
+    """Trainings on a split end before those on the next one begin, and are written at once."""
+    monkeypatch.setattr(Dataset, "resampled_at_once", lambda dataset: 1)
+    monkeypatch.setattr(fresh_scores, "EVERY", 0.0)
+
+
+@pytest.mark.usefixtures("_one_split_at_a_time")
+def test_where_it_is_cut_off_the_next_run_goes_on_and_comes_to_the_same_to_the_last_bit(tmp_path, monkeypatch):
+    def run(name, progress):
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        return tuned(3, progress=progress)
+
+    def kill():
+        """Leave what is there of the study as a kill would."""
+        shutil.copytree(tmp_path / "stopped", tmp_path / "killed")
+
+    stopped, again = Heard("4 of 6", then=kill), Heard()
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", stopped)
+    assert stopped.lines[-1] == "4 of 6 trainings that confirm settings are kept"
+    ended, after_kill = (kept(tmp_path / name / ".lossreg/small") for name in ("stopped", "killed"))
+    assert len(ended) == 4
+    assert after_kill == ended
+    resumed, whole = run("stopped", again).confirmation, run("whole", False).confirmation
+    assert "4 of 6 trainings that confirm settings were done before" in again.lines
+    assert (resumed.scores, resumed.ratio, resumed.p_values) == (whole.scores, whole.ratio, whole.p_values)
+
+
+def kept(folder):
+    """The trainings on fresh splits that are written in a study's journal."""
+    return FreshScores(StudyFolder.at(folder).read(), lambda: None).known
+
+
+@pytest.mark.long
+def test_with_more_trials_only_settings_that_are_new_among_the_best_are_trained(tmp_path, monkeypatch):
+    first, heard = tuned(2), Heard()
+    more = tuned(2, progress=heard, more=6)
+    scores, best = more.confirmation.scores, [row.best.number for row in first.ranking()]
+    # those of the first run, which had one setting of each loss
+    assert set(best) <= set(scores)
+    assert {number: scores[number] for number in best} == first.confirmation.scores
+    assert f"4 of {2 * len(scores)} trainings that confirm settings were done before" in heard.lines
+    (tmp_path / "at once").mkdir()
+    monkeypatch.chdir(tmp_path / "at once")
+    tuned(0)
+    anew = tuned(2, more=6).confirmation.scores
+    assert anew.keys() <= scores.keys()
+    assert anew == {number: pytest.approx(scores[number], rel=1e-6) for number in anew}
