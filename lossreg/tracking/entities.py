@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from lossreg.reporting import report, usage
+from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.plain_text import printable
@@ -35,6 +36,7 @@ EXPLORATORY, CONSTRAINTS = "lossreg.exploratory", "lossreg.constraints"
 COMPARED = {"against_baseline": "verdict", "against_tuned_decision": "verdict_tuned"}
 MEASURED = ("difference", "low", "high", "share_won")
 VERDICT_METRICS = tuple(f"{name}_{field}" for name in COMPARED.values() for field in MEASURED)
+CONFIRMED_METRICS = ("confirmed_score", "confirmed_standard_error")
 # instead of a verdict that the study has no more
 OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS, EXPLORATORY), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
@@ -225,23 +227,19 @@ def baseline_points(result: StudyResult) -> list[Point]:
 
 
 def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
-    """Return `confirmed_score` and `confirmed_standard_error` of each trial that was confirmed, by number.
+    """Return `confirmed_score` and `confirmed_standard_error` of each trial by number, NaN of what was not confirmed.
 
     step = the number of trials among which it was one of the best.
     """
-    confirmation = result.confirmation
-    if confirmation is None:
-        return {}
-    at, step = milliseconds(confirmation.ended), confirmation.trials
-    return {
-        trial.number: [
-            Point(name, value, at, step)
-            for name, value in (("confirmed_score", confirmed.mean), ("confirmed_standard_error", confirmed.error))
-            if _is_number(value)
-        ]
-        for trial in result.trials
-        if (confirmed := result.confirmed(trial))
-    }
+    last = result.confirmation.ended if result.confirmation else max((one.ended for one in result.trials), default=0.0)
+    at, step = milliseconds(last), len(result.trials)
+
+    def points(confirmed: Confirmed | None) -> list[Point]:
+        values = (confirmed.mean, confirmed.error) if confirmed else (None, None)
+        pairs = zip(CONFIRMED_METRICS, values, strict=True)
+        return [Point(name, value if _is_number(value) else math.nan, at, step) for name, value in pairs]
+
+    return {trial.number: points(result.confirmed(trial)) for trial in result.trials}
 
 
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:

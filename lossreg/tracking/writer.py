@@ -10,6 +10,7 @@ import logging
 import math
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -52,7 +53,8 @@ class Writer:
         self._steps: set[int] = set()
         self._lost: set[int] = set()
         self._note = ""
-        self._shown: dict[str, float] = {}  # the last values of the verdict's metrics, NaN for none
+        # by run id: the last values of the metrics of verdict and confirmation, NaN for none
+        self._shown: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._former: Mapping[str, str] = EMPTY  # tags in place of those of a verdict that was written before
 
     @property
@@ -99,7 +101,7 @@ class Writer:
 
     def _describe(self, parent: Run, result: StudyResult) -> None:
         """Give the parent what it lacks of the study's parameters and data."""
-        self._shown = {name: parent.data.metrics.get(name, math.nan) for name in entities.VERDICT_METRICS}
+        self._see(parent)
         self.run_id, params = parent.info.run_id, entities.study_params(result)
         self._log(self.run_id, (), {name: params[name] for name in params if name not in parent.data.params})
         if result.data and not (parent.inputs and parent.inputs.dataset_inputs):
@@ -112,6 +114,7 @@ class Writer:
         children = [child for parent in parents for child in self._lookup.children(parent)]
         for child in sorted(children, key=lambda child: not _is_complete(child.info)):
             number, run_id = _number(child), child.info.run_id
+            self._see(child)
             if number in self._children:
                 patiently(self.client.delete_run, run_id)
                 continue
@@ -156,7 +159,7 @@ class Writer:
 
     def refresh(self, result: StudyResult, *, is_over: bool = False) -> None:
         """Bring the parent's leaderboard, its best-so-far curve and its verdict up to date."""
-        self._show(entities.verdict_points(result))
+        self._show(self.run_id, entities.verdict_points(result))
         curve = entities.best_points(result, self._lost, is_over=is_over)
         points = [point for point in curve if point.step not in self._steps]
         tags = {**self._former, **entities.study_tags(result)}
@@ -177,24 +180,31 @@ class Writer:
     def _confirm(self, result: StudyResult) -> None:
         """Write the scores on fresh splits: of each trial to its child run, and the best one to the parent."""
         points = entities.confirmed_points(result)
-        if result.best and result.best.number in points:
-            self._log(self.run_id, points[result.best.number])
+        if result.best:
+            self._show(self.run_id, points[result.best.number])
         for number in points.keys() & self._children.keys():
-            self._log(self._children[number].run_id, points[number])
+            self._show(self._children[number].run_id, points[number])
 
-    def _show(self, points: Iterable[Point]) -> None:
+    def _see(self, run: Run) -> None:
+        """Note what a run shows that may be taken back."""
+        names = {*entities.VERDICT_METRICS, *entities.CONFIRMED_METRICS} & run.data.metrics.keys()
+        self._shown[run.info.run_id] = {name: run.data.metrics[name] for name in names}
+
+    def _show(self, run_id: str, points: Iterable[Point]) -> None:
         """Have these points be the last of their metrics, where they are not; NaN takes back what is there.
 
         MLflow shows the latest point of the highest step, and the largest value of equal ones.
         """
-        new = [point for point in points if not _is_same(point.value, self._shown[point.name])]
+        shown = self._shown[run_id]
+        new = [point for point in points if not _is_same(point.value, shown.get(point.name, math.nan))]
         if new:
-            self._log(self.run_id, map(self._after_others, new))
-            self._shown |= {point.name: point.value for point in new}
+            after = [self._after_others(run_id, point) if point.name in shown else point for point in new]
+            self._log(run_id, after)
+            shown |= {point.name: point.value for point in new}
 
-    def _after_others(self, point: Point) -> Point:
+    def _after_others(self, run_id: str, point: Point) -> Point:
         """Return a point no earlier than those that its metric has."""
-        for other in self.client.get_metric_history(self.run_id, point.name):
+        for other in self.client.get_metric_history(run_id, point.name):
             point = point._replace(at=max(point.at, other.timestamp + 1), step=max(point.step, other.step))
         return point
 

@@ -148,6 +148,27 @@ def test_scores_on_fresh_splits_are_written_once_with_each_confirmed_trial_and_t
     assert len(MlflowClient(uri).get_metric_history(runs[0].info.run_id, "confirmed_score")) == 1
 
 
+def test_scores_on_fresh_splits_are_taken_back_from_trials_that_are_confirmed_no_more(uri, experiment):
+    scores = {0: (0.8, 0.84, 0.82), 1: (0.9, 0.86, 0.94)}
+    first = Confirmation(4, 3, scores, ratio=0.25, ended=sample.START + 100.0)
+    second = Confirmation(4, 1, {0: (0.7,)}, ratio=0.25, ended=sample.START + 50.0)
+    run_id = None
+    for confirmation, of_trials, of_study in [
+        (first, {0: 0.82, 1: 0.9}, 0.9), (second, {0: 0.7}, 0.7), (None, {}, math.nan), (first, {0: 0.82, 1: 0.9}, 0.9),
+    ]:  # fmt: skip
+        tracker = finished(uri, experiment, sample.study(4, confirmation=confirmation), run_id)
+        parent, runs, _ = children(uri, tracker)
+        run_id = tracker.run_id
+        for number, run in runs.items():
+            shown = run.data.metrics.get("confirmed_score", math.nan)
+            assert shown == pytest.approx(of_trials.get(number, math.nan), nan_ok=True)
+            is_known = confirmation is first and number in scores
+            error = run.data.metrics.get("confirmed_standard_error", math.nan)
+            assert error == pytest.approx(noisy_error(scores[number]) if is_known else math.nan, nan_ok=True)
+        assert parent.data.metrics["confirmed_score"] == pytest.approx(of_study, nan_ok=True)
+    assert "confirmed_score" not in runs[2].data.metrics
+
+
 def noisy_error(scores):
     """The standard error of Nadeau and Bengio, with a quarter as many validation rows as training rows."""
     return np.std(scores, ddof=1) * np.sqrt(1 / len(scores) + 0.25)
