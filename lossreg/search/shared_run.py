@@ -27,6 +27,7 @@ from lossreg.storage.records import StudyResult
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import ATTRIBUTE, stands
 from lossreg.storage.workers import TRAINS, WAITS, Worker, Workers
+from lossreg.terminal.caller import words
 from lossreg.tracking import Tracker, Untracked
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 REPLACED = "this worker gave no sign of life for a while and counted as dead: others finish the study"
+UNCONFIRMED = "these are scores of the search: the worker that finishes the study confirms the best settings"
 VERDICT_REPLACED = "this command gave no sign of life for a while and counted as dead: the result is that of others"
 
 
@@ -69,11 +71,22 @@ class TurnState(RunState):
         result.notes, result.failure = list(dict.fromkeys((*now.notes, *result.notes))), now.failure
 
     def _left(self) -> StudyResult:
-        """Return the result of a study that another worker has finished, or will."""
+        """Return the result of a study that another worker has finished, or will; what is not confirmed yet is said."""
+        if self._is_unconfirmed:
+            self.run.progress.message(
+                f"{UNCONFIRMED}; {words('`lossreg results STUDY`', '`lossreg.results`')} shows them"
+            )
         self.run.progress.trained(self.result)
         self.run.progress.end(self.result)
         self._require_score()
         return self.result
+
+    @property
+    def _is_unconfirmed(self) -> bool:
+        """True where the study is not finished, and its best settings are still to be confirmed."""
+        note = self.study.user_attrs.get(history.FINISHED) or {}
+        is_finished = note.get("trials") == len(self.result.trials)
+        return not is_finished and not completion.is_confirmed(self.prepared.spec, self.result)
 
     def _note_end(self) -> None:
         """Note that this worker finished the study, and whether it has its model.

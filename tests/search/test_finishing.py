@@ -20,7 +20,7 @@ from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.search import completion, preparation, restore, run, top_model
 from lossreg.search.history import FINISHED
-from lossreg.search.shared_run import REPLACED, VERDICT_REPLACED
+from lossreg.search.shared_run import REPLACED, UNCONFIRMED, VERDICT_REPLACED
 from lossreg.storage import server, shared_study
 from lossreg.storage.observer import Observer
 from lossreg.storage.server import Forwarding
@@ -83,7 +83,7 @@ class Cut(Forwarding):
 class Site:
     """A study in a storage: workers that run it, and others that only have joined; links: of those that come next."""
 
-    data = IRIS
+    data, confirm = IRIS, 0
 
     def __init__(self, storage, folder):
         self.storage, self.folder, self.links = storage, folder, []
@@ -94,7 +94,7 @@ class Site:
     def spec(self, trials):
         return studies.of({
             "name": "many", "data": self.data, "model": {"hidden": [4]}, "train": {"epochs": 1},
-            "search": {"trials": trials, "metric": "accuracy", "confirm": 0},
+            "search": {"trials": trials, "metric": "accuracy", "confirm": self.confirm},
             "losses": {"cross_entropy": {}, "focal": {}},
             "verdict": {"enabled": False}, "tracking": {"enabled": False}, "storage": {"url": URL},
         })  # fmt: skip
@@ -179,6 +179,16 @@ def test_a_third_worker_leaves_when_two_before_it_are_alive(site):
     messages = site.run(4, clock)
     assert messages[-1] == f"worker {first.name} finishes the study"
     assert not site.has_ended(4)
+
+
+def test_a_worker_that_leaves_while_another_one_confirms_says_so(site):
+    site.run(2)
+    site.confirm = 2
+    first, second, clock = site.joined(), site.joined(), Clock()
+    clock.happens = [first.pulse, second.pulse]
+    messages = site.run(4, clock)
+    assert messages[-2] == f"worker {first.name} finishes the study"
+    assert messages[-1] == f"{UNCONFIRMED}; `lossreg.results` shows them"
 
 
 def test_a_worker_that_stood_still_at_the_end_does_not_finish_again_what_another_one_finished(site):
