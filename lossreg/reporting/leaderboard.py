@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from lossreg.reporting import constraints
-from lossreg.reporting.values import listed, number, ranked_by, scored
+from lossreg.reporting.values import compared, listed, number, scored
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact
 from lossreg.storage.verdict import Answer
@@ -107,7 +107,7 @@ def ties(result: StudyResult, most: int = 8) -> str:
         return ""
     names = [f"{candidate} (baseline)" if candidate == result.baseline else candidate for candidate in tied]
     first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
-    score = ranked_by(result, result.best)
+    score = compared(result, result.best)
     return f"{len(tied)} of {len(result.losses)} candidates tie at {score}: {listed(names, most)}; {first} stands first"
 
 
@@ -126,7 +126,7 @@ def cells(result: StudyResult, row: Standing) -> list[str]:
     The scores are those of `score_headings`.
     """
     trial = str(row.best.number) if row.best else "-"
-    confirmed = [ranked_by(result, row.best) if row.confirmed else "-"] * bool(result.confirmation)
+    confirmed = [compared(result, row.best) if row.confirmed else "-"] * bool(result.confirmation)
     default = [number(row.best.default_score if row.best else None)] * has_tuned_decisions(result)
     scores = [*confirmed, scored(row.best), *default, *constraints.cells(result, row.best)]
     return [rank(result, row), row.candidate, *scores, gain(result, row), trial, str(row.trials)]

@@ -10,7 +10,7 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting import leaderboard, pareto, usage
 from lossreg.reporting import verdict as verdict_words
-from lossreg.reporting.values import listed, number, ranked_by
+from lossreg.reporting.values import compared, listed, number
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal import plain_text
@@ -83,7 +83,7 @@ def recommended(result: StudyResult) -> str:
     """
     if (trial := result.recommended) is None:
         return ""
-    used = ", ".join([f"{kind_of_score(result, trial)} score {ranked_by(result, trial)}", *usage.besides(trial)])
+    used = ", ".join([f"{kind_of_score(result, trial)} score {compared(result, trial)}", *usage.besides(trial)])
     return f"{recipe_heading(result)}: {trial.recipe}  ({used})"
 
 
@@ -232,7 +232,7 @@ def _verdict_markdown(result: StudyResult, verdict: Verdict) -> str:
 def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
-    best, score = result.best, ranked_by(result, result.best)
+    best, score = result.best, compared(result, result.best)
     top = f"{heading(result)} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
     return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
 

@@ -34,8 +34,8 @@ def scored(trial: TrialRecord | None) -> str:
     return f"{number(trial.score)} +- {trial.spread:.2g}"
 
 
-def ranked_by(result: StudyResult, trial: TrialRecord | None) -> str:
-    """Return the score by which a trial is ranked: the confirmed one `0.953 +- 0.004`, else as `scored`."""
+def compared(result: StudyResult, trial: TrialRecord | None) -> str:
+    """Return the score by which trials are compared: the confirmed one, `0.953 +- 0.004`, else as `scored`."""
     confirmed = result.confirmed(trial)
     if confirmed is None:
         return scored(trial)

@@ -333,7 +333,7 @@ class StudyResult:
         return self.confirmation.of(trial.number) if self.confirmation and trial else None
 
     def compared_score(self, trial: TrialRecord | None) -> float | None:
-        """Return the score by which a trial is ranked: the mean on the fresh splits, else that of the search."""
+        """Return the score by which trials are compared: the mean on the fresh splits, else that of the search."""
         if confirmed := self.confirmed(trial):
             return confirmed.mean
         return trial.score if trial else None
