@@ -59,6 +59,22 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder and the result of a study of which two splits are confirmed."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, tuned(2)
+
+
+@pytest.fixture
+def first(finished, tmp_path):
+    """The result of that study, whose folder is copied into that of the test."""
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    return finished[1]
+
+
 def confirmed(result):
     """The scores of the settings on the fresh splits, a row per setting."""
     return np.array(list(result.confirmation.scores.values()))
@@ -68,8 +84,7 @@ def no_training(*_, **__):
     raise MemoryError("no room for another training")
 
 
-def test_more_splits_add_scores_and_none_take_all_away_without_a_new_trial_or_the_loss_of_the_model(monkeypatch):
-    first = tuned(2)
+def test_more_splits_add_scores_and_none_take_all_away_without_a_new_trial_or_the_loss_of_the_model(first, monkeypatch):
     assert confirmed(first).shape == (2, 2)
     assert first.best.number == list(first.confirmation.scores)[confirmed(first).mean(axis=1).argmin()]
     assert lossreg.results(first.folder).confirmation == first.confirmation
@@ -89,10 +104,8 @@ def test_more_splits_add_scores_and_none_take_all_away_without_a_new_trial_or_th
         assert np.isfinite(result.predictor.predict(rows()["x_test"])).all()
 
 
-def test_test_rows_have_no_part_in_it(tmp_path, monkeypatch):
-    first = tuned(2)
-    (tmp_path / "other").mkdir()
-    monkeypatch.chdir(tmp_path / "other")
+def test_test_rows_have_no_part_in_it(finished):
+    first = finished[1]
     assert confirmed(tuned(2, change=100.0)) == pytest.approx(confirmed(first))
 
 
@@ -123,21 +136,21 @@ def test_where_it_is_cut_off_the_next_run_goes_on_and_comes_to_the_same_to_the_l
     def run(name, progress):
         (tmp_path / name).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / name)
-        return tuned(3, progress=progress)
+        return tuned(2, progress=progress)
 
     def kill():
         """Leave what is there of the study as a kill would."""
         shutil.copytree(tmp_path / "stopped", tmp_path / "killed")
 
-    stopped, again = Heard("4 of 6", then=kill), Heard()
+    stopped, again = Heard("2 of 4", then=kill), Heard()
     with pytest.raises(KeyboardInterrupt):
         run("stopped", stopped)
-    assert stopped.lines[-1] == "4 of 6 trainings that confirm settings are kept"
+    assert stopped.lines[-1] == "2 of 4 trainings that confirm settings are kept"
     ended, after_kill = (kept(tmp_path / name / ".lossreg/small") for name in ("stopped", "killed"))
-    assert len(ended) == 4
+    assert len(ended) == 2
     assert after_kill == ended
     resumed, whole = run("stopped", again).confirmation, run("whole", False).confirmation
-    assert "4 of 6 trainings that confirm settings were done before" in again.lines
+    assert "2 of 4 trainings that confirm settings were done before" in again.lines
     assert (resumed.scores, resumed.ratio, resumed.p_values) == (whole.scores, whole.ratio, whole.p_values)
 
 
@@ -147,8 +160,8 @@ def kept(folder):
 
 
 @pytest.mark.long
-def test_with_more_trials_only_settings_that_are_new_among_the_best_are_trained(tmp_path, monkeypatch):
-    first, heard = tuned(2), Heard()
+def test_with_more_trials_only_settings_that_are_new_among_the_best_are_trained(first, tmp_path, monkeypatch):
+    heard = Heard()
     more = tuned(2, progress=heard, more=6)
     scores, best = more.confirmation.scores, [row.best.number for row in first.ranking()]
     # those of the first run, which had one setting of each loss

@@ -21,7 +21,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.errors import ReplacedError
 from lossreg.reporting.verdict import decision
 from lossreg.runtime import system
-from lossreg.search import completion, judgement, nested, preparation, restore, run
+from lossreg.search import completion, fresh_scores, judgement, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
 from lossreg.search.outline import plan
@@ -411,6 +411,8 @@ def test_a_baseline_that_diverges_on_fresh_splits_is_neither_compared_nor_recomm
     more = study(search={"trials": 7, "metric": "mean_absolute_error", "lanes": 4})
     with monkeypatch.context() as patch:
         patch.setattr(restore, "plan_of", plan_of)
+        # those that were trained before, and came to their end, are none of these
+        patch.setattr(fresh_scores, "KEPT", "other")
         verdict = lossreg.tune(more).verdict
     assert verdict.answer == Answer.NOT_ENOUGH_DATA
     assert verdict.reason == (
