@@ -96,17 +96,17 @@ def tune(
     """
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
+        from lossreg.search.run import Switches
+
+        switches = Switches(fresh, allow_changed, require_tracking, more)
         if dry_run:
-            _dry_run(spec, allow_changed, more, as_json, out)
+            _dry_run(spec, switches, as_json, out)
             return
         from lossreg.cli import interrupts
         from lossreg.reporting.progress import progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
-        from lossreg.search.run import Switches
-
-        switches = Switches(fresh, allow_changed, require_tracking, more)
         spec, total = _with_more(spec, switches)
         resume = interrupts.resuming("tune", study, [*(overrides or ()), *total])
         result = _run(spec, resume, watcher, switches)
@@ -369,6 +369,7 @@ def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) 
         spec = more.extended(spec, folder)
     if not switches.fresh and (result := run.finished(spec, folder, progress)):
         return result
+    _require_sampler(spec)
     _import_keras(spec)
     devices.require(device)
     return run.go_on(spec, folder, progress, switches)
@@ -390,20 +391,30 @@ def _show_recipes(result: StudyResult) -> None:
     say("")
 
 
-def _dry_run(spec: StudySpec, allow_changed: bool, more: int | None, as_json: bool, out: Any) -> None:
+def _dry_run(spec: StudySpec, switches: Switches, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
     from lossreg.search.outline import plan
+    from lossreg.storage import shared_study
 
+    switches.check(shared_study.of(spec))
+    _require_sampler(spec)
     _import_keras(spec)
     with waiting.busy("reading data and losses"):
-        planned = plan(spec, allow_changed=allow_changed, more=more)
+        planned = plan(spec, allow_changed=switches.allow_changed, more=switches.more)
     if as_json:
         print_json(asdict(planned), out)
         return
     from lossreg.cli import outline
 
     display(outline.page(planned))
+
+
+def _require_sampler(spec: StudySpec) -> None:
+    """Raise `InputError` for a sampler that cannot be had here."""
+    from lossreg.search import optuna_samplers
+
+    optuna_samplers.maker(spec.search.sampler, spec.place(optuna_samplers.KEY))
 
 
 def _import_keras(spec: StudySpec) -> None:

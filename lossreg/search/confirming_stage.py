@@ -87,7 +87,8 @@ class ConfirmingStage(FinalStage):
     @contextmanager
     def _keeping(self, group: Group, splits: int) -> Iterator[FreshScores]:
         """Have trainings that end kept, whatever ends the block; where it is interrupted, say how many are."""
-        kept, total = FreshScores(self.study, self.folder.require_turn), len(group.plans) * splits
+        kept = FreshScores(self.study, self.folder.require_turn, self.prepared.provenance)
+        total = len(group.plans) * splits
 
         def done() -> int:
             return sum((name, split) in kept.known for name in group.plans for split in range(splits))

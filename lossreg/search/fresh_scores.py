@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import optuna
@@ -15,7 +16,6 @@ from lossreg.storage.records import finite
 from lossreg.storage.trials import ATTRIBUTE
 
 KEPT = "lossreg:confirmed"
-EVERY = 10.0  # seconds between two writes
 Split = tuple[str, int]  # the number of a trial, as a name, and that of a split
 
 
@@ -27,15 +27,20 @@ class Scored(NamedTuple):
 
 
 class FreshScores:
-    """The trainings of a study on its fresh splits, by trial and split, since it changed last.
+    """The trainings of a study on its fresh splits, by trial and split, since the study or a loss's code changed last.
 
-    Each write is an attribute of its own with what is new. require_turn: called before a write.
+    Each write is an attribute of its own with what is new. require_turn: called before a write; provenance:
+    distribution and version of every loss.
     """
 
-    def __init__(self, study: optuna.Study, require_turn: Callable[[], None]) -> None:
-        self._study, self._require_turn, self._written_at = study, require_turn, time.monotonic()
-        # after a change of the study settings may be trained otherwise
-        self._prefix = f"{KEPT}:{len(study.user_attrs[ATTRIBUTE].get(attributes.CHANGES, ()))}:"
+    def __init__(
+        self, study: optuna.Study, require_turn: Callable[[], None], provenance: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._study, self._require_turn = study, require_turn
+        # after a change settings may be trained otherwise
+        changes = len(study.user_attrs[ATTRIBUTE].get(attributes.CHANGES, ()))
+        versions = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:8]
+        self._prefix = f"{KEPT}:{changes}:{versions}:"
         self.known: dict[Split, Scored] = {}
         self._new: dict[Split, Scored] = {}
         for part in self._parts:
@@ -49,10 +54,8 @@ class FreshScores:
         return [noted[name] for name in itertools.takewhile(noted.__contains__, names)]
 
     def add(self, name: str, split: int, scored: Scored) -> None:
-        """Keep a training; it is written with others that end within a few seconds."""
+        """Keep a training, to be written with others that ended in the same epoch."""
         self.known[name, split] = self._new[name, split] = scored
-        if time.monotonic() - self._written_at >= EVERY:
-            self.write()
 
     def write(self) -> None:
         """Write what is new."""
@@ -60,7 +63,12 @@ class FreshScores:
             self._require_turn()
             lines = [[*split, finite(scored.values), scored.reason] for split, scored in self._new.items()]
             self._study.set_user_attr(f"{self._prefix}{len(self._parts)}", lines)
-        self._new, self._written_at = {}, time.monotonic()
+        self._new = {}
+
+
+def are_kept(study: optuna.Study | None) -> bool:
+    """Return whether a study has trainings on fresh splits."""
+    return study is not None and any(name.startswith(KEPT) for name in study.user_attrs)
 
 
 def _read(part: Any) -> dict[Split, Scored]:

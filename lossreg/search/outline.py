@@ -14,7 +14,7 @@ from lossreg.config.search_space import shown
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.runtime import backend
-from lossreg.search import confirming, history, notes, optuna_samplers, sizing, tracked
+from lossreg.search import confirming, fresh_scores, history, notes, optuna_samplers, sizing, tracked
 from lossreg.search import more as added
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
@@ -89,10 +89,10 @@ def plan(
     done = len(history.records(begun)) if begun else 0
     before = 0 if spec.storage.url else sizing.kept(prepared, stored.get("lanes", 0))
     lanes = before or sizing.lanes(prepared, sizing.lane_bytes(prepared))
-    return _outlined(prepared, done, lanes, new)
+    return _outlined(prepared, done, lanes, new, has_confirmed=fresh_scores.are_kept(begun))
 
 
-def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> Outline:
+def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str], *, has_confirmed: bool) -> Outline:
     spec, dataset = prepared.spec, prepared.problem.dataset
     pool = sizing.pool(prepared, lanes)
     try:
@@ -104,20 +104,20 @@ def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> 
             notes=[*new, *notes.of_study(prepared, lanes)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
             architectures=prepared.architecture_spaces,
-            asked={**_further_keys(prepared), "confirmed": _confirmed(prepared, done)},
+            asked={**_further_keys(prepared), "confirmed": _confirmed(prepared, has_confirmed=has_confirmed)},
         )  # fmt: skip
     finally:
         pool.shutdown()
 
 
-def _confirmed(prepared: Prepared, done: int) -> str:
-    """Return how many settings are trained again, at most, and on how many splits; done: trials that have ended."""
+def _confirmed(prepared: Prepared, *, has_confirmed: bool) -> str:
+    """Return about how many settings are trained again, and on how many splits; has_confirmed: some were before."""
     splits, losses, trials = prepared.spec.search.confirm, len(prepared.candidates), prepared.trials
     if not splits:
         return "nothing: search.confirm = 0"
     settings = min(trials, losses * confirming.settings(losses, trials))
     best = "the best setting" if settings == 1 else f"the best {settings} settings"
-    before = ", without those that were done before" if done else ""
+    before = ", without those that were done before" if has_confirmed else ""
     return f"{best}, on {count_of(splits, 'fresh split')}: {count_of(settings * splits, 'training')}{before}"
 
 

@@ -114,6 +114,8 @@ class Retrainer:
             done[one.asked.name, one.asked.split] = scored = _scored(one.training)
             if kept and one.training.outcome != Outcome.FAILED:
                 kept.add(one.asked.name, one.asked.split, scored)
+            if kept and not one.training.beside:
+                kept.write()
         reasons = Counter(one.reason for one in done.values() if not one.values)
 
         def of(group: Group, metric: str) -> dict[int, list[float]]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lossreg.errors import LossregError, one_line
@@ -24,7 +24,8 @@ class Retrained:
 
     index: its position in the list; outcome: complete, failed or diverged; score: the metric on its validation samples
     at `epoch`, counted from 1, NaN unless complete; curves, decision: as in `TrialRecord`; weights: those at that
-    epoch, if they were wanted and there is a score; reason: why it has none; also: the further metrics at that epoch.
+    epoch, if they were wanted and there is a score; reason: why it has none; also: the further metrics at that epoch;
+    beside: the number of those that ended in the same epoch and come after it.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Retrained:
     trainer: str
     seconds: float
     also: Mapping[str, float]
+    beside: int = 0
 
 
 def train(
@@ -83,7 +85,8 @@ class _Retraining:
     def _handed_over(self) -> Iterator[Retrained]:
         """Yield what has ended, and keep no reference to it, since weights may be large."""
         while self._ended:
-            yield self._ended.popleft()
+            ended = self._ended.popleft()
+            yield replace(ended, beside=len(self._ended))
 
     def _fill(self) -> None:
         """Put waiting plans into free slots, lowest first."""

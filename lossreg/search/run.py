@@ -275,7 +275,8 @@ class Run:
         """Note the number of trials of a study to which some are added, before any of them is trained."""
         lines = more.note(study, self.spec, self.switches.more) or more.note_anew(self.added)
         if lines:
-            study.set_user_attr(more.NUMBER, self.spec.search.trials)
+            # another worker may have added more meanwhile
+            study.set_user_attr(more.NUMBER, max(more.noted(study), self.spec.search.trials))
         return lines
 
     def _entered(self) -> AbstractContextManager[None]:

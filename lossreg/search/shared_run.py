@@ -74,7 +74,7 @@ class TurnState(RunState):
         """Return the result of a study that another worker has finished, or will; what is not confirmed yet is said."""
         if self._is_unconfirmed:
             self.run.progress.message(
-                f"{UNCONFIRMED}; {words('`lossreg results STUDY`', '`lossreg.results`')} shows them"
+                f"{UNCONFIRMED}; {words('`lossreg results STUDY`', '`lossreg.results`')} shows the confirmed ones"
             )
         self.run.progress.trained(self.result)
         self.run.progress.end(self.result)

@@ -188,7 +188,7 @@ def test_a_worker_that_leaves_while_another_one_confirms_says_so(site):
     clock.happens = [first.pulse, second.pulse]
     messages = site.run(4, clock)
     assert messages[-2] == f"worker {first.name} finishes the study"
-    assert messages[-1] == f"{UNCONFIRMED}; `lossreg.results` shows them"
+    assert messages[-1] == f"{UNCONFIRMED}; `lossreg.results` shows the confirmed ones"
 
 
 def test_a_worker_that_stood_still_at_the_end_does_not_finish_again_what_another_one_finished(site):

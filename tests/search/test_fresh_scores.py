@@ -8,7 +8,6 @@ import optuna
 import pytest
 
 from lossreg.errors import ReplacedError
-from lossreg.search import fresh_scores
 from lossreg.search.attributes import CHANGES
 from lossreg.search.fresh_scores import FreshScores, Scored
 from lossreg.storage.trials import ATTRIBUTE
@@ -21,8 +20,8 @@ def study():
     return study
 
 
-def kept(study, turn=lambda: None):
-    return FreshScores(study, turn)
+def kept(study, turn=lambda: None, version="0.3.0"):
+    return FreshScores(study, turn, {"focal": ("lossreg", version)})
 
 
 def test_what_was_written_in_several_parts_is_read_in_the_order_in_which_it_ended_and_to_the_last_bit(study):
@@ -41,16 +40,22 @@ def test_what_is_not_finite_is_read_as_nan(study):
     assert all(map(math.isnan, kept(study).known["0", 0].values.values()))
 
 
-def test_it_is_written_after_a_while_and_once(study, monkeypatch):
+def test_what_is_written_is_written_once(study):
     one = kept(study)
     one.add("0", 0, Scored({"": 1.0}))
     assert not kept(study).known
-    monkeypatch.setattr(fresh_scores, "EVERY", 0.0)
-    one.add("0", 1, Scored({"": 2.0}))
+    one.write()
     before = study.user_attrs
     one.write()
     assert study.user_attrs == before
     assert kept(study).known == one.known
+
+
+def test_another_version_of_a_loss_drops_it(study):
+    one = kept(study)
+    one.add("0", 0, Scored({"": 1.0}))
+    one.write()
+    assert not kept(study, version="0.4.0").known
 
 
 def test_a_change_of_the_study_drops_it_also_where_no_trial_came_in_between(study):
