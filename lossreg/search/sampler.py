@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
@@ -13,9 +12,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.config.fields import HUB
 from lossreg.errors import count_of
 from lossreg.search import optuna_samplers
 from lossreg.search.optuna_samplers import LEARNS_FROM, failures_named
@@ -25,17 +24,17 @@ from lossreg.storage.trials import START
 PER_LOSS = 4
 FAIR_START = "fair start"
 # TPE's own good set has 25 trials at most, and it weighs old ones down
-MOST_SEEN, BEST_SEEN = 256, 25
+MOST_SEEN = 256
 # of values that may not be drawn any more, one after another
 MOST_DRAWS = 50
 SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class SeededSampler(BaseSampler):
-    """One of Optuna's samplers, made anew for each trial.
+    """One of Optuna's samplers, made anew for each trial, and for each parameter that is drawn alone.
 
-    Its seed is (seed, trial number), so that a resumed study goes on as an unbroken one. Trials of the fair start are
-    drawn at random. Of more than `MOST_SEEN` ended trials it sees the best and the newest, so that a draw takes no
+    Its seed is (seed, trial number, parameter), so that a resumed study goes on as an unbroken one. Trials of the fair
+    start are drawn at random. Of more than `MOST_SEEN` ended trials it sees the newest, so that a draw takes no
     longer late in a study. allowed: the choices that may be drawn, of parameters that have others too.
     """
 
@@ -43,8 +42,9 @@ class SeededSampler(BaseSampler):
         self, seed: int, kind: str = "tpe", allowed: Mapping[str, Sequence[Any]] = MappingProxyType({})
     ) -> None:
         self._seed, self._kind, self._allowed = seed, kind, allowed
-        self._number = -1
-        self._drawing: tuple[optuna.Study, BaseSampler]
+        self._is_of_hub, self._number = kind.startswith(HUB), -1
+        self._shown: optuna.Study | None = None
+        self._joint: BaseSampler = RandomSampler()
 
     @property
     def learns(self) -> bool:
@@ -55,30 +55,51 @@ class SeededSampler(BaseSampler):
     def _make(self) -> Callable[..., BaseSampler]:
         return optuna_samplers.maker(self._kind)
 
-    def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, BaseSampler]:
-        """Return what the sampler of a trial sees of the study, and the sampler."""
-        if trial.number != self._number:
-            is_random = START in trial.user_attrs or not self.learns
-            seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
-            shown = study if is_random else internals.View(study, seen(study, trial.number))
-            sampler: BaseSampler = RandomSampler(seed) if is_random else self._make(seed=seed)
-            sampler.before_trial(shown, trial)
-            self._number, self._drawing = trial.number, (shown, sampler)
-        return self._drawing
+    def _made(self, study: optuna.Study, trial: FrozenTrial, parameter: str = "") -> BaseSampler:
+        """Return a new sampler for a trial, or for one of its parameters."""
+        seed = int(np.random.SeedSequence([self._seed, trial.number, *parameter.encode()]).generate_state(1)[0])
+        sampler: BaseSampler = RandomSampler(seed) if START in trial.user_attrs else self._make(seed=seed)
+        sampler.before_trial(study, trial)
+        return sampler
+
+    def _begin(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
+        """Return the study as the samplers of a trial see it; one that is drawn at random needs none to see less."""
+        if not self.learns or START in trial.user_attrs:
+            return study
+        if self._shown is None or trial.number != self._number:
+            # Hyperband has a study of each bracket
+            is_cut = isinstance(study.pruner, HyperbandPruner)
+            trials = study.get_trials(False) if is_cut else internals.cached_trials(study)
+            # of several metrics a front is wanted, old trials too
+            most = MOST_SEEN if len(study.directions) == 1 else None
+            self._shown = internals.View(study, seen(trials, trial.number, most))
+            self._number, self._joint = trial.number, self._made(self._shown, trial)
+        return self._shown
+
+    @cached_property
+    def _lasting(self) -> BaseSampler:
+        """A sampler that draws nothing, and remembers the parameters that all trials of a study share."""
+        return self._make(seed=0)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return what is sampled together: as a rule the parameters that all trials share."""
         with failures_named(self._kind):
-            shown, sampler = self._of(study, trial)
-            return sampler.infer_relative_search_space(shown, trial)
+            shown = self._begin(study, trial)
+            if shown is study:
+                return {}
+            if self._is_of_hub or isinstance(study.pruner, HyperbandPruner):
+                return self._joint.infer_relative_search_space(shown, trial)
+            return self._lasting.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the values that are sampled together, without those that may not be drawn."""
+        if not search_space:
+            return {}
         with failures_named(self._kind):
-            shown, sampler = self._of(study, trial)
-            values = sampler.sample_relative(shown, trial, search_space)
+            shown = self._begin(study, trial)
+            values = self._joint.sample_relative(shown, trial, search_space)
         return {name: value for name, value in values.items() if self._is_allowed(name, value)}
 
     def sample_independent(
@@ -86,7 +107,8 @@ class SeededSampler(BaseSampler):
     ) -> Any:
         """Return the value of a parameter that is sampled alone."""
         with failures_named(self._kind):
-            shown, sampler = self._of(study, trial)
+            shown = self._begin(study, trial)
+            sampler = self._made(shown, trial, param_name)
             for _ in range(MOST_DRAWS):
                 value = sampler.sample_independent(shown, trial, param_name, param_distribution)
                 if self._is_allowed(param_name, value):
@@ -98,42 +120,26 @@ class SeededSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Let the sampler note how a trial ended."""
-        with failures_named(self._kind):
-            self._make(seed=trial.number).after_trial(study, trial, state, values)
+        # others note nothing
+        if self._is_of_hub:
+            with failures_named(self._kind):
+                self._make(seed=trial.number).after_trial(study, trial, state, values)
 
     def _is_allowed(self, name: str, value: Any) -> bool:
         return name not in self._allowed or value in self._allowed[name]
 
 
-def seen(study: optuna.Study, number: int) -> list[FrozenTrial]:
-    """Return the trials that the sampler of trial `number` sees: all others that run, the best, and the newest."""
-    # of one bracket at a time
-    is_cut = isinstance(study.pruner, HyperbandPruner)
-    trials = study.get_trials(False) if is_cut else internals.cached_trials(study)
-    usable = [trial for trial in trials if trial.state in SEEN and trial.number != number]
-    ended = [trial for trial in usable if trial.state != TrialState.RUNNING]
-    # the best by several metrics are no few trials
-    if len(ended) <= MOST_SEEN or len(study.directions) > 1:
-        return usable
-    left_out = {trial.number for trial in ended[: BEST_SEEN - MOST_SEEN]} - best(ended, study.direction)
-    return [trial for trial in usable if trial.number not in left_out]
-
-
-def best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> set[int]:
-    """Return the numbers of the `BEST_SEEN` trials with the best values; of equals the first.
-
-    Those that violate no constraint come first, then those that violate them least.
-    """
-    sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    # reading them takes longer than the rest
-    is_constrained = any(trial.constraints for trial in complete[:1])
-
-    def key(trial: FrozenTrial) -> tuple[float, float]:
-        violation = sum(max(value, 0.0) for value in trial.constraints.values()) if is_constrained else 0.0
-        return -violation, sign * trial.value
-
-    return {trial.number for trial in heapq.nlargest(BEST_SEEN, complete, key=key)}
+def seen(trials: Sequence[FrozenTrial], number: int, most: int | None = MOST_SEEN) -> list[FrozenTrial]:
+    """Return the newest trials without trial `number`: so many that have ended at most, and those that run."""
+    shown: list[FrozenTrial] = []
+    ended = 0
+    for trial in reversed(trials):
+        if trial.state in SEEN and trial.number != number:
+            shown.append(trial)
+            ended += trial.state != TrialState.RUNNING
+        if ended == most:
+            break
+    return shown[::-1]
 
 
 def enqueue_start(

@@ -82,7 +82,7 @@ def test_a_sampler_of_the_hub_knows_the_trials_and_hears_how_each_ended(hub):
     assert known[-1] > known[0] >= 0
 
 
-def test_a_sampler_of_the_hub_is_made_for_each_trial_after_the_fair_start(hub):
+def test_a_sampler_of_the_hub_is_made_and_begun_for_each_trial_and_each_parameter_that_is_drawn_alone(hub):
     kind = hub("begins", """
         import optuna
         __all__ = ["Begins"]
@@ -95,12 +95,15 @@ def test_a_sampler_of_the_hub_is_made_for_each_trial_after_the_fair_start(hub):
             def sample_independent(self, study, trial, name, distribution):
                 assert self.begun == 1
                 return super().sample_independent(study, trial, name, distribution)
-            def after_trial(self, study, trial, state, values):
-                assert not self.begun
     """)  # fmt: skip
     search = loop(optuna_study(kind=kind), 24)
     search.run()
-    assert [search.study.user_attrs.get(f"begun {number}", 0) for number in range(24)] == [0] * 12 + [1] * 12
+    trials = search.study.get_trials(deepcopy=False)
+    begun = [search.study.user_attrs.get(f"begun {trial.number}", 0) for trial in trials]
+    assert begun[:12] == [0] * 12
+    # without what is queued: the loss, where the baseline is due
+    drawn = [trial.params.keys() - trial.system_attrs.get("fixed_params", {}) for trial in trials]
+    assert begun[12:] == [1 + len(names) for names in drawn[12:]]
 
 
 @pytest.mark.parametrize(

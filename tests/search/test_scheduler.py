@@ -26,7 +26,7 @@ from lossreg.search import history, pruners
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.learning_curve import Patience
 from lossreg.search.proposer import Proposer
-from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
+from lossreg.search.sampler import MOST_SEEN, SeededSampler, seen
 from lossreg.storage import journal
 from lossreg.storage.journal import Journal
 from lossreg.storage.observer import Observer
@@ -711,20 +711,15 @@ def told(values, states=()):
     return study
 
 
-def test_with_many_trials_the_sampler_is_shown_all_that_run_the_best_and_the_newest():
-    values = np.random.default_rng(0).random(400)
-    ends = {3: TrialState.RUNNING, 4: TrialState.PRUNED, 5: TrialState.FAIL, 399: TrialState.RUNNING}
-    shown = [trial.number for trial in seen(told(values, ends), 399)]
-    ended = [number for number in range(400) if number not in (3, 5, 399)]
-    newest = ended[BEST_SEEN - MOST_SEEN :]
-    complete = [number for number in ended[: BEST_SEEN - MOST_SEEN] if number != 4]
-    best = sorted(complete, key=values.__getitem__)[:BEST_SEEN]
-    assert shown[-len(newest) :] == newest
-    assert set(shown[: -len(newest)]) - {3} <= {*best}
-    assert {3, *sorted(range(400), key=lambda number: values[number] if number in complete else 9)[:5]} <= {*shown}
-    assert len(shown) <= MOST_SEEN + 1
-    few = told(values[:MOST_SEEN])
-    assert [trial.number for trial in seen(few, MOST_SEEN)] == list(range(MOST_SEEN))
+def test_with_many_trials_the_sampler_is_shown_the_newest_and_those_that_run_beside_them():
+    ends = {3: TrialState.RUNNING, 200: TrialState.RUNNING, 204: TrialState.PRUNED, 205: TrialState.FAIL}
+    trials = told(np.random.default_rng(0).random(400), ends | {399: TrialState.RUNNING}).get_trials(deepcopy=False)
+    first = 399 - MOST_SEEN - 2  # 200 runs, 205 failed
+    shown = [trial.number for trial in seen(trials, 399)]
+    assert shown == [number for number in range(first, 399) if number != 205]
+    assert [trial.number for trial in seen(trials[:MOST_SEEN], MOST_SEEN)] == [n for n in range(MOST_SEEN) if n != 205]
+    running = told(np.zeros(900), dict.fromkeys(range(300, 900), TrialState.RUNNING)).get_trials(deepcopy=False)
+    assert len(seen(running, 899)) == MOST_SEEN + 599
 
 
 def test_the_sampler_looks_at_no_more_trials_late_in_a_study_than_early(monkeypatch):
@@ -738,6 +733,26 @@ def test_the_sampler_looks_at_no_more_trials_late_in_a_study_than_early(monkeypa
         study.tell(trial := study.ask(), trial.suggest_float("x", 0, 1))
     assert looked[0] == 100
     assert max(looked) <= MOST_SEEN
+
+
+class Drawn(optuna.samplers.BaseSampler):
+    """Gives each parameter to a sampler of Optuna that is made for it."""
+
+    def __init__(self, kind, seed):
+        self.kind, self.seed = kind, seed
+
+    def made(self, trial, parameter=""):
+        seed = np.random.SeedSequence([self.seed, trial.number, *parameter.encode()]).generate_state(1)[0]
+        return self.kind(seed=int(seed))
+
+    def infer_relative_search_space(self, study, trial):
+        return self.made(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study, trial, search_space):
+        return self.made(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        return self.made(trial, param_name).sample_independent(study, trial, param_name, param_distribution)
 
 
 def asked(sampler, count):
@@ -766,8 +781,7 @@ OWN = {
 def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(name, count):
     if name in ("cmaes", "gp"):
         pytest.importorskip({"gp": "torch"}.get(name, name))
-    seed = int(np.random.SeedSequence([5, count]).generate_state(1)[0])
-    expected = asked(OWN[name](seed=seed), count)
+    expected = asked(Drawn(OWN[name], 5), count)
     assert asked(SeededSampler(5, name), count) == expected
     assert asked(SeededSampler(6, name), count) != expected
 
