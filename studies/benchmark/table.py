@@ -95,13 +95,14 @@ def questions() -> str:
     return markdown(head, rows)
 
 
+AS_IT_IS = "better with default decisions, not with tuned ones"
+
+
 def summary(lines: Lines) -> str:
     """Return what the tables count up to."""
     missing = [given.name for given in DATA_SETS if given.name not in lines]
-    as_it_is = [name for name, line in lines.items() if is_explained(line)]
     return "\n".join([
         answers(lines),
-        *([f"Better with default decisions, not with tuned ones: {', '.join(as_it_is)}."] if as_it_is else []),
         *boosted(lines),
         origin(lines),
         *([f"Not measured, or declared otherwise since: {', '.join(missing)}."] if missing else []),
@@ -110,11 +111,11 @@ def summary(lines: Lines) -> str:
 
 def answers(lines: Lines) -> str:
     """Return how often there is each answer."""
-    counts = Counter(line["answer"] for line in lines.values())
+    counts = Counter(AS_IT_IS if is_explained(line) else line["answer"] for line in lines.values())
     by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
-    said = ", ".join(f"*{answer}* on {count}" for answer, count in counts.most_common())
+    answers = ", ".join(f"*{answer}* on {count}" for answer, count in counts.most_common())
     of = f" ({', '.join(by_loss)})" if by_loss else ""
-    return f"Of {len(lines)} data sets the verdict is {said}; *because of the loss* on {len(by_loss)}{of}."
+    return f"Of {len(lines)} data sets: {answers}. Better *because of the loss* on {len(by_loss)}{of}."
 
 
 def boosted(lines: Lines) -> list[str]:
