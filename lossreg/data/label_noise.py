@@ -14,7 +14,7 @@ from lossreg.errors import DataError, InputError
 
 NOISE = "noise"
 STREAM = 3  # of the study's seed, beside those of its cuts
-REFUSED = "replaces the class of a row by another one, and of {task} there is no other class"
+REFUSED = "replaces the class of a row by another one, and rows of {task} have no single class"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

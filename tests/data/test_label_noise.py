@@ -109,7 +109,7 @@ def test_a_note_says_where_the_true_class_is_lost(tmp_path: Path) -> None:
     ],
 )
 def test_tasks_without_one_class_per_row_are_refused(tmp_path: Path, y: np.ndarray, task: str) -> None:
-    with pytest.raises(InputError, match=f"of a {task} task there is no other class") as refusal:
+    with pytest.raises(InputError, match=f"by another one, and rows of a {task} task have no single class") as refusal:
         loaded(tmp_path, y, task=task, noise=0.2)
     assert refusal.value.where == "noise"
     assert "binary and multiclass" in refusal.value.hint

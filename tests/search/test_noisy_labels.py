@@ -62,5 +62,7 @@ def test_a_regression_with_noise_is_refused_with_the_key() -> None:
     refused = CliRunner().invoke(app, ["tune", "r.toml", "--dry-run"])
     assert refused.exit_code == 2
     told = " ".join(refused.stderr.split())
-    assert "r.toml: data.noise: replaces the class of a row by another one, and of a regression task" in told
+    assert (
+        "r.toml: data.noise: replaces the class of a row by another one, and rows of a regression task have no" in told
+    )
     assert "binary and multiclass" in told
