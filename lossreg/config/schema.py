@@ -72,6 +72,11 @@ from lossreg.terminal import masking
 
 AUTO, BUILT_IN = "auto", ("mlp", "cnn")
 MLP_OPTIONS, CNN_OPTIONS = ("hidden", "activation", "dropout", "batch_norm"), ("filters", "kernel_size")
+# samplers that cannot be had beside constraints, and why
+UNCONSTRAINED = {
+    "cmaes": "does not learn from them",
+    "gp": "learns nothing from them once a trial has diverged",
+}
 REPEATS, OUTER_REPEATS = 20, 6  # of winner and baseline on the test rows, and in each outer fold
 
 
@@ -405,7 +410,7 @@ class Search(Section):
 
     @model_validator(mode="after")
     def _several_metrics(self) -> Search:
-        if not self.metrics:
+        if "metrics" not in self.model_fields_set:
             return self
         if not MOST_METRICS >= len(self.metrics) > 1:
             what = f"a search has two or three metrics, not {len(self.metrics)}"
@@ -417,7 +422,7 @@ class Search(Section):
             what = "a pruner compares trials by one score, and the study has several metrics"
             raise InputError(what, where="pruner", hint='Set search.pruner = "none".')
         if self.sampler not in ("tpe", "random"):
-            what = f"the sampler {self.sampler} searches for one metric, and the study has several"
+            what = f"with several metrics the sampler is tpe or random, not {self.sampler}"
             raise InputError(what, where="sampler", hint='Set search.sampler = "tpe".')
         if self.decision == "tuned":
             what = "a decision is tuned for one metric, and the study has several"
@@ -432,6 +437,9 @@ class Search(Section):
         if self.constraints and self.decision == "tuned":
             what = "constraints are held against default decisions, and search.decision is tuned"
             raise InputError(what, where="constraints", hint="Leave one of the two out.")
+        if self.constraints and self.sampler in UNCONSTRAINED:
+            what = f"constraints do not go with the sampler {self.sampler}, which {UNCONSTRAINED[self.sampler]}"
+            raise InputError(what, where="sampler", hint='Set search.sampler = "tpe".')
         return self
 
     @model_validator(mode="after")
