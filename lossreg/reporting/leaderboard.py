@@ -8,7 +8,8 @@ from typing import Any
 from lossreg.reporting import constraints
 from lossreg.reporting.values import compared, listed, number, scored
 from lossreg.storage.confirmation import Confirmed
-from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact
+from lossreg.storage.records import Standing, StudyResult, TrialRecord
+from lossreg.storage.rounding import exact
 from lossreg.storage.verdict import Answer
 from lossreg.terminal import plain_text
 
@@ -58,6 +59,8 @@ def _is_within_noise(result: StudyResult, row: Standing) -> bool:
         return bool(tested) and row.rank not in (None, 1) and _is_undecided(result, row.candidate, tested)
     first = result.best
     if first is None or first.spread is None or first.score is None or row.best is None or row.best.score is None:
+        return False
+    if result.keeps(row.best) != result.keeps(first):
         return False
     return row.rank != 1 and abs(first.score - row.best.score) <= first.spread / math.sqrt(len(first.scores))
 
@@ -144,11 +147,17 @@ def score_headings(result: StudyResult) -> list[str]:
 
 
 def further(result: StudyResult, trial: TrialRecord | None) -> dict[str, Any]:
-    """Return a trial's further metrics by name, and whether it keeps the constraints; nothing without any."""
-    values = result.measured(trial) if trial else {}
+    """Return a trial's further metrics by name, and whether it keeps the constraints; nothing without any.
+
+    The metrics are those of the search, and those on fresh splits as `confirmed_recall`.
+    """
+    searched = trial.metrics if trial else {}
+    fresh = result.confirmation.metrics_of(trial.number) if result.confirmation and trial else {}
     names = [*(one.metric for one in result.constraints), *(one.metric for one in result.objectives[1:])]
-    kept = {"keeps": result.keeps(trial) if trial else None} if result.constraints else {}
-    return {**{name: values.get(name) for name in names}, **kept}
+    values: dict[str, Any] = {}
+    for name in names:
+        values |= {name: searched.get(name), f"confirmed_{name}": fresh.get(name)}
+    return values | ({"keeps": result.keeps(trial) if trial else None} if result.constraints else {})
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:

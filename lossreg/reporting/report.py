@@ -317,15 +317,10 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
             **{name: getattr(trial, name) for name in fields},
             **leaderboard.confirmed(result.confirmed(trial)),
             "decision": usage.decision(trial),
-            **(leaderboard.further(result, trial) if trial.score is not None else _nothing(result)),
+            **leaderboard.further(result, trial if trial.score is not None else None),
         }
         for trial in ordered
     ]
-
-
-def _nothing(result: StudyResult) -> dict[str, Any]:
-    """Return the further metrics of a trial without a score."""
-    return dict.fromkeys(leaderboard.further(result, None))
 
 
 def _cell(value: Any) -> Any:

@@ -151,10 +151,15 @@ class AskTell:
         return True
 
     def _constrain(self, trial: optuna.Trial, record: TrialRecord) -> None:
-        """Have Optuna know by how much a trial violates the constraints, unless a run that was cut off did."""
-        known = trial.constraints if self._constraints else {}
-        if record.state in (Outcome.COMPLETE, Outcome.DIVERGED) and not known:
-            for one in self._constraints:
+        """Have Optuna know by how much a trial violates each constraint that a run which was cut off did not write.
+
+        They are written in order of name, since samplers tell them apart by their place.
+        """
+        if not self._constraints or record.state not in (Outcome.COMPLETE, Outcome.DIVERGED):
+            return
+        known = trial.constraints
+        for one in sorted(self._constraints, key=lambda each: each.metric):
+            if one.metric not in known:
                 trial.set_constraint(one.metric, one.violation(record.metrics.get(one.metric)))
 
     def note_training(self, is_trained: bool) -> None:

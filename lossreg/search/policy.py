@@ -105,5 +105,6 @@ def _finite(metric: Metric, value: float | None) -> float:
     """Return a value, a very bad one where it is not finite: hypervolumes have no infinity."""
     if value is not None and math.isfinite(value):
         return value
-    worst = metric.worst if metric.worst is not None else FARTHEST
-    return -abs(worst) if metric.direction == "maximize" and metric.worst is None else worst
+    if metric.worst is not None:
+        return metric.worst
+    return -FARTHEST if metric.direction == "maximize" else FARTHEST

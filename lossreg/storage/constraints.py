@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from lossreg.storage.rounding import DIGITS, exact
+
 NONE_KEPT = "no trial keeps"  # of those that are compared
-# how far a trial is off that has no value at all; a storage keeps no infinity
-FARTHEST = 1e9
+# how far a trial is off that has no value at all; a storage keeps no infinity, and the cube of this is finite
+FARTHEST = 1e90
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,20 @@ class Constraint:
         return 1.0 if self.direction == "maximize" else -1.0
 
     def violation(self, value: float | None) -> float:
-        """Return by how much a value violates the constraint, 0 or less where it keeps it."""
+        """Return by how much a value violates the constraint, 0 or less where it keeps it or is equal to the bound."""
         if value is None or not math.isfinite(value):
             return FARTHEST
-        return self.sign * (self.bound - value)
+        return self.sign * (exact(self.bound) - exact(value))
 
     def is_kept(self, value: float | None) -> bool:
         """Return whether a value keeps the constraint."""
         return self.violation(value) <= 0
+
+    def text(self, value: float, digits: int) -> str:
+        """Return a value with so many digits, or as many as it takes to be on the same side of the bound."""
+        texts = (f"{value:.{number}g}" for number in range(digits, DIGITS))
+        is_kept = self.is_kept(value)
+        return next((text for text in texts if self.is_kept(float(text)) == is_kept), f"{value:.{DIGITS}g}")
 
     @property
     def sides(self) -> str:
@@ -54,14 +62,17 @@ class Constraint:
         return cls(values["metric"], float(values["bound"]), values["direction"])
 
 
-def violations(constraints: Iterable[Constraint], metrics: Mapping[str, float | None]) -> list[float]:
-    """Return by how much these values of metrics violate each constraint, 0 or less where they keep it."""
-    return [constraint.violation(metrics.get(constraint.metric)) for constraint in constraints]
+def total_violation(constraints: Iterable[Constraint], metrics: Mapping[str, float | None]) -> float:
+    """Return the sum of the violations, each as a share of its bound; of a bound of 0 as it is."""
+    return sum(
+        max(0.0, constraint.violation(metrics.get(constraint.metric))) / (abs(constraint.bound) or 1.0)
+        for constraint in constraints
+    )
 
 
 def are_kept(constraints: Iterable[Constraint], metrics: Mapping[str, float | None]) -> bool:
     """Return whether these values of metrics keep all constraints; True of none."""
-    return all(violation <= 0 for violation in violations(constraints, metrics))
+    return all(constraint.is_kept(metrics.get(constraint.metric)) for constraint in constraints)
 
 
 def in_words(constraints: Iterable[Constraint]) -> str:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 from lossreg.contract import recipes
 from lossreg.errors import count_of
 from lossreg.storage.confirmation import Confirmed
-from lossreg.storage.constraints import NONE_KEPT, Constraint, are_kept, in_words, violations
+from lossreg.storage.constraints import NONE_KEPT, Constraint, are_kept, in_words, total_violation
 from lossreg.storage.pareto import Objective, front
+from lossreg.storage.rounding import DIGITS, exact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from lossreg.storage.verdict import Verdict
 
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
-# The mean of the same fold scores in another order differs in its last digits.
-DIGITS = 12
 # scores that are further apart, relative to their size, are not equal to so many digits
 NEAR = 10.0 ** (2 - DIGITS)
 Worth = tuple[float, bool, int]
@@ -55,11 +54,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
-
-
-def exact(score: float) -> float:
-    """Return the score to `DIGITS` significant digits: scores that agree to them are equal."""
-    return float(f"{score:.{DIGITS}g}")
 
 
 def worth(score: float, number: int, *, sign: float, baseline: bool) -> Worth:
@@ -356,10 +350,10 @@ class StudyResult:
         done = [trial for trial in filter(_is_scored, self.trials) if not self.confirmation or self.confirmed(trial)]
         if not self.constraints or not done or any(map(self.keeps, done)):
             return ""
-        nearest = min(done, key=lambda trial: sum(max(0.0, one) for one in self._violations(trial)))
+        nearest = min(done, key=lambda trial: total_violation(self.constraints, self.measured(trial)))
         values = self.measured(nearest)
         near = ", ".join(
-            f"{one.metric} {'unknown' if value is None else f'{value:.4g}'}"
+            f"{one.metric} {'unknown' if value is None else one.text(value, 4)}"
             for one in self.constraints
             for value in [values.get(one.metric)]
         )
@@ -384,9 +378,6 @@ class StudyResult:
                 signed = [one.sign * exact(value) for one, value in zip(self.objectives, values, strict=True)]
                 items.append((trial, signed))
         return front(items)
-
-    def _violations(self, trial: TrialRecord) -> list[float]:
-        return violations(self.constraints, self.measured(trial))
 
     def __repr__(self) -> str:
         best, score = self.best, self.compared_score(self.best)
