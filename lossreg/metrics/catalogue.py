@@ -61,6 +61,11 @@ class Metric:
     every_class: bool = False
     ranks: bool = False
 
+    @property
+    def best(self) -> float:
+        """The best value of a metric that lossreg has: 1 of shares and the like, 0 of errors."""
+        return 1.0 if self.direction == "maximize" and not self.name.startswith("neg_") else 0.0
+
     def score(self, y_true: Any, prediction: Any) -> float:
         """Return the score of one prediction, computed by scikit-learn."""
         return self._score(np.asarray(y_true), self._prepared(prediction))

@@ -12,7 +12,7 @@ from lossreg.search.arms import BASELINE, OF, WINNER
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Kept, KeptBy, Value, Verdict
-from lossreg.verdict import keeping
+from lossreg.verdict import one_arm
 from lossreg.verdict.comparison import is_finite
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Keeping:
+class Constraints:
     """The constraints of a study in a verdict.
 
     tested, predictions: the test rows and what winner and baseline predict for them; None and nothing without.
@@ -43,9 +43,9 @@ class Keeping:
             return verdict
         trials = {trial.number: trial for trial in self.result.trials}
         arms = {WINNER: trials[verdict.winner.trial], BASELINE: trials[verdict.baseline.trial]}
-        # those of constraints come first
-        pairs = zip(self.result.constraints, self.prepared.problem.also, strict=False)
-        told = replace(verdict, constraints=tuple(self._kept(*pair, arms) for pair in pairs))
+        metrics = {metric.name: metric for metric in self.prepared.problem.also}
+        kept = [self._kept(constraint, metrics[constraint.metric], arms) for constraint in self.result.constraints]
+        told = replace(verdict, constraints=tuple(kept))
         if not told.is_decided_by_constraints:
             return told
         return replace(told, recommended=verdict.winner if self.result.keeps(arms[WINNER]) else verdict.baseline)
@@ -55,7 +55,7 @@ class Keeping:
             name: KeptBy(self.result.measured(trial).get(metric.name), self._tested(metric, name))
             for name, trial in arms.items()
         }
-        return Kept(constraint.metric, constraint.bound, constraint.direction, by_arm[WINNER], by_arm[BASELINE])
+        return Kept(constraint, by_arm[WINNER], by_arm[BASELINE])
 
     def _tested(self, metric: Metric, arm: str) -> Value | None:
         tested, predicted = self.tested, self.predictions.get(f"{arm}{OF}{metric.name}")
@@ -64,4 +64,4 @@ class Keeping:
         lanes = predicted[is_finite(predicted)]
         lanes = lanes.astype(np.int64) if metric.response == "label" else lanes
         seed = self.prepared.spec.search.seed
-        return keeping.value(metric, tested.y, lanes, units=tested.groups, folds=tested.folds, seed=seed)
+        return one_arm.value(metric, tested.y, lanes, units=tested.groups, folds=tested.folds, seed=seed)

@@ -98,8 +98,9 @@ class Prepared:
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         """The values of further metrics that trials must keep."""
-        bounds = zip(self.spec.search.constraints.values(), self.problem.also, strict=False)
-        return tuple(Constraint(metric.name, float(bound), metric.direction) for bound, metric in bounds)
+        bounds, also = self.spec.search.constraints, self.problem.also  # of which those of constraints come first
+        pairs = zip(bounds.values(), also[: len(bounds)], strict=True)
+        return tuple(Constraint(metric.name, float(bound), metric.direction) for bound, metric in pairs)
 
     @property
     def objectives(self) -> tuple[Metric, ...]:
@@ -339,8 +340,7 @@ def _check_apart(metric: Metric, others: Sequence[Metric], hint: str) -> None:
 
 def _check_bound(metric: Metric, bound: float) -> None:
     """Raise `InputError` for a bound that is better than the best value."""
-    is_maximised = metric.direction == "maximize"
-    best = 0.0 if not is_maximised or metric.name.startswith("neg_") else 1.0
+    is_maximised, best = metric.direction == "maximize", metric.best
     if (bound > best) if is_maximised else (bound < best):
         what = f"{metric.name} is {'at most' if is_maximised else 'at least'} {best:g}, so no trial can keep {bound:g}"
         hint = f"Write {-bound:g}, or {_negated(metric)} = {bound:g}." if best == 0 and is_maximised else ""

@@ -18,11 +18,11 @@ from lossreg.errors import InputError, LossregError, ReplacedError, UnansweredEr
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
+from lossreg.search.constraints import Constraints
 from lossreg.search.estimate import Estimate
 from lossreg.search.final_stage import FinalStage, why
 from lossreg.search.frozen import BEFORE, FROZEN, Frozen, Notes
 from lossreg.search.judgement import Judgement, Tested
-from lossreg.search.keeping import Keeping
 from lossreg.search.nested import Nested
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions, joined
@@ -56,7 +56,7 @@ class VerdictStage(FinalStage):
             return result.verdict
         result.notes, result.failure = [note for note in result.notes if note != result.failure], ""
         try:
-            return self._keeping(self._reached())
+            return self._constrained(self._reached())
         except ReplacedError:
             raise
         except Exception as error:
@@ -70,11 +70,11 @@ class VerdictStage(FinalStage):
             self.progress.warn(result.failure)
             return result.verdict
 
-    def _keeping(self, verdict: Verdict | None) -> Verdict | None:
+    def _constrained(self, verdict: Verdict | None) -> Verdict | None:
         """Return a verdict with the study's constraints, also where nothing was compared."""
         if verdict is None or verdict.constraints:
             return verdict
-        return Keeping(self.prepared, self.result, None, {}).told(verdict)
+        return Constraints(self.prepared, self.result, None, {}).told(verdict)
 
     def _reached(self) -> Verdict | None:
         missing = self.prepared.missing
@@ -249,7 +249,7 @@ class VerdictStage(FinalStage):
         reason = "" if frozen.outer else self._unasked.get("reason", "")
         judgement = Judgement(self.prepared, frozen, self._arms(frozen), tested, predictions)
         verdict = judgement.verdict([*([reason] if reason else []), *self._of_layout(tested)])
-        verdict = Keeping(self.prepared, self.result, tested, predictions).told(verdict)
+        verdict = Constraints(self.prepared, self.result, tested, predictions).told(verdict)
         advice = self._advice(verdict)
         return replace(verdict, notes=(*verdict.notes, advice)) if advice else verdict
 

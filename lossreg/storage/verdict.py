@@ -151,16 +151,9 @@ class KeptBy:
 class Kept:
     """A constraint, and what winner and baseline have of its metric."""
 
-    metric: str
-    bound: float
-    direction: str
+    constraint: Constraint
     winner: KeptBy
     baseline: KeptBy
-
-    @property
-    def constraint(self) -> Constraint:
-        """The constraint."""
-        return Constraint(self.metric, self.bound, self.direction)
 
     @property
     def is_kept_by_winner(self) -> bool:
@@ -176,11 +169,11 @@ class Kept:
     def of_stored(cls, values: Mapping[str, Any]) -> Self:
         """Return the record whose fields were stored."""
         arms = {name: KeptBy.of_stored(values[name]) for name in ("winner", "baseline")}
-        return cls(**{**values, **arms})
+        return cls(Constraint.of_stored(values["constraint"]), **arms)
 
     def to_json(self) -> dict[str, Any]:
         """Return the form in the JSON documents."""
-        facts: dict[str, Any] = {"metric": self.metric, "bound": self.bound, "direction": self.direction}
+        facts: dict[str, Any] = asdict(self.constraint)
         arms = {"winner": self.winner, "baseline": self.baseline}
         return facts | {name: arm.to_json(self.constraint) for name, arm in arms.items()}
 
