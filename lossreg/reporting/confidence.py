@@ -13,7 +13,8 @@ def in_words(arms: Arms) -> str:
         return f": {by_constraint}{_though_worse(arms)}{constraints.violated(arms)}"
     if arms.is_one_loss and arms.verdict.answer is not Answer.NOT_ENOUGH_DATA:
         other = arms.baseline if arms.is_winner else arms.winner
-        return f": the same loss as {other}, from which it differs in {arms.differing}"
+        same = f": the same loss as {other}, from which it differs in {arms.differing}"
+        return f"{same}{constraints.violated(arms)}"
     shown = _if_tuned(arms) or f": {_of_winner(arms) if arms.is_winner else _of_baseline(arms)}"
     return f"{shown}{constraints.violated(arms)}"
 
@@ -28,7 +29,7 @@ def _if_tuned(arms: Arms) -> str:
     """Return the other arm, where it is shown to be better with the decision of both tuned; else an empty text."""
     if arms.tuned is None or arms.verdict.reason:
         return ""
-    if arms.result.constraints or len(arms.result.objectives) > 1:
+    if arms.result.constraints or arms.result.objectives:
         return ""
     is_better = arms.tuned.high < 0 if arms.is_winner else arms.tuned.low > arms.verdict.margin
     other = arms.verdict.baseline if arms.is_winner else arms.verdict.winner

@@ -26,7 +26,8 @@ def cells(result: StudyResult, trial: TrialRecord | None) -> list[str]:
 
 
 def _cell(constraint: Constraint, value: float | None) -> str:
-    return f"{number(value)}{f' {VIOLATED}' * (not constraint.is_kept(value))}"
+    shown = number(value) if value is None else constraint.text(value, 5)
+    return f"{shown}{f' {VIOLATED}' * (not constraint.is_kept(value))}"
 
 
 def alone(arms: Arms) -> str:
@@ -72,4 +73,5 @@ def _value(one: Kept, arm: KeptBy) -> str:
     verb = "keeps" if one.constraint.is_kept(value.mean) else "violates"
     is_sure = one.constraint.is_kept(value.low) == one.constraint.is_kept(value.high)
     doubt = "" if is_sure else ", though its interval has the bound inside"
-    return f"{value.mean:.3g} (95% interval: {value.low:.3g} to {value.high:.3g}), which {verb} it{doubt}"
+    mean, low, high = (one.constraint.text(each, 3) for each in value[:3])
+    return f"{mean} (95% interval: {low} to {high}), which {verb} it{doubt}"

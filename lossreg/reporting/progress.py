@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import count_of
-from lossreg.reporting import report, values
+from lossreg.reporting import constraints, report, values
 from lossreg.storage.observer import Observer
 from lossreg.terminal.plain_text import printable, printable_line
 
@@ -135,7 +135,8 @@ def standing(result: StudyResult) -> str:
     best, top = result.best, f"{'confirmed' if result.confirmed(result.best) else result.extreme} {result.metric}"
     tied = f" and {len(result.ties) - 1} more" if result.ties else ""
     score = values.number(result.compared_score(best))
-    leader = f"{top} {score} ({best.candidate}{tied})" if best else "no trial completed yet"
+    violates = "" if best is None or result.keeps(best) else ", which violates a constraint"
+    leader = f"{top} {score} ({best.candidate}{tied}{violates})" if best else "no trial completed yet"
     others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([leader, *others])
 
@@ -282,9 +283,16 @@ class Display(Watcher):
         from lossreg.reporting import tables
 
         rows = self._standings(result)
-        shown = [(row.candidate, values.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
-        more = [(f"and {len(rows) - MOST_ROWS} more", "", "")] if len(rows) > MOST_ROWS else []
-        columns = {"loss": "left", f"{result.extreme} {result.metric}": "right", "trials": "right"}
+        shown = [
+            (
+                row.candidate, values.number(row.best.score if row.best else None),
+                *constraints.cells(result, row.best), str(row.trials),
+            )
+            for row in rows
+        ]  # fmt: skip
+        numbers = [f"{result.extreme} {result.metric}", *constraints.headings(result), "trials"]
+        more = [(f"and {len(rows) - MOST_ROWS} more", *[""] * len(numbers))] if len(rows) > MOST_ROWS else []
+        columns = {"loss": "left", **dict.fromkeys(numbers, "right")}
         return tables.table("", columns, [*shown[:MOST_ROWS], *more])
 
     def _standings(self, result: StudyResult) -> list[Standing]:
