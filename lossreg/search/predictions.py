@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +26,13 @@ Predictions = dict[str, np.ndarray]  # `(repeats, rows, ...)` by arm
 
 
 class Predictor:
-    """Predicts with the weights of one plan after the other, of problems that differ in their samples alone."""
+    """Predicts with the weights of one plan after the other, of problems that differ in their samples alone.
 
-    def __init__(self) -> None:
+    further: the names of further metrics that winner and baseline are predicted for.
+    """
+
+    def __init__(self, further: Collection[str] = ()) -> None:
+        self._further = further
         self._models: dict[tuple[int, Architecture], Any] = {}
 
     def predict(self, problem: Problem, plan: Plan, weights: Weights, x: Any = None) -> np.ndarray:
@@ -52,7 +56,8 @@ class Predictor:
         default = scoring.of_metric(problem, candidate, raw_scores, fold)[0]
         further = {
             f"{name}{OF}{metric.name}": scoring.of_metric(problem, candidate, raw_scores, fold, metric)[0]
-            for metric in (problem.also if name in (WINNER, BASELINE) else ())
+            for metric in problem.also
+            if metric.name in self._further and name in (WINNER, BASELINE)
         }
         what, is_tuned = scoring.tunable(problem, fold), problem.decision == "tuned"
         if not what or not (is_tuned or name in (WINNER, BASELINE)):
@@ -107,7 +112,7 @@ def _predicted(
     Raises `LossregError` where most trainings of winner or baseline failed with an error, so that they are tried again
     later.
     """
-    predictor, predicted = Predictor(), {}
+    predictor, predicted = Predictor({one.metric for one in retrainer.prepared.constraints}), {}
     failed: Counter[str] = Counter()
     for one in retrainer.train_groups(groups, splits, task, wants_weights=True):
         if one.training.weights is not None:
