@@ -12,7 +12,8 @@ import sample_verdict
 from sample_verdict import CASES, compared
 
 from lossreg.reporting import interval, report, verdict
-from lossreg.storage.verdict import OF_FOLDS, Answer, Reevaluated
+from lossreg.storage.constraints import Constraint
+from lossreg.storage.verdict import OF_FOLDS, Answer, Kept, KeptBy, Reevaluated
 from lossreg.verdict import answers
 
 DIRECTIONS = ["maximize", "minimize"]
@@ -61,6 +62,11 @@ def test_one_loss_under_two_names_is_said_to_be_one():
         "Train with focal(gamma=2.1): the same loss as cross_entropy, from which it differs in learning rate."
     )
     assert not any("simpler" in line for line in lines(result))
+    kept, violated = KeptBy(0.95, None), KeptBy(0.8, None)
+    constraint = Constraint("recall", 0.9, "maximize")
+    broken, other = Kept(constraint, violated, kept), Kept(replace(constraint, bound=0.85), kept, violated)
+    result.verdict = replace(result.verdict, constraints=(broken, other))
+    assert lines(result)[0].endswith("in learning rate; it violates recall of at least 0.9 in validation.")
 
 
 @pytest.mark.parametrize(("left", "is_said"), [(-0.001, True), (0.003, True), (0.004, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,25 +13,27 @@ import problems
 import pytest
 import sample_study as sample
 import sample_verdict
+from rich.console import Console
+from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, recall_score
 
 import lossreg
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
-from lossreg.reporting import leaderboard, report
+from lossreg.reporting import leaderboard, progress, report
 from lossreg.reporting.verdict import decision, evidence
 from lossreg.search import confirming, judgement, preparation
 from lossreg.search.arms import BASELINE, WINNER
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import KeepPolicy
-from lossreg.search.keeping import Keeping
+from lossreg.search.constraints import Constraints
 from lossreg.search.outline import plan
 from lossreg.search.sampler import SeededSampler
 from lossreg.storage.constraints import Constraint, are_kept
 from lossreg.tracking import entities, messages
 from lossreg.training import scoring
-from lossreg.verdict import keeping
+from lossreg.verdict import one_arm
 
 RECALL, BRIER = Constraint("recall", 0.9, "maximize"), Constraint("brier_score", 0.2, "minimize")
 ARMS = (WINNER, BASELINE)
@@ -66,6 +69,8 @@ STUDY = {
         (BRIER, 0.2, True),
         (BRIER, 0.1, True),
         (BRIER, 0.21, False),
+        (RECALL, 0.8999999999999999, True),
+        (RECALL, 0.89999999, False),
         (BRIER, None, False),
         (RECALL, float("nan"), False),
     ],
@@ -74,6 +79,23 @@ def test_a_metric_is_kept_at_least_where_it_is_maximised_and_at_most_where_it_is
     assert constraint.is_kept(value) is is_kept
     assert are_kept([constraint], {constraint.metric: value}) is is_kept
     assert are_kept([], {})
+
+
+def test_the_mean_of_folds_that_each_have_the_bound_keeps_it():
+    folds = [0.7] * 3
+    constraint = Constraint("recall", 0.7, "maximize")
+    assert constraint.is_kept(sum(folds) / 3)
+    assert constraint.violation(sum(folds) / 3) == 0
+
+
+def test_a_value_that_is_rounded_stays_on_its_side_of_the_bound():
+    assert [RECALL.text(value, 3) for value in (0.8996, 0.9, 0.9004, 0.899999)] == ["0.8996", "0.9", "0.9", "0.899999"]
+    assert [BRIER.text(value, 3) for value in (0.2004, 0.1996, 0.2)] == ["0.2004", "0.2", "0.2"]
+
+
+def test_a_trial_without_a_value_is_farther_off_than_any_with_one():
+    mse = Constraint("mean_squared_error", 1.0, "minimize")
+    assert mse.violation(None) > mse.violation(4.5e10)
 
 
 # number, candidate, score, recall in the search, recall on two fresh splits, None where it was not trained there
@@ -139,6 +161,62 @@ def test_where_no_trial_keeps_the_constraints_that_is_said_and_the_scores_rank()
     assert result.best.number == 2
     assert result.unkept == "no trial keeps recall of at least 0.9; the nearest is trial 3 (recall 0.475)"
     assert result.best_so_far() == []
+    assert progress.standing(result) == "highest accuracy 0.99 (focal, which violates a constraint)"
+    assert "violates" not in progress.standing(study())
+
+
+def test_the_nearest_to_several_constraints_is_so_by_shares_of_their_bounds():
+    trials = [
+        sample.trial(0, "ce", metrics={"recall": 0.45, "mean_absolute_error": 100.0}),  # half of the recall
+        sample.trial(1, "ce", metrics={"recall": 0.9, "mean_absolute_error": 110.0}),  # a tenth more of the error
+    ]
+    result = sample.study(0, trials=trials)
+    result.constraints = (RECALL, Constraint("mean_absolute_error", 100.0, "minimize"))
+    assert "the nearest is trial 1 (recall 0.9, mean_absolute_error 110)" in result.unkept
+
+
+def test_the_display_while_trials_run_marks_those_that_violate_a_constraint():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    display, result = progress.Display(console), study()
+    display.trial(result.trials[0], result)
+    console.print(display.render())
+    lines = console.file.getvalue().splitlines()
+    assert any("recall >= 0.9" in line for line in lines)
+    marked = {name: "(violated)" in line for line in lines for name in ("ce", "focal", "mae") if f"{name} " in line}
+    assert marked == {"ce": False, "focal": False, "mae": True}
+
+
+def test_a_loss_that_alone_violates_a_constraint_is_not_called_as_good_as_the_first():
+    def ranks(recall):
+        pairs = [("ce", (0.80, 0.90), 0.95), ("focal", (0.79, 0.89), recall)]
+        result = study()
+        result.trials = [
+            sample.trial(i, name, score=sum(scores) / 2, scores=scores, spread=0.07, metrics={"recall": kept})
+            for i, (name, scores, kept) in enumerate(pairs)
+        ]
+        return [leaderboard.rank(result, row) for row in result.ranking()[:2]]
+
+    assert ranks(0.95) == ["1", "~2"]
+    assert ranks(0.5) == ["1", "2"]
+
+
+def test_tables_have_the_metrics_of_the_search_and_those_on_fresh_splits_in_columns_of_their_own():
+    result = study([(0, "ce", 0.80, 0.92, (0.93, 0.95)), (1, "focal", 0.90, 0.95, None)])
+    expected = [(0.92, pytest.approx(0.94), True), (0.95, None, True)]
+    for rows in (report.trial_rows(result), leaderboard.rows(result)[:2]):
+        assert [(row["recall"], row["confirmed_recall"], row["keeps"]) for row in rows] == expected
+
+
+def test_a_kill_between_two_constraints_of_a_trial_loses_none():
+    trials = optuna.create_study(sampler=SeededSampler(0))
+    proposer = SimpleNamespace(suggest=lambda trial: SimpleNamespace(candidate="ce"))
+    # the order of a file that was changed since
+    ask_tell = AskTell(trials, proposer, 1, "ce", constraints=[RECALL, BRIER])
+    trial, _ = ask_tell.ask()
+    trial.set_constraint("brier_score", 0.1)
+    metrics = {"recall": 0.8, "brier_score": 0.3}
+    ask_tell.tell(sample.trial(0, "ce", "complete", score=0.5, metrics=metrics), 0.5)
+    assert list(trials.trials[0].constraints.items()) == [("brier_score", 0.1), ("recall", pytest.approx(0.1))]
 
 
 def test_weights_of_trials_that_keep_the_constraints_are_kept_first():
@@ -180,14 +258,42 @@ def test_a_value_on_test_rows_is_that_of_scikit_learn_and_its_interval_covers_as
     for seed in range(30):
         y = (rng.random(200) < 0.5).astype(int)
         predicted = np.where(y == 1, rng.random((1, 200)) < truth, 0).astype(int)
-        value = keeping.value(metric, y, predicted, seed=seed)
+        value = one_arm.value(metric, y, predicted, seed=seed)
         assert value.mean == pytest.approx(recall_score(y, predicted[0]))
         inside += value.low <= truth <= value.high
     assert 26 <= inside <= 30
-    grouped = keeping.value(metric, y, predicted, units=np.arange(200) // 50)
+    grouped = one_arm.value(metric, y, predicted, units=np.arange(200) // 50)
     assert grouped.mean == value.mean
     assert grouped.high - grouped.low > 0
-    assert keeping.value(metric, y, predicted[:0]) is None
+    assert one_arm.value(metric, y, predicted[:0]) is None
+
+
+@pytest.mark.parametrize("found", [5, 4, 0])
+def test_an_interval_of_few_rows_reaches_as_far_as_that_of_clopper_and_pearson(found):
+    """Resamples of five rows that are all right, or all wrong, are all the same."""
+    y, metric = np.repeat([1, 0], [5, 95]), catalogue.resolve("recall", "binary")
+    value = one_arm.value(metric, y, (np.arange(100) < found).astype(int)[None])
+    exact = binomtest(found, 5).proportion_ci(method="exact")
+    assert value.mean == found / 5
+    assert 0 <= value.low <= exact.low
+    assert exact.high - 0.01 <= value.high <= 1
+
+
+def test_resamples_without_a_row_of_the_class_do_not_count():
+    """One in twenty has none of three rows, and a precision of 0 by definition."""
+    y = np.repeat([1, 0], [3, 37])
+    value = one_arm.value(catalogue.resolve("precision", "binary"), y, y[None])
+    assert 0.1 < value.low < value.mean == value.high == 1
+
+
+def test_bounds_and_metrics_belong_together_in_whatever_order_a_file_has_them():
+    result = sample_verdict.study("no difference, ahead")
+    result.trials = [replace(trial, metrics={"recall": 0.95, "brier_score": 0.1}) for trial in result.trials]
+    result.constraints = (RECALL, BRIER)
+    metrics = tuple(catalogue.resolve(name, "binary") for name in ("brier_score", "recall"))
+    prepared = SimpleNamespace(problem=SimpleNamespace(also=metrics), spec=studies.of(STUDY))
+    told = Constraints(prepared, result, None, {}).told(result.verdict)
+    assert [(one.constraint, one.winner.validation) for one in told.constraints] == [(RECALL, 0.95), (BRIER, 0.1)]
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +341,7 @@ def test_the_verdict_says_what_the_test_rows_say_of_the_constraints(finished, mo
         predicted = stored["winner_of_recall"]
 
     one = verdict.constraints[0]
-    assert (one.metric, one.bound, len(predicted)) == ("recall", 0.5, 2)
+    assert (one.constraint.metric, one.constraint.bound, len(predicted)) == ("recall", 0.5, 2)
     y = data_of(STUDY).test.y
     assert one.winner.tested.mean == pytest.approx(np.mean([recall_score(y, repeat) for repeat in predicted]))
     assert one.winner.tested.low <= one.winner.tested.mean <= one.winner.tested.high
@@ -273,7 +379,7 @@ def test_one_that_alone_keeps_the_constraints_in_validation_is_recommended(case,
     found = {arm: np.tile(y * (np.arange(20) < 10 * share), (2, 1)) for arm, share in zip(ARMS, tested, strict=True)}
     prepared = SimpleNamespace(problem=SimpleNamespace(also=(metric,)), spec=studies.of(STUDY))
     predictions = {f"{arm}_of_recall": values.astype(np.float32) for arm, values in found.items()}
-    told = Keeping(prepared, result, judgement.Tested(20, y, None, None), predictions).told(verdict)
+    told = Constraints(prepared, result, judgement.Tested(20, y, None, None), predictions).told(verdict)
     assert told.recommended == (getattr(verdict, recommended) if recommended else verdict.recommended)
     (one,) = told.constraints
     assert (one.winner.tested.mean, one.baseline.tested.mean) == tested
@@ -321,6 +427,8 @@ def data_of(document):
         ({"constraints": {"recall": True}}, "search.constraints.recall"),
         ({"constraints": ["recall"]}, "search.constraints"),
         ({"constraints": {"recall": 0.5}, "decision": "tuned"}, "held against default decisions"),
+        ({"sampler": "cmaes"}, "do not go with the sampler cmaes, which does not learn from them"),
+        ({"sampler": "gp"}, "do not go with the sampler gp, which learns nothing from them once a trial has diverged"),
     ],
 )
 def test_wrong_constraints_are_refused_in_words(tmp_path, monkeypatch, search, told):

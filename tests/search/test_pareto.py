@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import sample_study as sample
 from fake_trainer import Fake
 
 import lossreg
 from lossreg.config import changes
 from lossreg.config.changes import Effect
 from lossreg.errors import InputError
+from lossreg.metrics import catalogue
 from lossreg.reporting import report, tables
 from lossreg.search.outline import plan
+from lossreg.search.policy import SearchPolicy
 from lossreg.storage import pareto
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
@@ -97,7 +100,7 @@ def test_optuna_is_told_all_metrics_and_the_front_is_shown_wherever_results_are(
     assert len(complete) > 8
     assert all(by_number[trial.number].values == [trial.score, trial.metrics["log_loss"]] for trial in complete)
     diverged = [by_number[trial.number].values for trial in result.trials if trial.state == "diverged"]
-    assert all(values == [0.0, 1e9] for values in diverged)
+    assert all(values == [0.0, 1e90] for values in diverged)
     expected = {trial.number for trial in kept.best_trials}
     assert {trial.number for trial in result.front} == expected
     assert result.best.score == max(trial.score for trial in complete)
@@ -136,23 +139,27 @@ def test_the_picture_of_three_metrics_has_every_pair_of_them():
 
 
 def test_a_study_with_several_metrics_goes_on_where_it_was_cut_off_and_takes_more_trials(tmp_path, monkeypatch):
-    whole = faked(["search.trials=18"])
+    size = ["search.trials=20"]
+    faked(size)
+    whole = faked(size, more=4)
     (tmp_path / "again").mkdir()
     monkeypatch.chdir(tmp_path / "again")
-    with pytest.raises(KeyboardInterrupt):
-        faked(progress=Stops(6))
-    assert lossreg.repair(STUDY) is not None
-    faked()
-    result = faked(more=4)
-    assert [(t.number, dict(t.params), t.score, dict(t.metrics)) for t in result.trials[:10]] == [
-        (t.number, dict(t.params), t.score, dict(t.metrics)) for t in whole.trials[:10]
+    for trials in (6, 8):  # in the fair start, and where TPE learns
+        with pytest.raises(KeyboardInterrupt):
+            faked(size, progress=Stops(trials))
+    assert lossreg.repair(STUDY).is_whole
+    faked(size)
+    result = faked(size, more=4)
+    assert [(t.number, dict(t.params), t.score, dict(t.metrics)) for t in result.trials] == [
+        (t.number, dict(t.params), t.score, dict(t.metrics)) for t in whole.trials
     ]
-    assert len(result.trials) == 18
+    assert len(result.trials) == 24
 
 
 @pytest.mark.parametrize(
     ("search", "told"),
     [
+        ({"metrics": []}, "two or three metrics, not 0"),
         ({"metrics": ["accuracy"]}, "two or three metrics, not 1"),
         ({"metrics": ["accuracy", "log_loss", "f1_macro", "brier"]}, "two or three metrics, not 4"),
         ({"metric": "f1_macro"}, "metric and metrics are both there"),
@@ -164,7 +171,7 @@ def test_a_study_with_several_metrics_goes_on_where_it_was_cut_off_and_takes_mor
         ({"metrics": "accuracy"}, r"search\.metrics"),
         ({"metrics": ["accuracy", 3]}, r"search\.metrics"),
         ({"pruner": "median"}, "a pruner compares trials by one score"),
-        ({"sampler": "cmaes"}, "the sampler cmaes searches for one metric"),
+        ({"sampler": "cmaes"}, "with several metrics the sampler is tpe or random, not cmaes"),
         ({"decision": "tuned"}, "a decision is tuned for one metric"),
     ],
 )
@@ -180,6 +187,16 @@ def test_a_dry_run_names_the_further_metrics_and_other_ones_keep_trials_apart():
     begun, now = lossreg.config.study.of(STUDY), lossreg.config.study.of(one)
     told = changes.of(lossreg.config.study.fingerprint(begun), lossreg.config.study.fingerprint(now))
     assert [change.key for change in told] == ["search.metrics"]
+
+
+def test_a_trial_that_diverged_is_told_as_worse_than_any_real_value_of_metrics_that_have_no_worst():
+    names = ["r2", "mean_squared_error", "neg_mean_absolute_error"]
+    metric, *further = [catalogue.resolve(name, "regression") for name in names]
+    policy = SearchPolicy(1, metric, "mse", further=tuple(further))
+    told = policy.told(sample.trial(0, state="diverged"))
+    assert told[1] > 4.5e10
+    assert max(told[0], told[2]) < -4.5e10
+    assert math.isfinite(math.prod(told)), "of three metrics hypervolumes are products"
 
 
 def test_a_study_with_one_metric_has_no_front():
@@ -202,4 +219,6 @@ def test_whole_studies_with_several_metrics_have_a_verdict_by_the_first():
     assert result.verdict.repeats == 2
     assert result.confirmation.metrics.keys() == {"f1_macro", "log_loss"}
     assert all(trial.metrics.keys() == {"f1_macro", "log_loss"} for trial in result.trials)
-    assert [one.metric for one in result.verdict.constraints] == ["f1_macro"]
+    assert [one.constraint.metric for one in result.verdict.constraints] == ["f1_macro"]
+    with np.load(".lossreg/several/verdict.npz") as stored:
+        assert {name for name in stored.files if "_of_" in name} == {"winner_of_f1_macro", "baseline_of_f1_macro"}
