@@ -79,7 +79,7 @@ def note(begun: optuna.Study | None, spec: StudySpec, more: int | None) -> list[
     stored = begun.user_attrs.get(ATTRIBUTE, {})
     looks = openings(stored)
     after = (
-        f"; since the test rows were looked at before ({count_of(looks, 'time')}), its next verdict is exploratory"
+        f"; since the test rows were looked at before ({count_of(looks, 'time')}), a verdict after them is exploratory"
         if looks and spec.has_verdict
         else ""
     )

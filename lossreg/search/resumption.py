@@ -191,14 +191,22 @@ def _known_candidates(spec: StudySpec, attributes: Mapping[str, Any]) -> list[Ca
     task, data = attributes["task"], attributes["data"]
     if spec.data.task not in ("auto", task):
         return []
-    try:
-        if isinstance(name := spec.search.metric, str) and not is_function(name):
-            catalogue.resolve(name, task)
-    except InputError as error:
-        raise error.at(spec.place("search.metric")) from None
+    _require_known_metrics(spec, task)
     known = registry.default(tuple(spec.plugins.block))
     missing = [candidate for candidate, name in attributes["losses"].items() if known.look_up(name) is None]
     return candidates_of(spec, known, task, len(data.get("classes") or ()), missing)
+
+
+def _require_known_metrics(spec: StudySpec, task: str) -> None:
+    search = spec.search
+    asked = [("search.metric", search.metric), *(("search.metrics", name) for name in search.metrics)]
+    asked += [(f"search.constraints.{name}", name) for name in search.constraints]
+    for key, name in asked:
+        try:
+            if isinstance(name, str) and not is_function(name):
+                catalogue.resolve(name, task, may_be_left_out=key == "search.metric")
+        except InputError as error:
+            raise error.at(spec.place(key)) from None
 
 
 def _spaces(spec: StudySpec, candidates: Iterable[Candidate]) -> dict[str, Space]:

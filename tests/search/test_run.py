@@ -349,6 +349,7 @@ def test_a_changed_study_is_not_resumed_unless_fresh():
     ("change", "message"),
     [
         ({"search": {"metric": "acuracy"}}, r"search\.metric: unknown metric 'acuracy'.*[Dd]id you mean accuracy"),
+        ({"search": {"constraints": {"recal": 0.9}}}, r"constraints\.recal: unknown metric.*[Dd]id you mean recall"),
         ({"losses": {"cross_entropy": {}, "foccal": {}}}, r"losses\.foccal: unknown loss 'foccal'.*Did you mean focal"),
         ({"losses": {"cross_entropy": {}, "focal": {"gama": 2.0}}}, r"losses\.focal\.gama.*[Dd]id you mean gamma"),
     ],

@@ -216,7 +216,7 @@ def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory
     begun = lossreg.results(study())
     assert "exploratory" not in decision(begun, begun.verdict)
     planned, trials = plan(study(), more=3), len(begun.trials) + 3
-    assert [note for note in planned.notes if f"{trials} in all" in note and "next verdict is exploratory" in note]
+    assert [note for note in planned.notes if f"{trials} in all" in note and "after them is exploratory" in note]
     more = lossreg.tune(study(), more=3)
     assert (more.verdict.exploratory, more.verdict.openings, more.verdict.trials) == (True, 2, trials)
     assert decision(more, more.verdict).endswith(" (exploratory).")
