@@ -241,8 +241,9 @@ def results(study: StudyOrFolder, as_json: Json = False) -> None:
             _show_leaderboard(result)
             _show_recipes(result)
         _conclude(result, study, as_json, out, is_marked=True)
-        if spec and not as_json and (text := _without_verdict(spec, result, shlex.quote(str(study)))):
-            say(text, whole=True)
+        for missing in (_unconfirmed, _without_verdict):
+            if spec and not as_json and (text := missing(spec, result, shlex.quote(str(study)))):
+                say(text, whole=True)
 
 
 @app.command()
@@ -423,6 +424,16 @@ def _import_keras(spec: StudySpec) -> None:
 
     tracked.uri(spec)
     import_keras()
+
+
+def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:
+    """Return which command confirms the best settings; empty where they are, or need not be."""
+    from lossreg.search import completion
+
+    if completion.is_confirmed(spec, result):
+        return ""
+    command = "worker" if spec.storage.url else "tune"
+    return f"These are scores of the search: `lossreg {command} {study}` confirms the best settings on fresh splits."
 
 
 def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
