@@ -29,6 +29,7 @@ from lossreg.terminal.caller import words
 
 # bytes that a study takes at least; a disk with less is full
 ROOM = 1 << 20
+ATTEMPTS = 10
 # entry of an archive of weights with the number of their trial
 TRIAL = "trial"
 # entry of an archive of predictions with what they are of
@@ -126,19 +127,29 @@ class StudyFolder:
         """Raise `InputError` unless the study's folder can be created and has room; nothing is left behind."""
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         above = missing[-1].parent if missing else self.path
-        if not above.is_dir():
+        if above.is_file():
             raise InputError("is a file, and the study's folder belongs there", where=brief(above))
         with on_disk(f"the study's folder {brief(self.path)} cannot be written"):
+            try:
+                self._write_once()
+            finally:
+                for folder in missing:
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    def _write_once(self) -> None:
+        for left in reversed(range(ATTEMPTS)):
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
                 with TemporaryFile(dir=self.path) as file:
                     file.write(bytes(ROOM))
                     file.flush()
                     os.fsync(file.fileno())
-            finally:
-                for folder in missing:
-                    with suppress(OSError):
-                        folder.rmdir()
+                return
+            except FileNotFoundError:
+                # another worker that tried the same has removed the folder in between
+                if not left:
+                    raise
 
     def require_begun(self) -> None:
         """Raise `InputError` if the study was never run."""

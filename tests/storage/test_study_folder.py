@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,13 @@ def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
     with kept.lock():
         kept.require_writable()
         assert [path.name for path in kept.path.iterdir()] == ["lock"]
+
+
+def test_workers_that_begin_at_once_do_not_take_away_each_other_s_folder():
+    kept = StudyFolder(Path("deep/.lossreg/s"), "s")
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(kept.require_writable) for _ in range(60)]:
+            future.result()
 
 
 class Model:
