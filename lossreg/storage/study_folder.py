@@ -146,7 +146,7 @@ class StudyFolder:
                     file.flush()
                     os.fsync(file.fileno())
                 return
-            except FileNotFoundError:
+            except (FileNotFoundError, FileExistsError):
                 # another worker that tried the same has removed the folder in between
                 if not left:
                     raise
