@@ -286,6 +286,7 @@ def test_the_weights_of_classes_are_told_with_the_recipe_as_numbers(tmp_path, as
     assert difference(refitted(study, "focal"), study.lane("focal")) > TOLERANCE
 
 
+@pytest.mark.long
 def test_the_weights_of_rows_and_classes_are_told_together(tmp_path):
     x, y = rows("binary")
     w = np.linspace(0.2, 1.8, N)
@@ -304,6 +305,7 @@ def test_the_weights_of_rows_and_classes_are_told_together(tmp_path):
     assert difference(again, study.lane("binary_focal")) < TOLERANCE
 
 
+@pytest.mark.long
 def test_the_weights_of_rows_go_to_a_loss_of_whole_batches(tmp_path):
     x, y = rows("regression")
     w = np.linspace(0.2, 1.8, N)
@@ -358,6 +360,7 @@ def test_the_recipe_of_a_function_of_the_users_own_trains_what_was_trained(tmp_p
         assert difference(study.fitted(label, loss), study.lane(label)) < TOLERANCE
 
 
+@pytest.mark.long
 def test_with_folds_the_numbers_are_those_of_the_first(tmp_path):
     study = Ran(tmp_path, "regression", {"huber": {}}, data={"folds": 3}, search={"trials": 2})
     y = study.data().train.y

@@ -186,6 +186,7 @@ def test_columns_by_position_and_name_of_text_and_weights_and_defaults_as_they_a
         assert score == 0.0
 
 
+@pytest.mark.long
 def test_the_columns_of_a_tuned_decision_are_those_of_the_rows_that_it_is_tuned_on() -> None:
     many = pd.concat([TABLE] * 3, ignore_index=True).assign(amount=np.arange(3 * N) + 10.0, age=RNG.normal(size=3 * N))
     result = lossreg.tune({**study(decision="tuned"), "data": {"target": "left", "positive": "yes"}}, data=many)

@@ -261,6 +261,7 @@ def test_the_targets_of_the_test_rows_change_neither_search_nor_choice(finished,
     assert changed.verdict.winner.score > 1e5
 
 
+@pytest.mark.long
 def test_few_rows_are_not_enough(tmp_path, monkeypatch):
     written(tmp_path)
     monkeypatch.chdir(tmp_path)

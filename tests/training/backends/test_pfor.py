@@ -36,6 +36,7 @@ def trained():
     return [*alone.values(), *together.values()], [*alone_weights, *weights]
 
 
+@pytest.mark.long
 def test_without_the_private_converter_lanes_end_where_they_end_with_it(request):
     reports, weights = trained()
     request.getfixturevalue("changed")
