@@ -36,7 +36,7 @@ ENCODINGS = ("utf-8", "utf-16", "latin-1", "iso-8859-1", "iso-8859-15", "cp1252"
 # each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
 DROPOUT_STEP = 0.05
 # more would fill any memory before the first epoch
-MOST_SEEDS, MOST_LANES = 1000, 100_000
+MOST_COUNT, MOST_SEEDS, MOST_LANES = 1_000_000, 1000, 100_000
 FEWEST_FOLDS, MOST_FOLDS = 2, 10  # outer ones
 MOST_PIXELS = 10_000  # of a side of an image
 SAMPLERS, HUB = ("tpe", "random", "gp", "cmaes"), "hub:"
@@ -106,7 +106,7 @@ Share = Annotated[float | str, PlainValidator(_share), PlainSerializer(lambda sh
 ShareOrNone = Annotated[float | str, PlainValidator(_share_or_none), PlainSerializer(lambda share: share)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Seeds = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
 Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False), Field(max_length=1000)]
 Filters = Annotated[Widths, AfterValidator(_some)]

@@ -40,7 +40,7 @@ def gain(result: StudyResult, row: Standing) -> str:
         return "-"
     if exact(score) == exact(of_baseline):
         return "tie"
-    difference = (score - of_baseline) * (1 if result.direction == "maximize" else -1)
+    difference = (score - of_baseline) * result.sign
     return f"{difference:+.4f}" if abs(difference) >= 5e-5 else f"{difference:+.1e}"
 
 

@@ -23,7 +23,7 @@ class KeepPolicy:
     def __init__(self, keep: str, result: StudyResult, contenders: int = 0) -> None:
         self._keep = "losses" if contenders and keep == "best" else keep
         self._most, self._baseline = max(1, contenders), result.baseline
-        self._sign = 1.0 if result.direction == "maximize" else -1.0
+        self._sign = result.sign
         self._constraints = result.constraints
         self._best: dict[str | int, list[tuple[bool, Worth]]] = {}
         for record in result.trials:

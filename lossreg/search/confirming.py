@@ -81,10 +81,9 @@ def _p_values(result: StudyResult) -> dict[str, float]:
     The first is so by these very scores, and any candidate might have been it: Bonferroni's method allows for that.
     One that violates a constraint which the first keeps is not compared.
     """
-    sign = 1.0 if result.direction == "maximize" else -1.0
     rows = [row for row in result.ranking() if row.confirmed]
     rows = [row for row in rows if row.best and rows[0].best and result.keeps(row.best) == result.keeps(rows[0].best)]
-    signed = {row.candidate: sign * np.asarray(row.confirmed.scores) for row in rows if row.confirmed}
+    signed = {row.candidate: result.sign * np.asarray(row.confirmed.scores) for row in rows if row.confirmed}
     ratio = result.confirmation.ratio if result.confirmation else 0.0
     p_values = noise.p_values(signed.pop(rows[0].candidate), signed, ratio) if rows else {}
     return {candidate: min(1.0, len(rows) * p_value) for candidate, p_value in p_values.items()}

@@ -200,10 +200,9 @@ def _confirmed(result: Result) -> dict[str, NDArray[np.float64]]:
 
 def _ranks(result: Result) -> NDArray[np.int32]:
     """Return ranks from 1, equal for equal scores."""
-    sign = 1.0 if result.direction == "maximize" else -1.0
     scores = [result.compared_score(trial) if trial.finite_score is not None else None for trial in result.trials]
     keys = [
-        (result.confirmed(trial) is not None, -np.inf if score is None else sign * score)
+        (result.confirmed(trial) is not None, -np.inf if score is None else result.sign * score)
         for trial, score in zip(result.trials, scores, strict=True)
     ]
     return np.array([1 + sum(other > key for other in keys) for key in keys], np.int32)

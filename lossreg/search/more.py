@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 
 from lossreg.config import study as studies
+from lossreg.config.fields import MOST_COUNT
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, count_of, represented
 from lossreg.search.frozen import openings
@@ -18,12 +19,11 @@ from lossreg.terminal.caller import words
 NUMBER = "lossreg:trials"
 ASKED = ("--more", "more")
 KEY = "search.trials"
-MOST = 1_000_000
 
 
 def check(more: Any) -> None:
     """Raise `InputError` unless it is None or a number of trials."""
-    is_number = isinstance(more, int) and not isinstance(more, bool) and 1 <= more <= MOST
+    is_number = isinstance(more, int) and not isinstance(more, bool) and 1 <= more <= MOST_COUNT
     if more is not None and not is_number:
         what = f"must be a whole number of trials from 1 on, not {represented(more)}"
         raise InputError(what, where=words(*ASKED), hint=f"Such as {words('--more 64', 'more=64')}.")
@@ -46,8 +46,8 @@ def extended(spec: StudySpec, folder: StudyFolder, more: int | None = None) -> S
     number = max(spec.search.trials, noted(begun), _ended(folder, begun)) + more if more else noted(begun)
     if number <= spec.search.trials or (not more and spec.is_overridden(KEY)):
         return spec
-    if number > MOST:
-        raise InputError(f"the study would have {number:,} trials, and may have {MOST:,}", where=words(*ASKED))
+    if number > MOST_COUNT:
+        raise InputError(f"the study would have {number:,} trials, and may have {MOST_COUNT:,}", where=words(*ASKED))
     return studies.of(spec, [f"{KEY}={number}"])
 
 

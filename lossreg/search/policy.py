@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from lossreg.search import confirming
 from lossreg.search.learning_curve import LearningCurve, Patience
+from lossreg.storage import directions
 from lossreg.storage.constraints import FARTHEST
 from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.training.interface import Plan
@@ -92,7 +93,7 @@ class SearchPolicy:
 
     def curve(self) -> LearningCurve:
         """Return the learning curve of a trial that begins."""
-        sign = 1.0 if self.metric.direction == "maximize" else -1.0
+        sign = directions.sign(self.metric.direction)
         return LearningCurve(sign, best=self.score_epoch == "best", patience=self.patience)
 
     def may_count(self, curve: LearningCurve, outcome: Outcome | None) -> bool:
@@ -107,4 +108,4 @@ def _finite(metric: Metric, value: float | None) -> float:
         return value
     if metric.worst is not None:
         return metric.worst
-    return -FARTHEST if metric.direction == "maximize" else FARTHEST
+    return -directions.sign(metric.direction) * FARTHEST

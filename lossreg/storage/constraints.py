@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from lossreg.storage import directions
 from lossreg.storage.rounding import DIGITS, exact
 
 NONE_KEPT = "no trial keeps"  # of those that are compared
@@ -25,7 +26,7 @@ class Constraint:
     @property
     def sign(self) -> float:
         """1 where a higher value is better, else -1."""
-        return 1.0 if self.direction == "maximize" else -1.0
+        return directions.sign(self.direction)
 
     def violation(self, value: float | None) -> float:
         """Return by how much a value violates the constraint, 0 or less where it keeps it or is equal to the bound."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
+from lossreg.storage import directions
+
 MOST_METRICS = 3  # of a study
 Item = TypeVar("Item")
 
@@ -32,7 +34,7 @@ class Objective:
     @property
     def sign(self) -> float:
         """1 where a higher value is better, else -1."""
-        return 1.0 if self.direction == "maximize" else -1.0
+        return directions.sign(self.direction)
 
     @classmethod
     def of_stored(cls, values: Mapping[str, Any]) -> Self:

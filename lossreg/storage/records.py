@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.contract import recipes
 from lossreg.errors import count_of
+from lossreg.storage import directions
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.constraints import NONE_KEPT, Constraint, are_kept, in_words, total_violation
 from lossreg.storage.pareto import Objective, front
@@ -510,7 +511,7 @@ class StudyResult:
 
         def key(trial: TrialRecord) -> tuple[bool, float, int]:
             is_kept = are_kept(self.constraints, trial.metrics)
-            return is_kept, self._sign * exact(trial.score or 0.0), -trial.number
+            return is_kept, self.sign * exact(trial.score or 0.0), -trial.number
 
         return sorted(trials, key=key, reverse=True)
 
@@ -527,7 +528,7 @@ class StudyResult:
 
     def _best_of_search(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
         done = list(filter(self.keeps, trials)) or trials if self.constraints else trials
-        scores = [self._sign * (trial.score or 0.0) for trial in done]
+        scores = [self.sign * (trial.score or 0.0) for trial in done]
         top = max(scores, default=0.0)
         # only these can be the first among equals; none is left out where a score is not finite
         near = top - NEAR * abs(top)
@@ -535,8 +536,9 @@ class StudyResult:
         return max(contenders, key=self._worth, default=None)
 
     @property
-    def _sign(self) -> float:
-        return 1.0 if self.direction == "maximize" else -1.0
+    def sign(self) -> float:
+        """1 where a higher score is better, else -1."""
+        return directions.sign(self.direction)
 
     def _worth(self, trial: TrialRecord | None) -> tuple[bool, bool, *Worth]:
         """Return the sort key of a trial, larger is better; the smallest of all where there is no score.
@@ -550,7 +552,7 @@ class StudyResult:
         return (
             is_confirmed,
             self.keeps(trial),
-            *worth(score, trial.number, sign=self._sign, baseline=trial.candidate == self.baseline),
+            *worth(score, trial.number, sign=self.sign, baseline=trial.candidate == self.baseline),
         )
 
 

@@ -18,7 +18,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -201,6 +201,25 @@ def with_error(values: np.ndarray) -> str:
     return f"{values.mean():+.4f} +- {values.std(ddof=1) / np.sqrt(len(values)):.4f}"
 
 
+def read(*files: Path) -> list[dict[str, Any]]:
+    """Return the lines of files."""
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def run(out: Path, seeds: int, cases: Iterable[str], measured: Callable[[Case, int], Mapping[str, Any]]) -> None:
+    """Add a line for each case and seed that a file lacks."""
+    done, out = {(line["case"], line["seed"]) for line in (read(out) if out.exists() else ())}, out.absolute()
+    for seed in range(seeds):
+        for name in cases:
+            if (name, seed) in done:
+                continue
+            with tempfile.TemporaryDirectory() as folder, chdir(folder):
+                line = {"case": name, "seed": seed, **measured(CASES[name], seed)}
+            with out.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            print(name, seed, line["test"], file=sys.stderr)
+
+
 def main() -> None:
     """Run what is missing, or report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -213,22 +232,12 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="the same studies with another sampler, or budget")
     args = parser.parse_args()
     if args.report:
-        lines = [json.loads(line) for file in args.report for line in file.read_text().splitlines()]
+        lines = read(*args.report)
         report(lines)
         if args.against:
-            compare(lines, [json.loads(line) for line in args.against.read_text().splitlines()])
+            compare(lines, read(args.against))
         return
-    known = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
-    done, out = {(line["case"], line["seed"]) for line in known}, args.out.absolute()
-    for seed in range(args.seeds):
-        for name in args.cases:
-            if (name, seed) in done:
-                continue
-            with tempfile.TemporaryDirectory() as folder, chdir(folder):
-                line = {"case": name, "seed": seed, **measured(CASES[name], seed, args.trials, args.sampler)}
-            with out.open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            print(name, seed, line["test"], file=sys.stderr)
+    run(args.out, args.seeds, args.cases, lambda case, seed: measured(case, seed, args.trials, args.sampler))
 
 
 if __name__ == "__main__":

@@ -10,17 +10,14 @@ of one random sequence per study, so that what several ways train is trained onc
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, chdir
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from confirm import CASES, REPEATS, SCORERS, Case, compare, document, retrained_scores, rows_of, with_error
+from confirm import CASES, REPEATS, SCORERS, Case, compare, document, read, retrained_scores, rows_of, run, with_error
 
 from lossreg.search import confirming
 
@@ -263,22 +260,12 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="the same studies by confirm.py, for the first way")
     args = parser.parse_args()
     if args.report:
-        lines = [json.loads(line) for line in args.report.read_text().splitlines()]
+        lines = read(args.report)
         report(lines)
         if args.against:
-            compare(lines, [json.loads(line) for line in args.against.read_text().splitlines()])
+            compare(lines, read(args.against))
         return
-    known = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
-    done, out = {(line["case"], line["seed"]) for line in known}, args.out.absolute()
-    for seed in range(args.seeds):
-        for name in args.cases:
-            if (name, seed) in done:
-                continue
-            with tempfile.TemporaryDirectory() as folder, chdir(folder):
-                line = {"case": name, "seed": seed, **measured(CASES[name], seed)}
-            with out.open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            print(name, seed, line["test"], file=sys.stderr)
+    run(args.out, args.seeds, args.cases, measured)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from fake_trainer import Fake
 from inline import Inline
 from optuna.distributions import FloatDistribution
 from PIL import Image
+from searches import Stops
 
 import lossreg
 from lossreg.config import changes, study
@@ -26,7 +27,6 @@ from lossreg.errors import InputError
 from lossreg.reporting import study_plots
 from lossreg.search import choices, preparation, run
 from lossreg.search.outline import plan
-from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.tracking import tracker
 
@@ -302,18 +302,8 @@ def test_a_loss_that_was_left_out_comes_back_as_the_same_loss_and_not_as_another
 def test_interrupted_trials_run_again_with_their_parameters_where_these_are_still_in_range(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    class Stops(Observer):
-        def __init__(self):
-            self.ended = 0
-
-        def trial(self, record, result):
-            self.ended += 1
-
-        def stopping(self):
-            return self.ended >= 5
-
     with pytest.raises(KeyboardInterrupt):
-        faked(BEGUN, progress=Stops())
+        faked(BEGUN, progress=Stops(5))
     study = StudyFolder(Path(".lossreg/small"), "small").read()
     cut = [trial.params for trial in study.get_trials(deepcopy=False) if trial.state.name == "RUNNING"]
     assert cut

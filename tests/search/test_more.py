@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from fake_trainer import Fake
+from searches import Stops
 
 import lossreg
 from lossreg.errors import InputError
 from lossreg.search.outline import plan
-from lossreg.storage.observer import Observer
 
 BEGUN = {
     "name": "small",
@@ -27,19 +27,6 @@ BEGUN = {
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-class Stops(Observer):
-    """Asks to stop after so many trials."""
-
-    def __init__(self, trials):
-        self.left = trials
-
-    def trial(self, record, result):
-        self.left -= 1
-
-    def stopping(self):
-        return self.left <= 0
 
 
 def trainer():

@@ -11,6 +11,7 @@ import optuna
 import pytest
 import sample_study as sample
 from fake_trainer import Fake
+from searches import Stops
 
 import lossreg
 from lossreg.config import changes
@@ -21,7 +22,6 @@ from lossreg.reporting import report, tables
 from lossreg.search.outline import plan
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage import pareto
-from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.tracking import entities, messages
 
@@ -53,19 +53,6 @@ class Two(Fake):
             slot: replace(report, also={"log_loss": 0.1 + report.val_score**2, "brier_score": 1 - report.val_score})
             for slot, report in super().advance().items()
         }
-
-
-class Stops(Observer):
-    """Asks to stop after so many trials."""
-
-    def __init__(self, trials):
-        self.left = trials
-
-    def trial(self, record, result):
-        self.left -= 1
-
-    def stopping(self):
-        return self.left <= 0
 
 
 @pytest.fixture(autouse=True)

@@ -77,6 +77,19 @@ class Heard(Observer):
         self.warnings.append(text)
 
 
+class Stops(Observer):
+    """Asks to stop after so many trials."""
+
+    def __init__(self, trials):
+        self.left = trials
+
+    def trial(self, record, result):
+        self.left -= 1
+
+    def stopping(self):
+        return self.left <= 0
+
+
 def optuna_study(storage=None, metric=ACCURACY, seed=0, kind="tpe", pruner=None):
     return optuna.create_study(
         study_name="s", storage=storage, direction=metric.direction, load_if_exists=True,
