@@ -41,9 +41,9 @@ def measured(folder, *command):
 def width(path):
     """Return the number of columns after preprocessing."""
     from lossreg.config import study as studies
-    from lossreg.search import preparation
+    from lossreg.search import study_data
 
-    return preparation.load_data(studies.load(path))[0].input_shape[0]
+    return study_data.load_data(studies.load(path))[0].input_shape[0]
 
 
 def main():

@@ -181,14 +181,14 @@ def tuned(path: Path, trials: int, more: Sequence[str] = SMALL):
     """Run the study of a file with few trials; return it, its result, and what it read."""
     import lossreg
     from lossreg.config import study as studies
-    from lossreg.search import preparation
+    from lossreg.search import study_data
 
     overrides = [f"search.trials={trials}", *more]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         command("tune", str(path), *(part for one in overrides for part in ("--set", one)))
         spec = studies.load(path, overrides)
-        return spec, lossreg.results(spec), preparation.load_data(spec)[0]
+        return spec, lossreg.results(spec), study_data.load_data(spec)[0]
 
 
 def compared(given: Input, folder: Path, trials: int = 8, more: Sequence[str] = (), *, boosting=True) -> Compared:

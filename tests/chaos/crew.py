@@ -23,7 +23,7 @@ from searches import curve
 from lossreg import cli
 from lossreg.cli import studies  # noqa: F401
 from lossreg.reporting import progress, report, study_plots, tables  # noqa: F401
-from lossreg.search import preparation, run, shared_run  # noqa: F401
+from lossreg.search import preparation, rehearsal, run, shared_run  # noqa: F401
 from lossreg.tracking import session, tracker, worker  # noqa: F401
 
 # imports what Optuna needs for a database, and SQLAlchemy
@@ -80,7 +80,7 @@ def command(arguments, log, wire, seconds, slots):
     writing = Writing()
     wire.send(("writes", writing.pid))
     tracker.Process = lambda: writing
-    preparation.rehearse = lambda prepared: ({}, [])
+    rehearsal.rehearse = lambda prepared: ({}, [])
     run.Run = partial(run.Run, trainers=(Waiting(curve, seconds, slots),))
     progress.progress = partial(Telling, wire)
     sys.argv = ["lossreg", *arguments]

@@ -20,7 +20,7 @@ from lossreg.data.classes import Labels
 from lossreg.data.layout import Layout
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, InputError
-from lossreg.search import preparation
+from lossreg.search import preparation, study_data
 
 N = 600
 RNG = np.random.default_rng(0)
@@ -452,12 +452,12 @@ def test_a_study_that_was_begun_with_equal_rows_apart_goes_on_so(tmp_path: Path)
     assert study.digest != apart.digest
     spec = studies.from_dict({"name": "s", "data": {"source": "t.csv", "target": "left"}}, base=tmp_path)
     for begun, same in ((apart, apart), (study, study)):
-        loaded, notes = preparation.load_data(spec, {"data": {"digest": begun.digest}})
+        loaded, notes = study_data.load_data(spec, {"data": {"digest": begun.digest}})
         assert loaded.digest == begun.digest
         np.testing.assert_array_equal(loaded.train.x, same.train.x)
         assert (preparation.APART in notes) is (begun is apart)
-    assert preparation.load_data(spec)[0].digest == study.digest
-    assert preparation.load_data(spec, {"data": {"digest": "another"}})[0].digest == study.digest
+    assert study_data.load_data(spec)[0].digest == study.digest
+    assert study_data.load_data(spec, {"data": {"digest": "another"}})[0].digest == study.digest
 
 
 # ------------------------------------------------------------------ parts that are given
@@ -508,7 +508,7 @@ def test_a_share_beside_rows_that_are_given_is_refused_or_noted(tmp_path: Path, 
 
     def told(**section: Any) -> list[str]:
         spec = studies.from_dict({"data": section}, base=tmp_path)
-        return preparation.unused_shares(spec, preparation.load_data(spec)[0].rows.layout)
+        return study_data.unused_shares(spec, study_data.load_data(spec)[0].rows.layout)
 
     table = {"source": "t.csv", "target": "left", "split": "part"}
     assert told(**table) == told(source="a.npz") == []

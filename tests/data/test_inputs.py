@@ -17,7 +17,7 @@ from lossreg.config import study
 from lossreg.data import embeddings
 from lossreg.errors import DataError, InputError
 from lossreg.runtime import system
-from lossreg.search import preparation
+from lossreg.search import study_data
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -304,10 +304,10 @@ def test_only_whole_numbers_are_said_to_be_rounded(tmp_path: Path, values: Any, 
 def test_a_study_says_how_its_inputs_are_preprocessed(folder: Path) -> None:
     spec = study.from_dict({"data": {"source": "mine.py:pair", "preprocess": {"tokens": "none"}}}, base=folder)
     assert study.from_dict(spec.document(), base=folder).data == spec.data
-    assert preparation.load_data(spec)[0].train.x["tokens"].max() > 40
+    assert study_data.load_data(spec)[0].train.x["tokens"].max() > 40
     wrong = study.from_dict({"data": {"source": "mine.py:pair", "preprocess": {"token": "none"}}}, base=folder)
     with pytest.raises(InputError, match=r"^data.preprocess: no input 'token'. Did you mean tokens"):
-        preparation.load_data(wrong)
+        study_data.load_data(wrong)
     assert "preprocess" not in study.from_dict({"data": {"source": "a.npz"}}).document()["data"]
 
 

@@ -22,7 +22,7 @@ from lossreg.data.row_numbers import RowNumbers
 from lossreg.errors import DataError, InputError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
-from lossreg.search import preparation
+from lossreg.search import study_data, study_losses
 
 X, Y = datasets.make_blobs(150, n_features=4, centers=3, random_state=0)
 W = np.random.default_rng(0).uniform(0.25, 2, len(Y))
@@ -258,7 +258,7 @@ def test_a_study_keeps_its_class_weights(asked: Any) -> None:
     spec = spec_of({"class_weight": asked})
     assert spec.document()["train"]["class_weight"] == asked
     assert study.from_dict(spec.document()).train == spec.train
-    loaded, _ = preparation.load_data(spec)
+    loaded, _ = study_data.load_data(spec)
     assert (loaded.train.weights is None) == (asked in (None, "balanced"))  # iris is balanced
 
 
@@ -270,7 +270,7 @@ def test_a_study_keeps_its_class_weights(asked: Any) -> None:
 ])  # fmt: skip
 def test_a_mistake_is_located_in_the_study(train: dict[str, Any], section: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=f"^{says}"):
-        preparation.load_data(spec_of(train, **section))
+        study_data.load_data(spec_of(train, **section))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -285,13 +285,13 @@ def test_a_loss_of_whole_batches_cannot_weigh_rows(named: bool) -> None:
         with pytest.raises(
             InputError, match=r"losses.whole: .* one value for a whole batch, so it cannot weight samples"
         ):
-            preparation.suitable(spec, [candidate], metric, loaded)
+            study_losses.suitable(spec, [candidate], metric, loaded)
     else:
-        fit, notes = preparation.suitable(spec, [candidate], metric, loaded)
+        fit, notes = study_losses.suitable(spec, [candidate], metric, loaded)
         assert not fit
         assert notes[0].startswith("whole is left out: ")
     plain = data.load("sklearn:iris")
-    assert preparation.suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])
+    assert study_losses.suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])
 
 
 def test_weights_in_text_have_the_marks_of_the_study(tmp_path: Path) -> None:

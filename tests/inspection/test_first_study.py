@@ -29,7 +29,7 @@ from lossreg.inspection import recommendation, warnings
 from lossreg.inspection.target import Numbers
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
-from lossreg.search import preparation
+from lossreg.search import study_data, study_losses, study_metrics
 
 N = 400
 
@@ -61,9 +61,9 @@ def prepared(text, folder=Path()):
     """The study of a text, resolved as far as a dry run resolves it before a model is built."""
     (folder / "written.toml").write_text(text, encoding="utf-8")
     spec = studies.load(folder / "written.toml")
-    dataset, _ = preparation.load_data(spec)
-    metric, _ = preparation.choose_metric(spec, dataset)
-    candidates, notes = preparation.choose_losses(spec, registry.default(), dataset, metric, stored={}, missing={})
+    dataset, _ = study_data.load_data(spec)
+    metric, _ = study_metrics.choose_metric(spec, dataset)
+    candidates, notes = study_losses.choose_losses(spec, registry.default(), dataset, metric, stored={}, missing={})
     return spec, dataset, metric, candidates, notes
 
 

@@ -25,7 +25,7 @@ from lossreg.config.study import StudySpec
 from lossreg.data import positive
 from lossreg.errors import InputError
 from lossreg.reporting import study_plots
-from lossreg.search import choices, preparation, run
+from lossreg.search import choices, preparation, run, study_data
 from lossreg.search.outline import plan
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.tracking import tracker
@@ -397,7 +397,7 @@ class Shuffled:
 def test_a_stream_is_read_once_for_the_name_of_a_study_and_its_rows(document):
     rows = Shuffled()
     spec = study.of(document, ["search.trials=3"], rows)
-    digests = {preparation.load_data(study.of(spec, ["search.trials=4"]))[0].digest for _ in range(2)}
+    digests = {study_data.load_data(study.of(spec, ["search.trials=4"]))[0].digest for _ in range(2)}
     assert len(digests) == 1
     assert rows.reads == 1
 
@@ -503,7 +503,6 @@ def test_what_is_searched_of_model_and_optimizer_may_become_narrower_and_not_wid
 
 def test_a_trial_is_repeated_as_it_was_recorded():
     spec = study.of(changed({"losses.focal": {**FOCAL, "gamma": 0.5}, **NARROWER}, begun=SEARCHED))
-    from lossreg.search import preparation
 
     proposer = preparation.prepare(spec, rehearsed=False).proposer
     params = {"focal.gamma": 4.5, "learning_rate": 0.5, "optimizer.momentum": 0.25, "batch_size": 16,

@@ -13,7 +13,7 @@ import lossreg
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.reporting import usage
-from lossreg.search import preparation
+from lossreg.search import preparation, study_data
 from lossreg.search.outline import plan
 
 LINEAR = """
@@ -75,7 +75,7 @@ def test_a_linear_model_trained_to_its_end_is_the_glm_with_an_offset(claims, los
     claims(loss)
     result = lossreg.tune(document(loss, 600))
     model, preprocessor = lossreg.load_trial(document(loss, 600), loss=loss)
-    train = preparation.load_data(studies.from_dict(document(loss, 600)))[0].train
+    train = study_data.load_data(studies.from_dict(document(loss, 600)))[0].train
     x = np.column_stack([np.ones(len(train)), train.x["x"]]).astype(np.float64)
     days = train.x["exposure"][:, 0].astype(np.float64)
 
@@ -96,7 +96,7 @@ def test_every_step_is_that_of_model_fit_with_the_offset_as_an_input(claims, tra
     asked = document("poisson", 12, trainer)
     (trial,) = lossreg.tune(asked).trials
     assert trial.trainer == trainer
-    dataset = preparation.load_data(studies.from_dict(asked))[0]
+    dataset = study_data.load_data(studies.from_dict(asked))[0]
     x, exposure = keras.Input((2,)), keras.Input((1,))
     raw_scores = keras.layers.Dense(1, kernel_initializer="zeros")(x) + keras.ops.log(exposure)
     own = keras.Model([x, exposure], raw_scores)
@@ -117,7 +117,7 @@ def test_an_offset_is_the_rate_weighted_by_exposure_which_scikit_learn_advises(c
 
     lossreg.tune(document("poisson", 600))
     model, preprocessor = lossreg.load_trial(document("poisson", 600))
-    train = preparation.load_data(studies.from_dict(document("poisson", 600)))[0].train
+    train = study_data.load_data(studies.from_dict(document("poisson", 600)))[0].train
     days = train.x["exposure"][:, 0].astype(np.float64)
     glm = PoissonRegressor(alpha=0, tol=1e-10, max_iter=10_000)
     glm.fit(train.x["x"].astype(np.float64), train.y / days, sample_weight=days)
@@ -131,7 +131,7 @@ def test_scores_verdict_files_and_words_know_the_exposure(claims, tmp_path):
     asked = {**asked, "losses": {"poisson": {}, "tweedie": {"p": 1.5}}, "verdict": {"outer": 0, "repeats": 2}}
     assert plan(asked).asked["exposure"] == "log(days) is added to the raw score"
     result = lossreg.tune(asked)
-    validation = preparation.load_data(studies.from_dict(asked))[0].validation
+    validation = study_data.load_data(studies.from_dict(asked))[0].validation
     from sklearn.metrics import mean_poisson_deviance
 
     for trial in result.trials:
@@ -179,7 +179,7 @@ def test_losses_without_a_log_link_are_refused(claims, losses, search, words):
 )
 def test_an_exposure_is_one_column_that_is_nothing_else(claims, data, words):
     with pytest.raises(InputError, match=words):
-        preparation.load_data(studies.from_dict(document("poisson", 5, **data)))
+        study_data.load_data(studies.from_dict(document("poisson", 5, **data)))
 
 
 def test_of_the_recommended_losses_those_with_a_log_link_are_tried_and_the_others_named(claims):

@@ -14,7 +14,7 @@ from lossreg.config import study as studies
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
-from lossreg.search import judgement, preparation
+from lossreg.search import judgement, preparation, study_metrics
 from lossreg.storage.verdict import Answer
 from lossreg.training import scoring
 from lossreg.verdict.comparison import compare
@@ -111,7 +111,7 @@ def test_no_decision_is_tuned_on_few_groups_or_times(keys, tmp_path):
     write(tmp_path, "binary", week=np.arange(N) % 5)
     sections = {**classes(tmp_path, **keys), "search": {"metric": "f1", "decision": "tuned"}}
     loaded = data.load("rows.npz", base=tmp_path, **keys)
-    metric, notes = preparation.choose_metric(studies.of(sections), loaded)
+    metric, notes = study_metrics.choose_metric(studies.of(sections), loaded)
     assert [note for note in notes if "too few for a threshold of f1: " in note and "it needs 10" in note]
     for made in (loaded, loaded.resampled(range(8))):
         problem = SimpleNamespace(folds=made.folds, metric=metric)

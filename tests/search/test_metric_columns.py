@@ -14,7 +14,7 @@ import lossreg
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.metrics import functions
-from lossreg.search import judgement, nested, preparation
+from lossreg.search import judgement, nested, preparation, study_data
 from lossreg.verdict.comparison import compare
 
 RNG = np.random.default_rng(2)
@@ -91,7 +91,7 @@ def profit(y: Any, p: Any, amount: Any) -> float:
 def test_trials_and_verdict_are_scored_with_the_values_of_their_own_rows(trainer: str) -> None:
     document = study(trainer=trainer)
     result = lossreg.tune(document)
-    dataset = preparation.load_data(studies.from_dict(study(data={"preprocess": "standard"})))[0]
+    dataset = study_data.load_data(studies.from_dict(study(data={"preprocess": "standard"})))[0]
     assert "amount" in dataset.features
     for trial in result.trials:
         model, preprocessor = lossreg.load_trial(document, number=trial.number)
@@ -239,7 +239,7 @@ def test_columns_that_are_not_there_or_have_gaps_are_refused(metric: str, rows: 
     document = study(f"cost.py:{metric}")
     document["data"] = {"target": "left"} if isinstance(rows, pd.DataFrame) else {}
     with pytest.raises(InputError, match=says) as error:
-        preparation.load_data(studies.of(document, (), rows))
+        study_data.load_data(studies.of(document, (), rows))
     assert "\n" not in str(error.value)
     assert "search.metric" in str(error.value) or says == "has 2"
 

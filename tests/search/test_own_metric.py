@@ -13,7 +13,7 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue, functions
-from lossreg.search import preparation
+from lossreg.search import study_data, study_metrics
 
 METRICS = """
 import itertools
@@ -111,7 +111,7 @@ def _folder(tmp_path_factory):
 
 def prepared_metric(document):
     spec = studies.from_dict(document)
-    return preparation.choose_metric(spec, preparation.load_data(spec)[0])[0]
+    return study_metrics.choose_metric(spec, study_data.load_data(spec)[0])[0]
 
 
 def test_scores_and_verdict_are_those_of_the_function():

@@ -51,10 +51,10 @@ def score(plan: Any, epoch: int) -> float:
 def run(folder: Path, kind: str, tracked: bool, most: int) -> None:
     """Run the study in a folder, or go on with it, at most until so many trials have ended."""
     import lossreg
-    from lossreg.search import preparation
+    from lossreg.search import rehearsal
 
     # in a process of its own; losses that no Keras trains need not be traced
-    preparation.rehearse = lambda prepared: ({}, [])  # type: ignore[assignment]
+    rehearsal.rehearse = lambda prepared: ({}, [])  # type: ignore[assignment]
     os.chdir(folder)
     trainer = Fake(score, slots=8)
     lossreg.tune(document(kind, tracked=tracked), trainers=[trainer], progress=Halts(most))

@@ -10,7 +10,7 @@ from compare import compared, first_study
 from inputs import INPUTS, Input
 
 from lossreg.config import study as studies
-from lossreg.search import preparation
+from lossreg.search import study_data
 
 
 def marked(given: Input):
@@ -26,7 +26,7 @@ def of(given: Input) -> Input:
 
 def read(path: Path):
     spec = studies.load(path)
-    return spec, preparation.load_data(spec)[0]
+    return spec, study_data.load_data(spec)[0]
 
 
 @pytest.mark.parametrize("given", [marked(one) for one in INPUTS if one.name != "large"])
