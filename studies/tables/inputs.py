@@ -403,7 +403,8 @@ INPUTS = [
     real("ISLP", "data/Boston.csv", "medv", "positive"),
     real("ISLP", "data/Hitters.csv", "Salary", "positive", rows=hitters),
     real("statsmodels", "datasets/randhie/randhie.csv", "mdvis", "count", metric=ERROR),
-    real("statsmodels", "datasets/fair/fair.csv", "affairs", "positive"),
+    # R squared of its 1,274 test rows, drawn anew, has a standard deviation of 0.06
+    real("statsmodels", "datasets/fair/fair.csv", "affairs", "positive", within=0.12),
     # one of 47 test rows has an income of 4,958, where those trained on end at 2,823, and is half of the variance
     real("statsmodels", "datasets/engel/engel.csv", "foodexp", "positive", measure="median_absolute_error"),
     # four rows of each traveller, of which one has the choice
