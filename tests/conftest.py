@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import hashlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -98,6 +99,18 @@ def _losses_are_traced_once(request):
         return
     with programs.shared():
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_store_of_other_files():
+    """Undo that a test names a store to MLflow, which tells the processes that are started later."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    if before is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignor
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
     """The names that the Python of the page defines when all of it has run, its commands included, in one folder."""
-    folder, scope, before = tmp_path_factory.mktemp("doors"), {}, mlflow.get_tracking_uri()
+    folder, scope = tmp_path_factory.mktemp("doors"), {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
@@ -57,7 +57,6 @@ def names(tmp_path_factory):
                 for line in text.splitlines():
                     run(line, patch)
         yield scope
-    mlflow.set_tracking_uri(before)
 
 
 def run(line, patch):
