@@ -16,20 +16,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lossreg.errors import count_of
-from lossreg.reporting.arms import differing, tested
-from lossreg.reporting.change import known
+from lossreg.reporting.arms import tested
+from lossreg.reporting.plotted import (
+    COLOURS,
+    GREY,
+    MOST_SLICES,
+    compared,
+    comparisons,
+    completed,
+    is_boxed,
+    looks,
+    number_outside,
+    searched,
+    shown_name,
+    shown_range,
+    spans_decades,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lossreg.storage.records import Standing, StudyResult, TrialRecord
-    from lossreg.storage.verdict import Comparison, Verdict
-
-# Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-GREY = "#888888"
-MOST_SLICES = 24
 
 
 class Plot(Figure):
@@ -68,6 +75,7 @@ def curves(result: StudyResult, most: int = 4) -> Figure:
             _curves_of(result, trials[column], *pair) if column < len(trials) else _blank(*pair)
         axes[2 * band][0].set_ylabel("loss")
         axes[2 * band + 1][0].set_ylabel(result.metric)
+    _share_range([one for line in axes[1::2] for one in line if one.lines])
     _share_legend(figure, axes[0][0], f"{result.study}: the trial with the {result.extreme} score of each loss")
     return figure
 
@@ -90,10 +98,10 @@ def history(result: StudyResult) -> Figure:
     """Draw score against trial number, coloured by candidate, with the best so far, without diverged trials."""
     figure = new_figure(8.5, 4.6)
     axes = plain(figure.add_subplot())
-    for candidate, look in _looks(result).items():
-        done = _completed(result, candidate)
+    for candidate, look in looks(result).items():
+        done = completed(result, candidate)
         numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
-        axes.scatter(numbers, scores, label=_name(result, candidate), s=26, **look)
+        axes.scatter(numbers, scores, label=shown_name(result, candidate), s=26, **look)
     steps, so_far = [(trial.number, best) for trial, best in result.best_so_far()], f"{result.extreme} so far"
     axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label=so_far)
     _zoom(axes, result)
@@ -116,9 +124,9 @@ def pareto(result: StudyResult) -> Figure:
 
 
 def _pair(result: StudyResult, axes: Axes, first: int, second: int) -> None:
-    for candidate, look in _looks(result).items():
+    for candidate, look in looks(result).items():
         trials = [trial for trial in result.trials if trial.candidate == candidate]
-        _scatter(result, axes, trials, (first, second), label=_name(result, candidate), s=26, **look)
+        _scatter(result, axes, trials, (first, second), label=shown_name(result, candidate), s=26, **look)
     _scatter(result, axes, result.front, (first, second), label="Pareto front", s=110, facecolors="none",
              edgecolors=GREY)  # fmt: skip
     names = [result.objectives[index].metric for index in (first, second)]
@@ -134,29 +142,29 @@ def _scatter(
 
 
 def by_loss(result: StudyResult) -> Figure:
-    """Draw the scores of each candidate as dots over a box, the best on top, and the baseline's best as a line.
+    """Draw the scores of each candidate as dots, over a box where there are several, and the baseline's best as a line.
 
     Scores on fresh splits are diamonds with their standard error; where there are some the line is the baseline's.
     """
     board = [row for row in result.ranking() if row.best]
     figure = new_figure(8.5, 1.6 + 0.5 * max(len(board), 2))
     axes = plain(figure.add_subplot())
-    looks = _looks(result)
-    groups = [[score for _, score in _completed(result, row.candidate)] for row in board]
+    look = looks(result)
+    groups = [[score for _, score in completed(result, row.candidate)] for row in board]
     for line, (row, scores) in enumerate(zip(board, groups, strict=True)):
         spread = [line + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
-        axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.candidate])
+        axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **look[row.candidate])
         if row.is_baseline and row.best:
             label = f"{'confirmed score' if row.confirmed else result.extreme} of the baseline"
             score = result.compared_score(row.best) or 0.0
             axes.axvline(score, color=GREY, linestyle="--", linewidth=1.2, label=label)
-    if groups:
-        axes.boxplot(groups, positions=range(len(groups)), orientation="horizontal", widths=0.6, showfliers=False,
-                     medianprops={"color": "black"}, boxprops={"color": GREY}, whiskerprops={"color": GREY},
-                     capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
+    if boxed := {line: scores for line, scores in enumerate(groups) if is_boxed(scores)}:
+        axes.boxplot(list(boxed.values()), positions=list(boxed), orientation="horizontal", widths=0.6,
+                     showfliers=False, medianprops={"color": "black"}, boxprops={"color": GREY},
+                     whiskerprops={"color": GREY}, capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
     _zoom(axes, result, axis="x")
     _draw_confirmed(axes, board)
-    names = [f"{_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
+    names = [f"{shown_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
     axes.set_ylim(len(board) - 0.5, -0.5)
     axes.set(xlabel=f"{result.metric} (validation)", title=f"{result.study}: scores by loss")
@@ -198,16 +206,16 @@ def slices(result: StudyResult, most: int = 4) -> Figure:
 
 
 def _slice(result: StudyResult, axes: Axes, name: str) -> None:
-    looks = _looks(result)
-    for candidate in looks:
-        done = [(t.params[name], score) for t, score in _completed(result, candidate) if t.params.get(name) is not None]
+    look = looks(result)
+    for candidate in look:
+        done = [(t.params[name], score) for t, score in completed(result, candidate) if t.params.get(name) is not None]
         if not done:
             continue
         values, scores = [value for value, _ in done], [score for _, score in done]
-        axes.scatter(values, scores, s=20, label=_name(result, candidate), **looks[candidate])
+        axes.scatter(values, scores, s=20, label=shown_name(result, candidate), **look[candidate])
         top = scores.index(max(scores) if result.direction == "maximize" else min(scores))
         axes.scatter(values[top], scores[top], s=90, facecolors="none", edgecolors="black", linewidths=1.0)
-    if _spans_decades(trial.params.get(name) for trial in result.trials):
+    if spans_decades(trial.params.get(name) for trial in result.trials):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(name)
@@ -216,7 +224,7 @@ def _slice(result: StudyResult, axes: Axes, name: str) -> None:
 
 def verdict(result: StudyResult) -> Figure | None:
     """Draw the winner's differences from other arms with their 95% intervals, zero and the margin; None without any."""
-    rows = _comparisons(result)
+    rows = comparisons(result)
     if result.verdict is None or not rows:
         return None
     figure = new_figure(8.5, 1.6 + 0.5 * len(rows))
@@ -230,7 +238,7 @@ def verdict(result: StudyResult) -> Figure | None:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    name, baseline = _compared(result.verdict)
+    name, baseline = compared(result.verdict)
     lower = "" if result.direction == "maximize" else ", which is lower"
     where = f"{result.metric} on {tested(result.verdict)}"
     axes.set(xlabel=f"difference in {where}\nright: better with {name}{lower}")
@@ -245,78 +253,18 @@ def no_comparison(result: StudyResult) -> Figure:
     return figure
 
 
-def _comparisons(result: StudyResult) -> dict[str, Comparison]:
-    """Return the comparisons of a verdict that have numbers, by what the winner is compared with."""
-    if result.verdict is None:
-        return {}
-    winner, baseline = _compared(result.verdict)
-    rows = {
-        baseline: result.verdict.against_baseline,
-        f"{baseline},\n{differing(result, result.verdict)} of {winner}": result.verdict.against_same_rate,
-        f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
-    }
-    return {name: comparison for name, row in rows.items() if (comparison := known(row))}
-
-
-def _compared(verdict: Verdict) -> tuple[str, str]:
-    """Return the sides of a verdict by name; a loss that is the best other one in all outer folds by its own name."""
-    winner, baseline = verdict.sides
-    return (next(iter(verdict.folds_won)) if len(verdict.folds_won) == 1 else winner), baseline
-
-
-def searched(result: StudyResult) -> list[str]:
-    """Return the parameters with at least two values except `loss`, the learning rate first."""
-    seen: dict[str, set[Any]] = {}
-    for trial in result.trials:
-        for name, value in trial.params.items():
-            seen.setdefault(name, set()).add(value)
-    names = [name for name, values in seen.items() if name != "loss" and len(values) > 1]
-    return sorted(names, key=lambda name: (name != "learning_rate", name))
-
-
-def _completed(result: StudyResult, candidate: str) -> list[tuple[TrialRecord, float]]:
-    scores = ((trial, trial.finite_score) for trial in result.trials if trial.candidate == candidate)
-    return [(trial, score) for trial, score in scores if score is not None]
-
-
-def _looks(result: StudyResult) -> dict[str, dict[str, Any]]:
-    """Return colour and marker of each candidate; pairs repeat after 56 candidates."""
-    return {
-        candidate: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        for i, candidate in enumerate(result.losses)
-    }
-
-
-def _name(result: StudyResult, candidate: str) -> str:
-    return f"{candidate} (baseline)" if candidate == result.baseline else candidate
-
-
-def _spans_decades(values: Iterable[Any]) -> bool:
-    """Tell whether positive numbers are dense at their low end, as those drawn on a log scale are."""
-    numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
-    if not numbers or numbers[0] <= 0 or numbers[-1] / numbers[0] < 20:
-        return False
-    middle = numbers[len(numbers) // 2]
-    return bool(middle - numbers[0] < 0.25 * (numbers[-1] - numbers[0]))
-
-
 def _columns(count: int, most: int) -> int:
     """Return the number of columns, at most `most`, with which the rows are evenly filled."""
     return math.ceil(count / math.ceil(count / most)) if count else 1
 
 
 def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True) -> None:
-    """Limit an axis so that a few bad scores do not flatten the rest: 3 interquartile ranges below the quartile."""
-    ordered = sorted(score for trial in result.trials if (score := trial.finite_score) is not None)
-    low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
-    reach = 3 * (high - low) or abs(high) or 1.0
-    up = result.direction == "maximize"
-    shown = [score for score in ordered if (score >= low - reach if up else score <= high + reach)]
-    margin = 0.06 * (shown[-1] - shown[0]) or 0.01
-    (axes.set_ylim if axis == "y" else axes.set_xlim)(shown[0] - margin, shown[-1] + margin)
-    if note and len(shown) < len(ordered):
-        text, position = f"{len(ordered) - len(shown)} outside", (0.01, 0.02 if up or axis == "x" else 0.95)
-        axes.annotate(text, position, xycoords="axes fraction", fontsize=8, color=GREY)
+    """Limit an axis to the scores that are shown, and say how many are not."""
+    low, high = shown_range(result)
+    (axes.set_ylim if axis == "y" else axes.set_xlim)(low, high)
+    if note and (outside := number_outside(result)):
+        position = (0.01, 0.02 if result.direction == "maximize" or axis == "x" else 0.95)
+        axes.annotate(f"{outside} outside", position, xycoords="axes fraction", fontsize=8, color=GREY)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -329,6 +277,13 @@ def _grid(figure: Figure, rows: int, columns: int) -> list[list[Axes]]:
     for axes in grid.flat:
         plain(axes)
     return [list(line) for line in grid]
+
+
+def _share_range(grid: Sequence[Axes]) -> None:
+    """Have the same vertical range on all axes."""
+    limits = [axes.get_ylim() for axes in grid]
+    for axes in grid:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def _blank(*axes: Axes) -> None:

@@ -1,0 +1,109 @@
+"""The parts of a study that pictures show, and the looks that all pictures share: colours, markers, names, ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lossreg.reporting.arms import differing
+from lossreg.reporting.change import known
+
+if TYPE_CHECKING:
+    from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.verdict import Comparison, Verdict
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+GREY = "#888888"
+MOST_SLICES = 24
+FEWEST_BOXED = 5  # scores from which quartiles are drawn
+
+
+def comparisons(result: StudyResult) -> dict[str, Comparison]:
+    """Return the comparisons of a verdict that have numbers, by what the winner is compared with."""
+    if result.verdict is None:
+        return {}
+    winner, baseline = compared(result.verdict)
+    rows = {
+        baseline: result.verdict.against_baseline,
+        f"{baseline},\n{differing(result, result.verdict)} of {winner}": result.verdict.against_same_rate,
+        f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
+    }
+    return {name: comparison for name, row in rows.items() if (comparison := known(row))}
+
+
+def compared(verdict: Verdict) -> tuple[str, str]:
+    """Return the sides of a verdict by name; a loss that is the best other one in all outer folds by its own name."""
+    winner, baseline = verdict.sides
+    return (next(iter(verdict.folds_won)) if len(verdict.folds_won) == 1 else winner), baseline
+
+
+def searched(result: StudyResult) -> list[str]:
+    """Return the parameters with at least two values except `loss`, the learning rate first."""
+    seen: dict[str, set[Any]] = {}
+    for trial in result.trials:
+        for name, value in trial.params.items():
+            seen.setdefault(name, set()).add(value)
+    names = [name for name, values in seen.items() if name != "loss" and len(values) > 1]
+    return sorted(names, key=lambda name: (name != "learning_rate", name))
+
+
+def completed(result: StudyResult, candidate: str) -> list[tuple[TrialRecord, float]]:
+    """Return the completed trials of a candidate with their scores."""
+    scores = ((trial, trial.finite_score) for trial in result.trials if trial.candidate == candidate)
+    return [(trial, score) for trial, score in scores if score is not None]
+
+
+def looks(result: StudyResult) -> dict[str, dict[str, Any]]:
+    """Return colour and marker of each candidate; pairs repeat after 56 candidates."""
+    return {
+        candidate: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, candidate in enumerate(result.losses)
+    }
+
+
+def shown_name(result: StudyResult, candidate: str) -> str:
+    """Return a candidate's name, the baseline's marked as such."""
+    return f"{candidate} (baseline)" if candidate == result.baseline else candidate
+
+
+def spans_decades(values: Iterable[Any]) -> bool:
+    """Tell whether positive numbers are dense at their low end, as those drawn on a log scale are."""
+    numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
+    if not numbers or numbers[0] <= 0 or numbers[-1] / numbers[0] < 20:
+        return False
+    middle = numbers[len(numbers) // 2]
+    return bool(middle - numbers[0] < 0.25 * (numbers[-1] - numbers[0]))
+
+
+def shown_range(result: StudyResult) -> tuple[float, float]:
+    """Return the range of an axis of scores in which a few bad ones do not flatten the rest.
+
+    It ends 3 interquartile ranges beyond the worse quartile.
+    """
+    shown = _shown(result)
+    margin = 0.06 * (shown[-1] - shown[0]) or 0.01
+    return shown[0] - margin, shown[-1] + margin
+
+
+def number_outside(result: StudyResult) -> int:
+    """Return the number of scores that lie outside of the axis."""
+    return len(_scores(result)) - len(_shown(result))
+
+
+def _shown(result: StudyResult) -> list[float]:
+    ordered = _scores(result)
+    low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
+    reach = 3 * (high - low) or abs(high) or 1.0
+    up = result.direction == "maximize"
+    return [score for score in ordered if (score >= low - reach if up else score <= high + reach)]
+
+
+def _scores(result: StudyResult) -> list[float]:
+    return sorted(score for trial in result.trials if (score := trial.finite_score) is not None)
+
+
+def is_boxed(scores: Sequence[float]) -> bool:
+    """Tell whether there are enough scores for a box of quartiles."""
+    return len(scores) >= FEWEST_BOXED
