@@ -246,7 +246,8 @@ def _parameters_markdown(result: StudyResult) -> str:
     return "\n".join([title, "", "```python", *lines, "```", "", notes]) if rows else ""
 
 
-def _facts(result: StudyResult) -> str:
+def facts(result: StudyResult) -> dict[str, str]:
+    """Return what is known of data, search and trainer, by name; nothing of what has no value."""
     data = result.data
     pairs = {
         "Task": result.task,
@@ -262,9 +263,12 @@ def _facts(result: StudyResult) -> str:
         "Time": took(result) if result.seconds else "",
         "Trainer": _trainer(result),
     }
-    return "\n".join(
-        ["## Facts", "", *(f"- {name}: {plain_text.markdown(value)}" for name, value in pairs.items() if value)]
-    )
+    return {name: value for name, value in pairs.items() if value}
+
+
+def _facts(result: StudyResult) -> str:
+    lines = (f"- {name}: {plain_text.markdown(value)}" for name, value in facts(result).items())
+    return "\n".join(["## Facts", "", *lines])
 
 
 def rows_of(data: Mapping[str, Any]) -> str:

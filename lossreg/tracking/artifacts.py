@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Answer
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package
+from lossreg.tracking.uri import without_secrets
 
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
 REGISTERED = "lossreg.study"  # the tag of models that lossreg has registered
 CANDIDATE, CHAMPION = "candidate", "champion"
 PLOTS = "plots"
+PAGE = "report.html"
 VERDICT_PLOT = f"{PLOTS}/verdict.png"
 
 
@@ -35,8 +38,11 @@ def warm_up() -> None:
     from matplotlib.figure import Figure
 
     import lossreg.reporting.study_plots  # noqa: F401
+    from lossreg.reporting import page
 
     Figure().savefig(io.BytesIO())
+    if page.can_be_made():
+        page.plotly_js()
 
 
 class Artifacts:
@@ -79,6 +85,14 @@ class Artifacts:
             figure = study_plots.no_comparison(result)
         if figure is not None:
             self.client.log_figure(self.run_id, figure, VERDICT_PLOT)
+
+    def write_page(self, result: StudyResult) -> None:
+        """Write the page of the study, which stands alone."""
+        from lossreg.reporting import page
+
+        if page.can_be_made():
+            tracking = result.tracking or {"uri": without_secrets(self.client.tracking_uri)}
+            self.client.log_text(self.run_id, page.html(replace(result, tracking=tracking)), PAGE)
 
     def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
         """Write the recommended trial's model, described by `model_package.describe`, as an MLflow model of the parent.

@@ -122,6 +122,8 @@ COMMANDS = {
     "worker": ("STUDY", "--device", "--ray", "--workers", "--set", "--json"),
     "results": ("STUDY", "--json"),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
+    "report": ("STUDY", "--output"),
+    "compare": ("STUDY", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
     "predict": ("STUDY", "DATA", "--output", "--trial", "--loss", "--train"),
     "export": ("STUDY", "DIR", "--trial", "--loss", "--train", "--onnx"),
@@ -333,6 +335,12 @@ MISTAKES = {
     ),
     "a storage of SQLite": (["tune", "toy.toml", "--set", "storage.url=sqlite:///x.db"], "SQLite has one writer"),
     "results of a folder": (["results", "."], "Error: "),
+    "a page of no study": (["report", "toy.toml"], "has not been run yet"),
+    "a page that is no page": (["report", "toy.toml", "-o", "toy.pdf"], "must end in .html"),
+    "a page that is a folder": (["report", "toy.toml", "-o", "dir.html"], "is a folder"),
+    "a page of a study with another name": (["report", "ty.toml"], "Did you mean toy.toml?"),
+    "one study beside none": (["compare", "toy.toml"], "Name another one"),
+    "studies that were never run": (["compare", "toy.toml", "toy.toml"], "has not been run yet"),
 }
 
 

@@ -234,6 +234,7 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
     names = {item.path for folder in ("", "plots") for item in client.list_artifacts(tracker.run_id, folder)}
     assert {
         "report.md",
+        "report.html",
         "result.json",
         "trials.csv",
         "leaderboard.json",

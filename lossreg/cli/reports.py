@@ -1,0 +1,95 @@
+"""Commands that show studies that have run: one as a page, several side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossreg.cli import waiting
+from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json, say
+from lossreg.cli.studies import StudyOrFolder
+from lossreg.errors import InputError, brief, on_disk
+from lossreg.storage.records import StudyResult, is_study_folder
+
+PageFile = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Where the page goes; by default named after STUDY, .html."),
+]
+
+
+@app.command()
+@guarded
+def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
+    """Write a study, finished or not, as one HTML page.
+
+    The page stands alone: it has all pictures in it, and asks nothing of any server. No code of a study is run.
+    """
+    file = output or Path(f"{study.absolute().stem}.html")
+    with on_disk(f"--output {brief(file)}"):
+        _check_page(file)
+    result = read(study)
+    from lossreg.reporting import page
+
+    text = page.html(result, folder=str(study)) if is_study_folder(study) else page.html(result, str(study))
+    with on_disk(f"--output {brief(file)}"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    say(f"{file}: {len(text) / 1e6:.1f} MB; open it in a browser", whole=True)
+
+
+def read(study: Path) -> StudyResult:
+    """Return what a study has reached, of a study file or of the study's folder."""
+    from lossreg.cli.shell import load
+
+    waiting.announce(f"reading {study}")
+    spec = None if is_study_folder(study) else load(study)
+    from lossreg.search import history
+
+    return history.results(spec or study)
+
+
+def _check_page(file: Path) -> None:
+    """Raise `InputError` unless a page can have this name."""
+    where = f"--output {brief(file)}"
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise InputError("must end in .html", where=where, hint=f"Such as {brief(file.with_suffix('.html'))}.")
+    if file.is_dir():
+        raise InputError("is a folder", where=where, hint="Give a file, such as study.html.")
+
+
+@app.command()
+@guarded
+def compare(
+    studies: Annotated[
+        list[Path], typer.Argument(metavar="STUDY...", help="Study files, or folders of studies.", show_default=False)
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show several studies side by side, finished or not.
+
+    Says where their scores cannot be compared. No code of a study is run.
+    """
+    with only_json(as_json) as out:
+        if len(studies) < 2:
+            raise InputError(
+                "one study has nothing beside it",
+                where=brief(studies[0]),
+                hint="Name another one; `results` shows one.",
+            )
+        from lossreg.reporting import side_by_side
+
+        named = side_by_side.named([read(study) for study in studies], list(map(str, studies)))
+        if len(named) < len(studies):
+            raise InputError("the same study is named twice", where=", ".join(map(brief, studies)))
+        if as_json:
+            print_json(side_by_side.to_json(named), out)
+            return
+        from lossreg.reporting.tables import table
+
+        rows = side_by_side.cells(named)
+        display(table("", {"": "left", **dict.fromkeys(named, "left")}, rows))
+        for remark in side_by_side.remarks(named):
+            say(remark)

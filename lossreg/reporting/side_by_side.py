@@ -1,0 +1,117 @@
+"""Several studies side by side: what each says, and the best score of each loss in each of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lossreg.reporting import report, usage
+from lossreg.reporting import verdict as verdict_words
+from lossreg.reporting.change import known
+from lossreg.reporting.values import number, ranked_by
+from lossreg.storage.records import StudyResult, TrialRecord, finite
+
+Named = Mapping[str, StudyResult]
+
+
+def named(results: Sequence[StudyResult], arguments: Sequence[str]) -> dict[str, StudyResult]:
+    """Return studies by name; where several have the same one, by how they were asked for."""
+    names = Counter(result.study for result in results)
+    return {
+        result.study if names[result.study] == 1 else argument: result
+        for result, argument in zip(results, arguments, strict=True)
+    }
+
+
+def remarks(studies: Named) -> list[str]:
+    """Return in what the studies differ so that their scores cannot be compared; nothing where they can."""
+    ways: dict[str, Callable[[StudyResult], Any]] = {
+        "metric": lambda one: one.metric,
+        "data": lambda one: one.data.get("digest"),
+        "numbers of training, validation and test rows": lambda one: str(one.data.get("rows")),
+        "label noise": lambda one: str(one.data.get("noise")),
+    }
+    found = [name for name, of in ways.items() if len({of(one) for one in studies.values()}) > 1]
+    return [f"Scores cannot be compared: the studies differ in {', '.join(found)}."] if found else []
+
+
+def facts(studies: Named) -> dict[str, list[str]]:
+    """Return what is said of each study, in their order, by what it is; nothing that none of them has."""
+    rows: dict[str, Callable[[StudyResult], str]] = {
+        "task": lambda one: one.task,
+        "data": lambda one: str(one.data.get("name", "")),
+        "rows": lambda one: report.rows_of(one.data).removesuffix(" rows"),
+        "metric": lambda one: f"{one.metric}, {report.arrow(one.direction)}",
+        "trials": report.counts,
+        "time": lambda one: f"{one.seconds['total']:.1f} s" if "total" in one.seconds else "",
+        "verdict": lambda one: verdict_words.decision(one, one.verdict) if one.verdict else "none yet",
+        "gain on test rows": _gain,
+        "train with": lambda one: one.recommended.recipe if one.recommended else "",
+        "and": lambda one: ", ".join(usage.besides(one.recommended)) if one.recommended else "",
+    }
+    shown = {name: [of(one) for one in studies.values()] for name, of in rows.items()}
+    return {name: cells for name, cells in shown.items() if any(cells)}
+
+
+def _gain(result: StudyResult) -> str:
+    """Return the winner's gain over the baseline: `focal over cross_entropy: +0.012 (+0.001 to +0.023)`."""
+    main = known(result.verdict.against_baseline) if result.verdict else None
+    if result.verdict is None or main is None:
+        return ""
+    winner, baseline = result.verdict.sides
+    return f"{winner} over {baseline}: {main.difference:+.4g} ({main.low:+.4g} to {main.high:+.4g})"
+
+
+def scores(studies: Named) -> dict[str, list[TrialRecord | None]]:
+    """Return the best trial of each loss in each study, None where it has none; in the order of the first study."""
+    best = [{row.candidate: row.best for row in one.ranking()} for one in studies.values()]
+    names = dict.fromkeys(name for of_study in best for name in of_study)
+    return {name: [of_study.get(name) for of_study in best] for name in names}
+
+
+def cells(studies: Named) -> list[list[str]]:
+    """Return the rows of the table: a name, and a cell for each study."""
+    about = [[name, *row] for name, row in facts(studies).items()]
+    of_losses = [
+        [
+            name,
+            *(
+                ranked_by(one, trial) if trial else number(None)
+                for one, trial in zip(studies.values(), row, strict=True)
+            ),
+        ]
+        for name, row in scores(studies).items()
+    ]
+    return [*about, *of_losses]
+
+
+def to_json(studies: Named) -> dict[str, Any]:
+    """Return the document that `compare --json` prints."""
+    losses = [
+        {
+            "name": name,
+            "scores": {study: _score(studies[study], trial) for study, trial in zip(studies, row, strict=True)},
+        }
+        for name, row in scores(studies).items()
+    ]
+    kept = ("study", "metric", "direction", "task", "trials", "best", "verdict", "seconds")
+    documents = {name: one.to_json() for name, one in studies.items()}
+    about = [
+        {"name": name, "data": studies[name].data, **{key: document[key] for key in kept}}
+        for name, document in documents.items()
+    ]
+    document: dict[str, Any] = finite({"studies": about, "losses": losses, "remarks": remarks(studies)})
+    return document
+
+
+def _score(result: StudyResult, trial: TrialRecord | None) -> dict[str, Any] | None:
+    if trial is None:
+        return None
+    confirmed = result.confirmed(trial)
+    return {
+        "trial": trial.number,
+        "score": trial.score,
+        "confirmed": confirmed.to_json() if confirmed else None,
+        "recipe": trial.recipe,
+    }

@@ -1,0 +1,79 @@
+"use strict";
+const PAPER_WIDTH = 640;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const figures = [...document.querySelectorAll(".figure")];
+const specs = new Map(figures.map((figure) => [figure, figure.querySelector("script").textContent]));
+let isOnPaper = false;
+
+async function loadPlotly() {
+  const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = document.createElement("script");
+  script.textContent = await new Response(stream).text();
+  document.head.append(script);
+}
+
+function themed(text) {
+  const style = getComputedStyle(document.documentElement);
+  for (const [standIn, name] of Object.entries(STAND_INS)) {
+    const onPaper = { "--ink": "#000000", "--grid": "#cccccc" }[name];
+    text = text.replaceAll(standIn, isOnPaper ? onPaper : style.getPropertyValue(name).trim());
+  }
+  return JSON.parse(text);
+}
+
+function draw(figure) {
+  const { data, layout } = themed(specs.get(figure));
+  if (isOnPaper) layout.width = PAPER_WIDTH;
+  if (!isOnPaper && figure.clientWidth < 500) narrow(layout);
+  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendDataToCloud"] };
+  return Plotly.react(figure, data, layout, config);
+}
+
+/* On a phone a finger scrolls the page, and names of rows leave room for the picture. */
+function narrow(layout) {
+  layout.dragmode = false;
+  layout.font.size = 11;
+}
+
+function drawn() {
+  return figures.filter((figure) => figure.classList.contains("js-plotly-plot"));
+}
+
+function onPaper(value) {
+  isOnPaper = value;
+  (value ? figures : drawn()).forEach(draw);
+}
+
+function watch() {
+  const observer = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      observer.unobserve(target);
+      draw(target);
+    }
+  }, { rootMargin: "600px" });
+  figures.forEach((figure) => observer.observe(figure));
+  dark.addEventListener("change", () => drawn().forEach(draw));
+  addEventListener("beforeprint", () => onPaper(true));
+  addEventListener("afterprint", () => onPaper(false));
+}
+
+function offerCopies() {
+  if (!navigator.clipboard) return;
+  for (const button of document.querySelectorAll(".copy")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+offerCopies();
+if (figures.length) {
+  loadPlotly().then(watch).catch(() => {
+    document.querySelectorAll(".failure").forEach((text) => { text.hidden = false; });
+  });
+}

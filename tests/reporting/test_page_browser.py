@@ -1,0 +1,83 @@
+"""The page of a study in a real browser: no error, no request, readable on a phone, in the dark and on paper."""
+
+from __future__ import annotations
+
+import pytest
+import sample_study as sample
+import sample_verdict
+
+from lossreg.reporting import page
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+pytestmark = pytest.mark.long
+pytest.importorskip("plotly")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    result = sample.study(60, verdict=sample_verdict.study("better, because of the loss").verdict)
+    path = tmp_path_factory.mktemp("page") / "toy.html"
+    path.write_text(page.html(result, "toy.toml"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(browser, file):
+    """A function of width and scheme that opens the page, and what it asked for and complained of."""
+    pages = []
+
+    def at(width, scheme):
+        one = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        one.set_default_timeout(120_000)
+        pages.append(one)
+        told, asked = [], []
+        one.on("console", lambda message: told.append(message.text))
+        one.on("pageerror", lambda error: told.append(str(error)))
+        one.on("request", lambda request: asked.append(request.url))
+        one.goto(file.as_uri())
+        one.wait_for_function("window.Plotly !== undefined")
+        one.evaluate("figures.forEach(draw)")
+        one.wait_for_function("figures.every((figure) => figure.querySelector('.main-svg'))")
+        return one, told, asked
+
+    yield at
+    for one in pages:
+        one.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_it_opens_without_an_error_and_asks_for_nothing(opened, file, width, scheme):
+    one, told, asked = opened(width, scheme)
+    assert told == []
+    assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
+    assert one.evaluate("document.documentElement.scrollWidth") <= width
+    assert one.locator("h1").bounding_box()["y"] < 200
+
+
+def test_ink_follows_the_theme(opened):
+    colour = "getComputedStyle(document.querySelector('.figure text')).fill"
+    light, dark = (opened(1280, scheme)[0] for scheme in ("light", "dark"))
+    assert {light.evaluate(colour), dark.evaluate(colour)} == {"rgb(27, 31, 36)", "rgb(230, 233, 236)"}
+    dark.emulate_media(color_scheme="light")
+    dark.wait_for_function(f"{colour} === 'rgb(27, 31, 36)'")
+
+
+def test_on_paper_every_picture_is_drawn_in_black_and_fits(opened):
+    one, told, _ = opened(1280, "dark")
+    one.emulate_media(media="print")
+    one.evaluate("dispatchEvent(new Event('beforeprint'))")
+    one.wait_for_function("figures.every((figure) => figure.querySelector('.main-svg').clientWidth <= PAPER_WIDTH)")
+    assert one.evaluate("getComputedStyle(document.querySelector('.figure text')).fill") == "rgb(0, 0, 0)"
+    assert told == []
