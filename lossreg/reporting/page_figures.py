@@ -71,7 +71,7 @@ def pictures(result: StudyResult) -> list[Picture]:
     few = f" {drawn:,} of {every:,} trials are drawn." if drawn < every else ""
     first = [by_loss(shown), history(shown), pareto(shown)]
     last = [slices(shown), parallel(shown), timeline(shown)]
-    whole = [curves(result), importance(result)]
+    whole = [curves(result), *predictions(result), importance(result)]
     thinned = [replace(picture, note=f"{picture.note}{few}") for picture in (*first, *last)]
     return [picture for picture in (*thinned[: len(first)], *whole, *thinned[len(first) :]) if picture.figures]
 
@@ -498,6 +498,112 @@ def _rows(timed: Sequence[TrialRecord]) -> list[int]:
         heapq.heappush(busy, (trial.ended, row))
         rows.append(row)
     return rows
+
+
+# ------------------------------------------------------------------------------ predictions of the test rows
+
+
+def predictions(result: StudyResult) -> list[Picture]:
+    """Return pictures of what winner and baseline predict of the test rows, as far as the verdict has them."""
+    shown = result.verdict.predicted if result.verdict else {}
+    drawers = {"confusion": _confusion, "residuals": _residuals, "reliability": _reliability,
+               "precision_recall": _precision_recall}  # fmt: skip
+    return [draw(result, shown[name]) for name, draw in drawers.items() if shown.get(name)]
+
+
+def _arm(result: StudyResult, name: str) -> tuple[str, str]:
+    """Return name and colour of an arm of the verdict."""
+    if result.verdict is None:
+        return name, GREY
+    candidate = result.verdict.baseline.candidate if name.startswith("baseline") else result.verdict.winner.candidate
+    tuned = ", temperature tuned" if name.endswith("_tuned") else ""
+    return f"{text(shown_name(result, candidate))}{tuned}", looks(result).get(candidate, {"color": GREY})["color"]
+
+
+def _of_repeats(result: StudyResult) -> str:
+    repeats = result.verdict.repeats if result.verdict else 0
+    return f"of {count_of(repeats, 'repeated training')} on the test rows"
+
+
+def _confusion(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
+    names = list(map(text, result.data.get("classes") or ()))
+    figures = []
+    for name, counts in arms.items():
+        classes = names if len(names) == len(counts) else list(map(str, range(len(counts))))
+        title, colour = _arm(result, name)
+        shares = [rounded(count / (sum(row) or 1) for count in row) for row in counts]
+        trace = {
+            "type": "heatmap", "z": shares, "x": classes, "y": classes, "zmin": 0, "zmax": 1, "showscale": False,
+            "colorscale": [[0, CLEAR], [1, colour]], "xgap": 1, "ygap": 1,
+            "text": [[number(round(count, 1)) for count in row] for row in counts],
+            "texttemplate": "%{text}" if len(classes) <= 12 else "",
+            "hovertemplate": "%{y}, predicted %{x}: %{text} rows, %{z:.0%} of the class<extra></extra>",
+        }  # fmt: skip
+        x = {"title": "predicted", "type": "category", "showgrid": False}
+        y = {"title": "class", "type": "category", "autorange": "reversed", "showgrid": False}
+        height = 180 + 28 * len(classes)
+        figures.append(_figure([trace], x=x, y=y, title=title, height=height, legend=False))
+    note = f"Rows by their class and the one that is predicted, means {_of_repeats(result)}."
+    return Picture("confusion", "Confusion", note, tuple(figures), leads=False)
+
+
+def _residuals(result: StudyResult, arms: Mapping[str, Sequence[float]]) -> Picture:
+    steps = [i / (len(next(iter(arms.values()))) - 1) for i in range(len(next(iter(arms.values()))))]
+    traces = [_curve(result, name, rounded(steps), rounded(values)) for name, values in arms.items()]
+    figure = _figure(
+        traces, x={"title": "share of the rows", "tickformat": ".0%"}, y={"title": "prediction - target"}, height=380,
+        shapes=[{**_vertical(0.0), "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": 0, "y1": 0}],
+    )  # fmt: skip
+    note = f"Errors {_of_repeats(result)}, from the smallest to the largest: the flatter at 0, the better."
+    return Picture("residuals", "Residuals", note, (figure,))
+
+
+def _reliability(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
+    traces = [
+        {**_curve(result, name, rounded(row[0] for row in bins), rounded(row[1] for row in bins)),
+         "mode": "lines+markers", "customdata": rounded(row[2] for row in bins),
+         "hovertemplate": "said %{x:.3f}, so in %{y:.3f}; %{customdata:.1%} of the rows<extra></extra>"}
+        for name, bins in arms.items()
+    ]  # fmt: skip
+    diagonal = {**_vertical(0.0), "yref": "y", "x0": 0, "x1": 1, "y0": 0, "y1": 1}
+    said = "probability of the second class" if result.task == "binary" else "probability of the predicted class"
+    figure = _figure(
+        traces, x={"title": said, "range": [0, 1]}, y={"title": "share that is so", "range": [0, 1]}, height=420,
+        shapes=[diagonal],
+    )  # fmt: skip
+    note = f"In ten bins, {_of_repeats(result)}: on the dashed line probabilities are as they should be."
+    return Picture("reliability", "Reliability", note, (figure,))
+
+
+def _precision_recall(result: StudyResult, arms: Mapping[str, Mapping[str, Any]]) -> Picture:
+    traces = [
+        trace for name, curve in arms.items()
+        for trace in (
+            _curve(result, name, rounded(curve["recall"]), rounded(curve["precision"])),
+            *([_threshold(result, name, curve["at"])] if "at" in curve else []),
+        )
+    ]  # fmt: skip
+    unit = {"range": [0, 1.02]}
+    figure = _figure(traces, x={"title": "recall", **unit}, y={"title": "precision", **unit}, height=420)
+    has_dots = any("at" in curve for curve in arms.values())
+    dots = "; the dot is where the second class has probability 1/2" if has_dots else ""
+    note = f"Of the second class, {_of_repeats(result)}{dots}."
+    return Picture("precision-recall", "Precision and recall", note, (figure,))
+
+
+def _threshold(result: StudyResult, arm: str, at: Sequence[float]) -> Trace:
+    x, y = ([value] for value in rounded(at))
+    marker = {"size": 11, "color": _arm(result, arm)[1], "line": {"color": INK, "width": 1}}
+    hover = "at probability 1/2: recall %{x:.3f}, precision %{y:.3f}<extra></extra>"
+    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": marker, "showlegend": False,
+            "hovertemplate": hover}  # fmt: skip
+
+
+def _curve(result: StudyResult, arm: str, x: Sequence[Any], y: Sequence[Any]) -> Trace:
+    name, colour = _arm(result, arm)
+    dash = "dot" if arm.endswith("_tuned") else "solid"
+    return {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "name": name,
+            "line": {"color": colour, "dash": dash}}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------ parts of figures

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from lossreg.storage.records import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring
-from lossreg.verdict import answers, variation
+from lossreg.verdict import answers, predicted, variation
 from lossreg.verdict.comparison import FEWEST, compare, is_finite
 
 if TYPE_CHECKING:
@@ -104,8 +104,15 @@ class Judgement:
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
-            reason=refused if is_of_interval else reason,
+            reason=refused if is_of_interval else reason, predicted=self._predicted(),
         )  # fmt: skip
+
+    def _predicted(self) -> dict[str, Any]:
+        """Return what winner and baseline predict, in few numbers; with a temperature tuned for them, both ways."""
+        metric, task = self.prepared.metric, self.prepared.problem.dataset.task
+        tuned = (WINNER + TUNED, BASELINE + TUNED) if metric.response == "probability" else ()
+        arms = {name: self.predictions[name] for name in (WINNER, BASELINE, *tuned) if name in self.predictions}
+        return predicted.summary(metric.response, task, self.tested.y, arms)
 
     def _repeats(self) -> Repeats:
         return Repeats(

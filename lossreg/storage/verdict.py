@@ -194,7 +194,8 @@ class Verdict:
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
     that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;
     reevaluated: the candidates on fresh splits, best first; notes: lines for the user; constraints: the study's, with
-    what winner and baseline have of them.
+    what winner and baseline have of them; predicted: what both predict of the test rows, in few numbers for pictures
+    (see `lossreg.verdict.predicted`), which `to_json` leaves out.
     """
 
     answer: Answer
@@ -221,6 +222,7 @@ class Verdict:
     reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
     constraints: tuple[Kept, ...] = ()
+    predicted: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_decided_by_constraints(self) -> bool:

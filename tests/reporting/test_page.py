@@ -14,6 +14,7 @@ import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sample_study as sample
 import sample_verdict
@@ -24,6 +25,7 @@ from lossreg.reporting import importance, page, page_figures, verdict
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.pareto import Objective
+from lossreg.verdict import predicted
 
 pytest.importorskip("plotly")
 
@@ -58,10 +60,20 @@ def rich():
     result.trials = [dataclasses.replace(trial, metrics={"brier": 0.1 + trial.number / 100}) for trial in result.trials]
     scores = {trial.number: (0.9, 0.93, 0.91) for trial in result.trials if trial.score is not None}
     return dataclasses.replace(
-        result, verdict=dataclasses.replace(of_verdict, margin=0.01),
+        result, verdict=dataclasses.replace(of_verdict, margin=0.01, predicted=predicted_of_both()),
         confirmation=Confirmation(40, 3, scores, ratio=0.25),
         objectives=(Objective("accuracy", "maximize"), Objective("brier", "minimize")),
     )  # fmt: skip
+
+
+def predicted_of_both():
+    """Numbers for the pictures of predictions, of classes and of values alike."""
+    rng = np.random.default_rng(0)
+    y, arms = rng.integers(0, 2, 60), ("winner", "baseline", "winner_tuned")
+    p = {name: np.clip(0.6 * y + 0.4 * rng.random((3, 60)), 0, 1) for name in arms}
+    both = {name: np.stack([1 - one, one], -1) for name, one in p.items()}
+    of_classes = predicted.summary("probability", "binary", y, both)
+    return {**of_classes, **predicted.summary("value", "regression", y, p)}
 
 
 def many(count):
@@ -107,7 +119,9 @@ def test_plotly_takes_every_figure(name):
 
 def test_a_rich_study_has_every_picture():
     keys = [picture.key for picture in page_figures.pictures(rich())]
-    assert keys == ["by-loss", "history", "pareto", "curves", "importance", "parameters", "parallel", "timeline"]
+    of_predictions = ["confusion", "residuals", "reliability", "precision-recall"]
+    last = ["importance", "parameters", "parallel", "timeline"]
+    assert keys == ["by-loss", "history", "pareto", "curves", *of_predictions, *last]
 
 
 def test_the_page_asks_for_nothing_and_has_plotly_in_it():

@@ -1,0 +1,110 @@
+"""What arms predict of the test rows, in few numbers for pictures, which hold no row: means over the repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossreg.contract.scored_labels import labels_of
+from lossreg.verdict.comparison import is_finite
+
+Array = NDArray[Any]
+
+MOST_CLASSES = 30  # of a confusion matrix
+BINS = 10  # of confidence
+POINTS = 101  # of a curve
+MOST_NUMBERS = 20_000_000  # of an arm
+HALF = 0.5  # the probability above which class 1 of two is decided for
+
+
+def summary(response: str, task: str, y: Array, arms: Mapping[str, Array]) -> dict[str, Any]:
+    """Return pictures by name, each with its numbers by arm; none of tasks and metrics that have no such picture.
+
+    response: the kind of predictions, as metrics have it; arms: `(repeats, rows[, k])` predictions by name, those of
+    repeats that were not finished NaN.
+    """
+    labels = labels_of(y)
+    if labels.ndim != 1 or (response != "value" and task not in ("binary", "multiclass")):
+        return {}
+    known = {name: some for name, values in arms.items() if len(some := _some_finite(values))}
+    if not known:
+        return {}
+    if response == "value":
+        return {"residuals": {name: _quantiles(values - labels) for name, values in known.items()}}
+    labels = labels.astype(np.int64)
+    pictures: dict[str, Any] = {}
+    # a score of two classes may be a probability or none, so that nothing is known of a threshold
+    if response != "score" or task == "multiclass":
+        decided = {name: _decided(values) for name, values in known.items()}
+        classes = int(max(labels.max(), *(values.max() for values in decided.values()))) + 1
+        if classes <= MOST_CLASSES:
+            pictures["confusion"] = {name: _confusion(labels, values, classes) for name, values in decided.items()}
+    if response == "probability":
+        pictures["reliability"] = {name: _reliability(labels, values) for name, values in known.items()}
+    if task == "binary" and response != "label":
+        scores = {name: values[..., 1] if values.ndim == 3 else values for name, values in known.items()}
+        is_probability = response == "probability"
+        pictures["precision_recall"] = {
+            name: _precision_recall(labels, values, has_threshold=is_probability) for name, values in scores.items()
+        }
+    return pictures
+
+
+def _some_finite(values: Array) -> Array:
+    """Return the repeats that were finished, of many rows the first of them."""
+    most = max(1, MOST_NUMBERS // max(1, values[0].size)) if len(values) else 0
+    return np.asarray(values[np.flatnonzero(is_finite(values))[:most]].astype(np.float64))
+
+
+def _quantiles(residuals: Array) -> list[float]:
+    """Return residuals at equal steps of their share, from the smallest to the largest."""
+    found: list[float] = np.quantile(residuals, np.linspace(0, 1, POINTS)).tolist()
+    return found
+
+
+def _decided(values: Array) -> Array:
+    """Return the class that is decided for, `(repeats, rows)`."""
+    return values.argmax(-1) if values.ndim == 3 else values.astype(np.int64)
+
+
+def _confusion(labels: Array, decided: Array, classes: int) -> list[list[float]]:
+    """Return the mean number of rows by their class (rows) and the one that is predicted (columns)."""
+    pairs = (labels * classes + decided).ravel()
+    counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes) / len(decided)
+    found: list[list[float]] = counts.tolist()
+    return found
+
+
+def _reliability(labels: Array, values: Array) -> list[list[float]]:
+    """Return mean confidence, share that is right, and share of the rows, of bins of the predicted class's probability.
+
+    Of two classes it is the probability of the second, and how often that is the row's class.
+    """
+    binary = values.shape[-1] == 2
+    confidence = values[..., 1] if binary else values.max(-1)
+    right = np.broadcast_to(labels, confidence.shape) if binary else values.argmax(-1) == labels
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1).ravel()
+    count = np.bincount(bins, minlength=BINS)
+    some = count > 0
+    sums = [np.bincount(bins, weights=one.ravel().astype(np.float64), minlength=BINS) for one in (confidence, right)]
+    columns = [*(one[some] / count[some] for one in sums), count[some] / count.sum()]
+    found: list[list[float]] = np.column_stack(columns).tolist()
+    return found
+
+
+def _precision_recall(labels: Array, scores: Array, *, has_threshold: bool) -> dict[str, Any]:
+    """Return recall and precision along the thresholds, of all repeats together, and both at the usual threshold."""
+    from sklearn.metrics import precision_recall_curve
+
+    truths, pooled = np.tile(labels, len(scores)), scores.ravel()
+    precision, recall, _ = precision_recall_curve(truths, pooled)
+    some = np.unique(np.linspace(0, len(recall) - 1, POINTS).astype(np.int64))
+    curve = {"recall": recall[some].tolist(), "precision": precision[some].tolist()}
+    if not has_threshold:
+        return curve
+    decided = pooled > HALF
+    hits = float((decided & (truths == 1)).sum())
+    return {**curve, "at": [hits / max(1, int((truths == 1).sum())), hits / max(1, int(decided.sum()))]}
