@@ -337,7 +337,6 @@ MISTAKES = {
     "results of a folder": (["results", "."], "Error: "),
     "a page of no study": (["report", "toy.toml"], "has not been run yet"),
     "a page that is no page": (["report", "toy.toml", "-o", "toy.pdf"], "must end in .html"),
-    "a page that is a folder": (["report", "toy.toml", "-o", "dir.html"], "is a folder"),
     "a page of a study with another name": (["report", "ty.toml"], "Did you mean toy.toml?"),
     "one study beside none": (["compare", "toy.toml"], "Name another one"),
     "studies that were never run": (["compare", "toy.toml", "toy.toml"], "has not been run yet"),
