@@ -35,6 +35,7 @@ VERDICT_PLOT = f"{PLOTS}/verdict.png"
 def warm_up() -> None:
     """Import what the end of a study needs, and draw once, which loads the fonts."""
     import mlflow.pyfunc  # noqa: F401
+    import optuna.importance  # noqa: F401
     from matplotlib.figure import Figure
 
     import lossreg.reporting.study_plots  # noqa: F401
