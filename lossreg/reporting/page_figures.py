@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -506,8 +506,12 @@ def _rows(timed: Sequence[TrialRecord]) -> list[int]:
 def predictions(result: StudyResult) -> list[Picture]:
     """Return pictures of what winner and baseline predict of the test rows, as far as the verdict has them."""
     shown = result.verdict.predicted if result.verdict else {}
-    drawers = {"confusion": _confusion, "residuals": _residuals, "reliability": _reliability,
-               "precision_recall": _precision_recall}  # fmt: skip
+    drawers: dict[str, Callable[[StudyResult, Any], Picture]] = {
+        "confusion": _confusion,
+        "residuals": _residuals,
+        "reliability": _reliability,
+        "precision_recall": _precision_recall,
+    }
     return [draw(result, shown[name]) for name, draw in drawers.items() if shown.get(name)]
 
 

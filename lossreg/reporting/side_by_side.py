@@ -9,7 +9,7 @@ from typing import Any
 from lossreg.reporting import report, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.change import known
-from lossreg.reporting.values import number, ranked_by
+from lossreg.reporting.values import compared, number
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 
 Named = Mapping[str, StudyResult]
@@ -77,7 +77,7 @@ def cells(studies: Named) -> list[list[str]]:
         [
             name,
             *(
-                ranked_by(one, trial) if trial else number(None)
+                compared(one, trial) if trial else number(None)
                 for one, trial in zip(studies.values(), row, strict=True)
             ),
         ]
