@@ -19,9 +19,10 @@ from typing import Any
 
 from lossreg.contract.recipes import WIDTH, wrapped
 from lossreg.errors import InputError
-from lossreg.reporting import leaderboard, page_figures, report, usage
+from lossreg.reporting import leaderboard, report, usage
 from lossreg.reporting import verdict as verdict_words
-from lossreg.reporting.page_figures import Picture
+from lossreg.reporting.pictures import figure, pictures
+from lossreg.reporting.pictures.interval import interval
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal.masking import masked_values
 from lossreg.terminal.plain_text import printable, printable_line
@@ -52,15 +53,15 @@ def html(result: StudyResult, study: str = STUDY, folder: str = "") -> str:
         style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
         plotly=plotly_js(),
-        ink=page_figures.INK,
-        grid=page_figures.GRID,
+        ink=figure.INK,
+        grid=figure.GRID,
     )
 
 
 def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
     """Return what the page shows, by the name that its template has for it."""
     best = [row.best for row in result.ranking() if row.best]
-    verdict = page_figures.verdict(result)
+    of_verdict = interval(result)
     return {
         "result": result,
         "version": __version__,
@@ -69,7 +70,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "recipe": recipe(result.recommended) if result.recommended else "",
         "recipe_heading": report.recipe_heading(result),
         "recipe_notes": [*usage.notes(result.recommended), usage.labels(result)] if result.recommended else [],
-        "interval": _embedded(verdict) if verdict else "",
+        "interval": _embedded(of_verdict) if of_verdict else "",
         "question": question(result),
         "facts": report.facts(result),
         "headings": ["", "loss", *leaderboard.score_headings(result), "against baseline", "trial", "trials"],
@@ -82,11 +83,6 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "warnings": [*report.notes(result), *report.failures(result)],
         "pictures": [(one, list(map(_embedded, one.figures))) for one in pictures(result)],
     }
-
-
-def pictures(result: StudyResult) -> list[Picture]:
-    """Return the pictures of the page, in order."""
-    return page_figures.pictures(result)
 
 
 def _decision(result: StudyResult) -> str:
@@ -154,11 +150,11 @@ def _with_code(text: str) -> Any:
 # ------------------------------------------------------------------------------ what the page has in it
 
 
-def _embedded(figure: Mapping[str, Any]) -> Any:
+def _embedded(spec: Mapping[str, Any]) -> Any:
     """Return a figure as JSON inside a script element, which no text of it can end."""
     from markupsafe import Markup
 
-    text = json.dumps(masked_values(figure), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(masked_values(spec), separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 

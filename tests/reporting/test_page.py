@@ -21,7 +21,8 @@ import sample_verdict
 from typer.testing import CliRunner
 
 from lossreg import cli
-from lossreg.reporting import importance, page, page_figures, verdict
+from lossreg.reporting import importance, page, pictures, verdict
+from lossreg.reporting.pictures import interval, time_line
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.pareto import Objective
@@ -101,9 +102,9 @@ STUDIES = {
 
 
 def figures(result):
-    found = [figure for picture in page_figures.pictures(result) for figure in picture.figures]
-    interval = page_figures.verdict(result)
-    return [*found, *([interval] if interval else [])]
+    found = [figure for picture in pictures.pictures(result) for figure in picture.figures]
+    of_verdict = interval.interval(result)
+    return [*found, *([of_verdict] if of_verdict else [])]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -118,7 +119,7 @@ def test_plotly_takes_every_figure(name):
 
 
 def test_a_rich_study_has_every_picture():
-    keys = [picture.key for picture in page_figures.pictures(rich())]
+    keys = [picture.key for picture in pictures.pictures(rich())]
     of_predictions = ["confusion", "residuals", "reliability", "precision-recall"]
     last = ["importance", "parameters", "parallel", "timeline"]
     assert keys == ["by-loss", "history", "pareto", "curves", *of_predictions, *last]
@@ -144,7 +145,7 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     assert elements.text("h1") == verdict.decision(result, result.verdict)
     order = [attrs["id"] for tag, attrs in elements.seen if tag == "section"]
     first = ["question", "leaderboard", "settings", "loading", "repeat", "warnings"]
-    assert order == [*first, *(picture.key for picture in page_figures.pictures(result))]
+    assert order == [*first, *(picture.key for picture in pictures.pictures(result))]
     code = elements.texts["code"]
     recommended = next(trial for trial in result.trials if trial.number == result.verdict.recommended.trial)
     assert recommended.recipe in code
@@ -180,7 +181,7 @@ def test_names_from_outside_are_never_markup():
 def test_a_study_without_a_completed_trial_says_so():
     text = page.html(sample.study(0, trials=[sample.trial(0, state="failed")]))
     assert "No trial has completed yet" in Elements(text).text("h1")
-    assert page_figures.pictures(sample.study(0)) == []
+    assert pictures.pictures(sample.study(0)) == []
 
 
 def test_the_study_file_of_the_page_is_the_study():
@@ -194,8 +195,8 @@ def test_the_study_file_of_the_page_is_the_study():
 
 def test_of_a_large_study_the_best_are_drawn_and_the_page_says_how_many(monkeypatch):
     result = sample.study(300)
-    monkeypatch.setattr(page_figures, "MOST_POINTS", 60)
-    history = next(picture for picture in page_figures.pictures(result) if picture.key == "history")
+    monkeypatch.setattr(pictures, "MOST_POINTS", 60)
+    history = next(picture for picture in pictures.pictures(result) if picture.key == "history")
     drawn = {trial for trace in history.figures[0]["data"] for trial, _ in trace.get("customdata", ())}
     assert len(drawn) < 80
     assert {row.best.number for row in result.ranking()} <= drawn
@@ -206,7 +207,7 @@ def test_lanes_of_the_time_line_are_as_many_as_trials_ran_at_once_and_no_two_ove
     rng = random.Random(0)
     starts = [100 + 50 * rng.random() for _ in range(60)]
     trials = [sample.trial(n, started=at, ended=at + 1 + 9 * rng.random()) for n, at in enumerate(starts)]
-    (figure,) = page_figures.timeline(sample.study(0, trials=trials)).figures
+    (figure,) = time_line.timeline(sample.study(0, trials=trials)).figures
     bars = [bar for trace in figure["data"] for bar in zip(trace["y"], trace["base"], trace["x"], strict=True)]
     assert len(bars) == 60
     most = max(sum(other.started <= trial.started < other.ended for other in trials) for trial in trials)
@@ -255,7 +256,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "report.md"
 
 def test_the_page_in_the_docs_names_the_pictures_in_order():
     rows = re.findall(r"^\| (.+?) \| ", DOCS.read_text().split("## The pictures")[1], re.MULTILINE)
-    assert rows[2:] == [picture.title for picture in page_figures.pictures(rich())]
+    assert rows[2:] == [picture.title for picture in pictures.pictures(rich())]
 
 
 def test_the_commands_of_the_docs_write_the_page_and_the_table(tmp_path, monkeypatch):

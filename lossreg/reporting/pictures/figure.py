@@ -1,0 +1,142 @@
+"""Parts of the figures of a page: traces, axes, texts and numbers in the form that plotly.js takes.
+
+Colours, markers and names are those of `plotted`. `INK` and `GRID` stand for colours of the reader's theme, which the
+page puts in their place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossreg.errors import count_of
+from lossreg.reporting.plotted import GREY, MARKERS, looks, number_outside, shown_name
+from lossreg.reporting.values import loss_params, number
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.terminal.plain_text import printable_line
+
+INK, GRID = "#010203", "#040506"
+CLEAR = "rgba(0,0,0,0)"
+SYMBOLS = dict(
+    zip(MARKERS, ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star"), strict=True)
+)
+MOST_CURVES = 12  # losses of which each has a figure
+
+Trace = dict[str, Any]
+Axis = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of the page: several figures beside each other where there is room.
+
+    key: its anchor; title; note: what it shows, in a sentence; leads: whether the first figure has all the width.
+    """
+
+    key: str
+    title: str
+    note: str
+    figures: tuple[Mapping[str, Any], ...]
+    leads: bool = True
+
+
+def figure(
+    traces: Sequence[Trace], *, x: Axis, y: Axis, height: int = 300, title: str = "", legend: bool = True, **more: Any
+) -> dict[str, Any]:
+    """Return a figure in the theme of the page, its legend below."""
+    margin = {"l": 16, "r": 16, "t": 36 if title else 16, "b": 16, **more.pop("margin", {})}
+    layout = {
+        "height": height,
+        "margin": {**margin, "autoexpand": True},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"color": INK, "size": 12, "family": "system-ui, sans-serif"},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left"},
+        "xaxis": _axis(x),
+        "yaxis": _axis(y),
+        "modebar": {"bgcolor": CLEAR, "color": GREY},
+        **more,
+    }
+    if title:
+        layout["title"] = {"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98, "yanchor": "top"}
+    return {"data": list(traces), "layout": layout}
+
+
+def _axis(axis: Axis) -> Axis:
+    title = {"title": {"text": axis["title"], "standoff": 8}} if "title" in axis else {}
+    return {"automargin": True, "gridcolor": GRID, "linecolor": GREY, "zeroline": False, **axis, **title}
+
+
+def rule(x0: float, y0: float, x1: float, y1: float, colour: str = GREY, **more: Any) -> dict[str, Any]:
+    """Return a dashed line behind the traces."""
+    line = {"color": colour, "dash": "dash", "width": 1.2}
+    return {"type": "line", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "layer": "below", "line": line, **more}
+
+
+def vertical(x: float, colour: str = GREY) -> dict[str, Any]:
+    """Return a dashed line from the lower to the upper end."""
+    return rule(x, 0, x, 1, colour, yref="paper")
+
+
+def band(low: float, high: float) -> dict[str, Any]:
+    """Return a shaded range of the horizontal axis."""
+    return {"type": "rect", "yref": "paper", "x0": low, "x1": high, "y0": 0, "y1": 1, "line": {"width": 0},
+            "fillcolor": GREY, "opacity": 0.2, "layer": "below"}  # fmt: skip
+
+
+def scatter(x: Iterable[Any], y: Iterable[Any], mode: str = "markers", **more: Any) -> Trace:
+    """Return points or lines, in six significant digits."""
+    return {"type": "scatter", "mode": mode, "x": rounded(x), "y": rounded(y), **more}
+
+
+def dots(
+    result: StudyResult, candidate: str, x: Iterable[Any], y: Iterable[Any], trials: Sequence[TrialRecord],
+    *, value: str, size: int = 8, legend: bool = False,
+) -> Trace:  # fmt: skip
+    """Return the trials of a candidate as dots in its colour, which name trial and parameters under the pointer."""
+    look, name = looks(result)[candidate], named(result, candidate)
+    return scatter(
+        x,
+        y,
+        name=name,
+        legendgroup=name,
+        showlegend=legend,
+        marker={"color": look["color"], "symbol": SYMBOLS[look["marker"]], "size": size, "opacity": 0.85},
+        customdata=[[trial.number, text(_settings(trial))] for trial in trials],
+        hovertemplate=f"{value}<br>trial %{{customdata[0]}}, %{{customdata[1]}}<extra>{name}</extra>",
+    )
+
+
+def _settings(trial: TrialRecord) -> str:
+    """Return loss parameters and learning rate in a line."""
+    return ", ".join(filter(None, [loss_params(trial)[:80], f"learning rate {number(trial.learning_rate)}"]))
+
+
+def named(result: StudyResult, candidate: str) -> str:
+    """Return the name of a candidate as figures have it."""
+    return text(shown_name(result, candidate))
+
+
+def outside(result: StudyResult) -> str:
+    """Return how many scores are outside of the axes; empty where none is."""
+    count = number_outside(result)
+    return f" {count_of(count, 'score is', 'scores are')} outside of the axes." if count else ""
+
+
+def text(value: str) -> str:
+    """Return text from outside as plotly.js shows it as it stands: in a line, without markup."""
+    return printable_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def rounded(values: Iterable[Any]) -> list[Any]:
+    """Return floats to six significant digits, None where they are not finite, and all else as it is."""
+    return [_short(value) if isinstance(value, float) else value for value in values]
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,0 +1,57 @@
+"""The interval of a verdict: by how much the winner is better, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossreg.reporting.arms import tested
+from lossreg.reporting.pictures.figure import INK, band, figure, rounded, scatter, text, vertical
+from lossreg.reporting.plotted import COLOURS, comparisons
+from lossreg.reporting.values import number
+from lossreg.storage.records import StudyResult
+from lossreg.storage.verdict import Comparison
+
+
+def interval(result: StudyResult) -> Mapping[str, Any] | None:
+    """Return the winner's differences from other arms with their 95% intervals; None where there is none."""
+    rows = comparisons(result)
+    if result.verdict is None or not rows:
+        return None
+    margin, ends = result.verdict.margin, [0.0, *(end for row in rows.values() for end in row.interval)]
+    room = 0.05 * (max(ends) - min(ends)) or 0.01
+    lower = "" if result.direction == "maximize" else ", which is lower"
+    shaded = f"; shaded: the margin of {margin:g}" if margin else ""
+    better = f"right: better with {text(result.verdict.sides[0])}{lower}{shaded}"
+    where = f"difference in {text(result.metric)} on {tested(result.verdict)}"
+    return figure(
+        [_intervals(list(rows.values()))],
+        x={"title": f"{where}<br>{better}", "range": rounded([min(ends) - room, max(ends) + room])},
+        y={"visible": False, "range": [len(rows) - 0.5, -0.75]},
+        height=150 + 60 * len(rows),
+        shapes=[vertical(0.0, INK), *([band(-margin, margin)] if margin else [])],
+        annotations=[_named(line, name) for line, name in enumerate(rows)],
+    )
+
+
+def _intervals(rows: list[Comparison]) -> dict[str, Any]:
+    ends = {
+        "array": rounded(row.high - row.difference for row in rows),
+        "arrayminus": rounded(row.difference - row.low for row in rows),
+    }
+    return scatter(
+        [row.difference for row in rows],
+        range(len(rows)),
+        error_x={"type": "data", "symmetric": False, **ends, "color": COLOURS[0], "thickness": 3},
+        marker={"color": COLOURS[0], "size": 10},
+        customdata=[[number(row.low), number(row.high)] for row in rows],
+        hovertemplate="%{x:.5g} (%{customdata[0]} to %{customdata[1]})<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _named(line: int, name: str) -> dict[str, Any]:
+    """Return the name of a row, above its interval."""
+    words = text(name.replace("\n", " "))
+    return {"x": 0, "xref": "paper", "y": line, "yanchor": "bottom", "xanchor": "left", "yshift": 9,
+            "showarrow": False, "text": f"against {words}"}  # fmt: skip

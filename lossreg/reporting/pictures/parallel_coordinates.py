@@ -1,0 +1,87 @@
+"""Parallel coordinates: each loss's trials as lines through their parameters to the score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossreg.reporting.pictures.figure import MOST_CURVES, Picture, figure, named, rounded, text
+from lossreg.reporting.plotted import GREY, completed, looks, searched, spans_decades
+from lossreg.reporting.values import number
+from lossreg.storage.records import StudyResult
+
+MOST_AXES = 8
+
+
+def parallel(result: StudyResult) -> Picture:
+    """Draw each loss's trials as lines through its parameters and the score, the best tenth in the loss's colour."""
+    figures = [drawn for candidate in result.losses if (drawn := _coordinates(result, candidate))]
+    note = (
+        "A line is a trial of the loss, from parameter to parameter to its score, the best tenth (at least one) in "
+        "colour. Each axis has the range that was tried, on a log scale where the search has one."
+    )
+    return Picture("parallel", "Parallel coordinates", note, tuple(figures[:MOST_CURVES]), leads=False)
+
+
+def _coordinates(result: StudyResult, candidate: str) -> Mapping[str, Any] | None:
+    """Return a candidate's trials as lines; None where there are fewer than two, or it has fewer than two axes."""
+    done = sorted(completed(result, candidate), key=lambda pair: pair[1], reverse=result.direction == "minimize")
+    names = [name for name in searched(result) if len({str(trial.params.get(name)) for trial, _ in done}) > 1]
+    if len(done) < 2 or not names:
+        return None
+    columns = {name: [trial.params.get(name) for trial, _ in done] for name in names[:MOST_AXES]}
+    axes = [_Scale.of(values) for values in columns.values()]
+    axes.append(_Scale.of([score for _, score in done]))
+    rows = list(zip(*columns.values(), [score for _, score in done], strict=True))
+    lines = [rounded([*map(_Scale.place, axes, row), None]) for row in rows]
+    top = len(lines) - max(1, len(lines) // 10)
+    x = [*range(len(axes)), None]
+    drawn = [
+        {"type": "scatter", "mode": "lines", "x": x * len(part), "y": [y for line in part for y in line],
+         "line": {"color": colour, "width": width}, "opacity": opacity, "hoverinfo": "skip"}
+        for part, colour, width, opacity in (
+            (lines[:top], GREY, 1, 0.4), (lines[top:], looks(result)[candidate]["color"], 2, 1.0)
+        ) if part
+    ]  # fmt: skip
+    ends = [
+        {"x": place, "y": y, "yanchor": anchor, "yshift": shift, "showarrow": False, "text": text(label),
+         "font": {"size": 10}}
+        for place, scale in enumerate(axes)
+        for y, anchor, shift, label in ((0, "top", -2, scale.first), (1, "bottom", 2, scale.last))
+    ]  # fmt: skip
+    labels = [text(name.removeprefix(f"{candidate}.")) for name in [*columns, result.metric]]
+    return figure(
+        drawn,
+        x={"tickvals": list(range(len(axes))), "ticktext": labels, "range": [-0.3, len(axes) - 0.7], "gridcolor": GREY},
+        y={"visible": False, "range": [-0.12, 1.12]},
+        title=named(result, candidate),
+        legend=False,
+        annotations=ends,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """An axis of parallel coordinates: places from 0 to 1 of values; first, last: what stands at its ends."""
+
+    places: Mapping[Any, float]
+    first: str
+    last: str
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> _Scale:
+        known = [value for value in values if value is not None]
+        if any(isinstance(value, (bool, str, list, tuple)) for value in known):
+            words = sorted(set(map(str, known)))
+            return cls({word: i / max(1, len(words) - 1) for i, word in enumerate(words)}, words[0], words[-1])
+        low, high = min(known), max(known)
+        scaled = math.log if spans_decades(known) else float
+        span = scaled(high) - scaled(low) or 1.0
+        return cls({value: (scaled(value) - scaled(low)) / span for value in known}, number(low), number(high))
+
+    def place(self, value: Any) -> float | None:
+        """Return where a value stands, None where a trial has none."""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return self.places.get(value if is_number and value in self.places else str(value))

@@ -1,0 +1,81 @@
+"""Searched parameters: the score against each, and how much each had to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossreg.errors import count_of
+from lossreg.reporting import importance as importances
+from lossreg.reporting.pictures.figure import MOST_CURVES, Picture, dots, figure, named, outside, rounded, text
+from lossreg.reporting.plotted import GREY, MOST_SLICES, completed, looks, searched, shown_range, spans_decades
+from lossreg.storage.records import StudyResult
+
+
+def slices(result: StudyResult) -> Picture:
+    """Draw score against each searched parameter, coloured by candidate."""
+    names = searched(result)
+    figures = tuple(_slice(result, name) for name in names[:MOST_SLICES])
+    few = f" {count_of(len(names) - MOST_SLICES, 'more parameter')} left out." if len(names) > MOST_SLICES else ""
+    note = f"A dot is a trial.{few}{outside(result)}"
+    return Picture("parameters", "Score against each parameter", note, figures, leads=False)
+
+
+def _slice(result: StudyResult, name: str) -> Mapping[str, Any]:
+    traces = []
+    for candidate in looks(result):
+        done = [(t, score) for t, score in completed(result, candidate) if t.params.get(name) is not None]
+        if done:
+            values, trials = [_value(trial.params[name]) for trial, _ in done], [trial for trial, _ in done]
+            scores = [score for _, score in done]
+            traces.append(dots(result, candidate, values, scores, trials, value="%{y:.5g} at %{x:.4g}", size=6))
+    is_log = spans_decades(trial.params.get(name) for trial in result.trials)
+    return figure(
+        traces,
+        x={"title": text(name), **({"type": "log", "dtick": 1, "tickformat": "~g"} if is_log else {})},
+        y={"title": text(result.metric), "range": rounded(shown_range(result))},
+        legend=False,
+    )
+
+
+def _value(value: Any) -> Any:
+    """Return a parameter's value for an axis: a number, else as text."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number else text(str(value))
+
+
+def importance(result: StudyResult) -> Picture:
+    """Draw how much the choice of loss and each parameter had to do with good scores, of all losses and within each."""
+    every = importances.of_study(result)
+    within = {candidate: importances.within(result, candidate) for candidate in result.losses}
+    figures = [_bars(every, "all losses", GREY)] if every else []
+    figures += [
+        _bars(_bare(shares, candidate), named(result, candidate), looks(result)[candidate]["color"])
+        for candidate, shares in within.items() if shares
+    ][:MOST_CURVES]  # fmt: skip
+    note = (
+        "The share that the choice of loss and each parameter had in reaching the best tenth of the scores (PED-ANOVA; "
+        f"of few trials the best {importances.FEWEST_TOP}). It says what mattered in the ranges that were tried, not "
+        "in which direction; with fewer than some hundred trials part of it is chance."
+    )
+    return Picture("importance", "Importance of loss and parameters", note, tuple(figures), leads=bool(every))
+
+
+def _bare(shares: Mapping[str, float], candidate: str) -> dict[str, float]:
+    """Return the parameters of a candidate without its name before them."""
+    return {name.removeprefix(f"{candidate}."): share for name, share in shares.items()}
+
+
+def _bars(shares: Mapping[str, float], title: str, colour: str) -> Mapping[str, Any]:
+    names = [text(name) for name in shares][:MOST_SLICES]
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "x": rounded(list(shares.values())[:MOST_SLICES]),
+        "y": list(range(len(names))),
+        "marker": {"color": colour},
+        "hovertemplate": "%{x:.2f}<extra></extra>",
+    }
+    y = {"tickvals": trace["y"], "ticktext": names, "range": [len(names) - 0.5, -0.5], "showgrid": False}
+    height = 110 + 26 * max(len(names), 2)
+    return figure([trace], x={"title": "importance", "range": [0, 1]}, y=y, height=height, title=title, legend=False)

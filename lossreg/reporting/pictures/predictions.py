@@ -1,0 +1,115 @@
+"""What winner and baseline of a verdict predict of the test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lossreg.errors import count_of
+from lossreg.reporting.pictures.figure import CLEAR, INK, Picture, Trace, figure, named, rounded, rule, scatter, text
+from lossreg.reporting.plotted import GREY, looks
+from lossreg.reporting.values import number
+from lossreg.storage.records import StudyResult
+
+
+def predicted(result: StudyResult) -> list[Picture]:
+    """Return pictures of what winner and baseline predict of the test rows, as far as the verdict has them."""
+    shown = result.verdict.predicted if result.verdict else {}
+    drawers: dict[str, Callable[[StudyResult, Any], Picture]] = {
+        "confusion": _confusion,
+        "residuals": _residuals,
+        "reliability": _reliability,
+        "precision_recall": _precision_recall,
+    }
+    return [draw(result, shown[name]) for name, draw in drawers.items() if shown.get(name)]
+
+
+def _arm(result: StudyResult, name: str) -> tuple[str, str]:
+    """Return name and colour of an arm of the verdict."""
+    if result.verdict is None:
+        return name, GREY
+    candidate = result.verdict.baseline.candidate if name.startswith("baseline") else result.verdict.winner.candidate
+    tuned = ", temperature tuned" if name.endswith("_tuned") else ""
+    return f"{named(result, candidate)}{tuned}", looks(result).get(candidate, {"color": GREY})["color"]
+
+
+def _of_repeats(result: StudyResult) -> str:
+    repeats = result.verdict.repeats if result.verdict else 0
+    return f"of {count_of(repeats, 'repeated training')} on the test rows"
+
+
+def _confusion(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
+    note = f"Rows by their class and the one that is predicted, means {_of_repeats(result)}."
+    figures = tuple(_matrix(result, name, counts) for name, counts in arms.items())
+    return Picture("confusion", "Confusion", note, figures, leads=False)
+
+
+def _matrix(result: StudyResult, arm: str, counts: Sequence[Sequence[float]]) -> Mapping[str, Any]:
+    names = list(map(text, result.data.get("classes") or ()))
+    classes = names if len(names) == len(counts) else list(map(str, range(len(counts))))
+    title, colour = _arm(result, arm)
+    trace = {
+        "type": "heatmap", "z": [rounded(count / (sum(row) or 1) for count in row) for row in counts],
+        "x": classes, "y": classes, "zmin": 0, "zmax": 1, "showscale": False,
+        "colorscale": [[0, CLEAR], [1, colour]], "xgap": 1, "ygap": 1,
+        "text": [[number(round(count, 1)) for count in row] for row in counts],
+        "texttemplate": "%{text}" if len(classes) <= 12 else "",
+        "hovertemplate": "%{y}, predicted %{x}: %{text} rows, %{z:.0%} of the class<extra></extra>",
+    }  # fmt: skip
+    x = {"title": "predicted", "type": "category", "showgrid": False}
+    y = {"title": "class", "type": "category", "autorange": "reversed", "showgrid": False}
+    return figure([trace], x=x, y=y, title=title, height=180 + 28 * len(classes), legend=False)
+
+
+def _residuals(result: StudyResult, arms: Mapping[str, Sequence[float]]) -> Picture:
+    traces = [
+        _curve(result, name, [i / (len(values) - 1) for i in range(len(values))], values)
+        for name, values in arms.items()
+    ]
+    x, y = {"title": "share of the rows", "tickformat": ".0%"}, {"title": "prediction - target"}
+    drawn = figure(traces, x=x, y=y, height=380, shapes=[rule(0, 0, 1, 0, xref="paper")])
+    note = f"Errors {_of_repeats(result)}, from the smallest to the largest: the flatter at 0, the better."
+    return Picture("residuals", "Residuals", note, (drawn,))
+
+
+def _reliability(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
+    hover = "said %{x:.3f}, so in %{y:.3f}; %{customdata:.1%} of the rows<extra></extra>"
+    traces = []
+    for name, bins in arms.items():
+        said, is_so, shares = zip(*bins, strict=True)
+        more = {"mode": "lines+markers", "customdata": rounded(shares), "hovertemplate": hover}
+        traces.append(_curve(result, name, said, is_so, **more))
+    words = "probability of the second class" if result.task == "binary" else "probability of the predicted class"
+    x, y = {"title": words, "range": [0, 1]}, {"title": "share that is so", "range": [0, 1]}
+    drawn = figure(traces, x=x, y=y, height=420, shapes=[rule(0, 0, 1, 1)])
+    note = f"In ten bins, {_of_repeats(result)}: on the dashed line probabilities are as they should be."
+    return Picture("reliability", "Reliability", note, (drawn,))
+
+
+def _precision_recall(result: StudyResult, arms: Mapping[str, Mapping[str, Any]]) -> Picture:
+    traces = []
+    for name, curve in arms.items():
+        traces.append(_curve(result, name, curve["recall"], curve["precision"]))
+        traces += [_decided(result, name, curve[key], *look) for key, look in DECIDED.items() if key in curve]
+    unit = {"range": [0, 1.02]}
+    drawn = figure(traces, x={"title": "recall", **unit}, y={"title": "precision", **unit}, height=420)
+    points = [f"; a {mark} is where {words} decides" for key, (mark, words) in DECIDED.items()
+              if any(key in curve for curve in arms.values())]  # fmt: skip
+    note = f"Of the second class, {_of_repeats(result)}{''.join(points)}."
+    return Picture("precision-recall", "Precision and recall", note, (drawn,))
+
+
+# the points of decisions in a curve of precision and recall: by key, their marker and who decides
+DECIDED = {"at": ("circle", "probability 1/2"), "at_tuned": ("star", "the threshold that is tuned in each repeat")}
+
+
+def _decided(result: StudyResult, arm: str, at: Sequence[float], symbol: str, words: str) -> Trace:
+    marker = {"size": 12, "symbol": symbol, "color": _arm(result, arm)[1], "line": {"color": INK, "width": 1}}
+    hover = f"{words}: recall %{{x:.3f}}, precision %{{y:.3f}}<extra></extra>"
+    return scatter([at[0]], [at[1]], marker=marker, showlegend=False, hovertemplate=hover)
+
+
+def _curve(result: StudyResult, arm: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> Trace:
+    name, colour = _arm(result, arm)
+    dash = "dot" if arm.endswith("_tuned") else "solid"
+    return scatter(x, y, **{"mode": "lines", "name": name, "line": {"color": colour, "dash": dash}, **more})

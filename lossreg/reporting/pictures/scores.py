@@ -1,0 +1,143 @@
+"""The scores of a study's trials: by loss, in order of trials, and by pairs of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from lossreg.reporting.pictures.figure import (
+    CLEAR,
+    INK,
+    Picture,
+    Trace,
+    dots,
+    figure,
+    named,
+    outside,
+    rounded,
+    scatter,
+    text,
+    vertical,
+)
+from lossreg.reporting.plotted import GREY, completed, is_boxed, looks, shown_range
+from lossreg.storage.records import Standing, StudyResult, TrialRecord
+
+
+def by_loss(result: StudyResult) -> Picture:
+    """Draw the scores of each candidate as dots, the best on top, and scores on fresh splits as diamonds."""
+    board = [row for row in result.ranking() if row.best]
+    traces = [trace for line, row in enumerate(board) for trace in _scores_of(result, row, line)]
+    traces += _confirmed(board)
+    score = next((result.compared_score(row.best) for row in board if row.is_baseline), None)
+    drawn = figure(
+        traces,
+        x={"title": f"{text(result.metric)} (validation)", "range": _reach(board, shown_range(result))},
+        y={
+            "tickvals": list(range(len(board))),
+            "ticktext": [named(result, row.candidate) for row in board],
+            "range": [len(board) - 0.5, -0.5],
+        },
+        height=130 + 44 * max(len(board), 2),
+        shapes=[] if score is None else [vertical(score)],
+        legend=False,
+    )
+    note = "A dot is a trial" + (", a diamond the loss's best setting on fresh splits with its standard error"
+                                 if any(row.confirmed for row in board) else "")  # fmt: skip
+    best = "confirmed" if any(row.is_baseline and row.confirmed for row in board) else result.extreme
+    dashed = "" if score is None else f"; the dashed line is the {best} score of the baseline"
+    return Picture("by-loss", "Scores by loss", f"{note}{dashed}.{outside(result)}", (drawn,))
+
+
+def _scores_of(result: StudyResult, row: Standing, line: int) -> list[Trace]:
+    """Return the dots of a candidate, and a box behind them where there are enough of them for one."""
+    done = completed(result, row.candidate)
+    scores = rounded(score for _, score in done)
+    heights = [line + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(done))]
+    drawn = dots(result, row.candidate, scores, heights, [trial for trial, _ in done], value="%{x:.5g}")
+    if not is_boxed(scores):
+        return [drawn]
+    box = {
+        "type": "box",
+        "orientation": "h",
+        "x": scores,
+        "y": [line] * len(scores),
+        "width": 0.6,
+        "boxpoints": False,
+        "hoverinfo": "skip",
+        "fillcolor": CLEAR,
+        "line": {"color": GREY, "width": 1},
+        "showlegend": False,
+    }
+    return [box, drawn]
+
+
+def _confirmed(board: Sequence[Standing]) -> list[Trace]:
+    shown = [(line, row.confirmed) for line, row in enumerate(board) if row.confirmed]
+    if not shown:
+        return []
+    errors = rounded(score.error or 0.0 for _, score in shown)
+    return [
+        scatter(
+            [score.mean for _, score in shown],
+            [line for line, _ in shown],
+            error_x={"type": "data", "array": errors, "color": INK},
+            marker={"symbol": "diamond", "color": INK, "size": 9},
+            hovertemplate="on fresh splits: %{x:.5g}<extra></extra>",
+            showlegend=False,
+        )
+    ]
+
+
+def _reach(board: Sequence[Standing], limits: tuple[float, float]) -> list[float]:
+    """Return a range that has the scores on fresh splits with their errors too."""
+    fresh = [row.confirmed for row in board if row.confirmed]
+    ends = [one.mean + 1.05 * sign * (one.error or 0.0) for one in fresh for sign in (-1, 1)]
+    return rounded([min([limits[0], *ends]), max([limits[1], *ends])])
+
+
+def history(result: StudyResult) -> Picture:
+    """Draw score against number of trial, coloured by candidate, with the best so far."""
+    traces = []
+    for candidate in looks(result):
+        done = completed(result, candidate)
+        trials, scores = [trial for trial, _ in done], [score for _, score in done]
+        numbers = [trial.number for trial in trials]
+        traces.append(dots(result, candidate, numbers, scores, trials, value="%{y:.5g}", legend=True))
+    so_far = result.best_so_far()
+    best = scatter(
+        [trial.number for trial, _ in so_far],
+        [score for _, score in so_far],
+        "lines",
+        line={"shape": "hv", "color": GREY},
+        name=f"{result.extreme} so far",
+        hoverinfo="skip",
+    )
+    y = {"title": f"{text(result.metric)} (validation)", "range": rounded(shown_range(result))}
+    drawn = figure([best, *traces], x={"title": "trial"}, y=y, height=420)
+    return Picture("history", "Every trial", f"The search, in order of trials.{outside(result)}", (drawn,))
+
+
+def pareto(result: StudyResult) -> Picture:
+    """Draw every trial by each pair of metrics, those of the Pareto front with a ring."""
+    figures = tuple(_pair(result, *pair) for pair in combinations(range(len(result.objectives)), 2))
+    count = len(result.front) if figures else 0
+    note = f"Trials than which none is better in all metrics have a ring: {count} of them."
+    return Picture("pareto", "Pareto front", note, figures)
+
+
+def _pair(result: StudyResult, first: int, second: int) -> Mapping[str, Any]:
+    def points(trials: Iterable[TrialRecord]) -> tuple[list[TrialRecord], list[float], list[float]]:
+        valued = [(trial, result.objective_values(trial)) for trial in trials]
+        known = [(t, x, y) for t, values in valued if None not in (x := values[first], y := values[second])]
+        return [t for t, _, _ in known], rounded(x for _, x, _ in known), rounded(y for _, _, y in known)
+
+    traces = []
+    for candidate in looks(result):
+        trials, x, y = points(trial for trial in result.trials if trial.candidate == candidate)
+        traces.append(dots(result, candidate, x, y, trials, value="%{x:.5g}, %{y:.5g}", legend=True))
+    _, x, y = points(result.front)
+    marker = {"symbol": "circle-open", "size": 14, "color": INK}
+    ring = scatter(x, y, name="Pareto front", hoverinfo="skip", marker=marker)
+    names = [f"{text(result.objectives[index].metric)} (validation)" for index in (first, second)]
+    return figure([*traces, ring], x={"title": names[0]}, y={"title": names[1]}, height=420)
