@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from lossreg.reporting.arms import differing
 from lossreg.reporting.change import known
 
 if TYPE_CHECKING:
-    from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.records import Standing, StudyResult, TrialRecord
     from lossreg.storage.verdict import Comparison, Verdict
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
@@ -17,6 +19,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#888888"
 MOST_SLICES = 24
+SHADED = "where the first's setting would come two times in three, on other validation rows"
 FEWEST_BOXED = 5  # scores from which quartiles are drawn
 
 
@@ -90,6 +93,38 @@ def shown_range(result: StudyResult) -> tuple[float, float]:
 def number_outside(result: StudyResult) -> int:
     """Return the number of scores that lie outside of the axis."""
     return len(_scores(result)) - len(_shown(result))
+
+
+def noise(result: StudyResult) -> tuple[float, float] | None:
+    """Return between which scores the first's setting would come two times in three, on other validation rows.
+
+    That is its score, and one standard deviation to each side: that of a setting's scores on fresh splits, pooled over
+    the settings, else that of the members of its trial. None where neither is known.
+    """
+    if (score := result.compared_score(result.best)) is None:
+        return None
+    of_settings = result.confirmation.scores.values() if result.confirmation else [result.best.scores]
+    variances = [statistics.variance(scores) for scores in of_settings if len(scores) > 1]
+    deviation = math.sqrt(statistics.fmean(variances)) if variances else math.nan
+    return (score - deviation, score + deviation) if math.isfinite(deviation) else None
+
+
+def repeats(result: StudyResult) -> dict[str, Sequence[float]]:
+    """Return the scores of a verdict's repeated trainings on the test rows, by candidate; none of several losses."""
+    if result.verdict is None:
+        return {}
+    by_arm = result.verdict.predicted.get("scores", {})
+    sides = zip(compared(result.verdict), ("winner", "baseline"), strict=True)
+    return {candidate: by_arm[arm] for candidate, arm in sides if by_arm.get(arm) and candidate in result.losses}
+
+
+def reach(result: StudyResult, board: Sequence[Standing]) -> tuple[float, float]:
+    """Return a range that has scores on fresh splits with their errors, their noise, and those of repeats too."""
+    fresh = [row.confirmed for row in board if row.confirmed]
+    ends = [one.mean + 1.05 * sign * (one.error or 0.0) for one in fresh for sign in (-1, 1)]
+    ends += [*(noise(result) or ()), *(score for scores in repeats(result).values() for score in scores)]
+    low, high = shown_range(result)
+    return min([low, *ends]), max([high, *ends])
 
 
 def _shown(result: StudyResult) -> list[float]:

@@ -21,12 +21,16 @@ from lossreg.reporting.plotted import (
     COLOURS,
     GREY,
     MOST_SLICES,
+    SHADED,
     compared,
     comparisons,
     completed,
     is_boxed,
     looks,
+    noise,
     number_outside,
+    reach,
+    repeats,
     searched,
     shown_name,
     shown_range,
@@ -145,6 +149,7 @@ def by_loss(result: StudyResult) -> Figure:
     """Draw the scores of each candidate as dots, over a box where there are several, and the baseline's best as a line.
 
     Scores on fresh splits are diamonds with their standard error; where there are some the line is the baseline's.
+    Repeated trainings of the verdict are rings, and the noise of the validation rows is shaded.
     """
     board = [row for row in result.ranking() if row.best]
     figure = new_figure(8.5, 1.6 + 0.5 * max(len(board), 2))
@@ -163,7 +168,7 @@ def by_loss(result: StudyResult) -> Figure:
                      showfliers=False, medianprops={"color": "black"}, boxprops={"color": GREY},
                      whiskerprops={"color": GREY}, capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
     _zoom(axes, result, axis="x")
-    _draw_confirmed(axes, board)
+    _draw_beside_trials(axes, result, board)
     names = [f"{shown_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
     axes.set_ylim(len(board) - 0.5, -0.5)
@@ -173,16 +178,25 @@ def by_loss(result: StudyResult) -> Figure:
     return figure
 
 
-def _draw_confirmed(axes: Axes, board: Sequence[Standing]) -> None:
-    """Draw each candidate's score on fresh splits with its standard error, and have the axis reach to all."""
+def _draw_beside_trials(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
+    """Draw each candidate's score on fresh splits, the repeats of the verdict, and the noise of validation rows."""
     shown = [(line, row.confirmed) for line, row in enumerate(board) if row.confirmed]
     if shown:
         lines, scores = zip(*shown, strict=True)
         means, errors = [score.mean for score in scores], [score.error or 0.0 for score in scores]
         label = "on fresh splits, +- standard error"
         axes.errorbar(means, lines, xerr=errors, fmt="D", color="black", markersize=5, capsize=3, zorder=5, label=label)
-        low, high = axes.get_xlim()
-        axes.set_xlim(min(low, *map(float.__sub__, means, errors)), max(high, *map(float.__add__, means, errors)))
+    lines, look = {row.candidate: line for line, row in enumerate(board)}, looks(result)
+    repeated = [
+        (lines[name] + 0.36, look[name]["color"], one) for name, one in repeats(result).items() if name in lines
+    ]
+    label = "repeats of the verdict, on the test rows"
+    for line, colour, scores in repeated:
+        axes.scatter(scores, [line] * len(scores), s=26, facecolors="none", edgecolors=colour, label=label)
+        label = ""
+    if shaded := noise(result):
+        axes.axvspan(*shaded, color=GREY, alpha=0.15, linewidth=0, zorder=0, label=SHADED)
+    axes.set_xlim(*reach(result, board))
 
 
 def slices(result: StudyResult, most: int = 4) -> Figure:

@@ -21,8 +21,9 @@ import sample_verdict
 from typer.testing import CliRunner
 
 from lossreg import cli
-from lossreg.reporting import importance, page, pictures, verdict
+from lossreg.reporting import importance, page, pictures, plotted, study_plots, verdict
 from lossreg.reporting.pictures import interval, time_line
+from lossreg.reporting.pictures import scores as score_pictures
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.pareto import Objective
@@ -54,14 +55,18 @@ class Elements(HTMLParser):
         return " ".join(" ".join(self.texts.get(tag, ())).split())
 
 
+REPEATS = {"winner": [0.97, 0.99], "baseline": [0.85, 0.88, 0.86]}  # on the test rows
+
+
 def rich():
     """A study with a verdict, confirmed settings, two metrics, and every picture."""
     result = sample.study(40, spec={**sample.study(1).spec, "name": "toy"})
     of_verdict = sample_verdict.study("better, because of the loss").verdict
+    told = {**predicted_of_both(), "scores": REPEATS}
     result.trials = [dataclasses.replace(trial, metrics={"brier": 0.1 + trial.number / 100}) for trial in result.trials]
     scores = {trial.number: (0.9, 0.93, 0.91) for trial in result.trials if trial.score is not None}
     return dataclasses.replace(
-        result, verdict=dataclasses.replace(of_verdict, margin=0.01, predicted=predicted_of_both()),
+        result, verdict=dataclasses.replace(of_verdict, margin=0.01, predicted=told),
         confirmation=Confirmation(40, 3, scores, ratio=0.25),
         objectives=(Objective("accuracy", "maximize"), Objective("brier", "minimize")),
     )  # fmt: skip
@@ -215,6 +220,38 @@ def test_lanes_of_the_time_line_are_as_many_as_trials_ran_at_once_and_no_two_ove
     for row in range(most):
         spans = sorted((start, start + length) for lane, start, length in bars if lane == row)
         assert all(end <= start + 1e-3 for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
+    result = rich()
+    (figure,) = score_pictures.by_loss(result).figures
+    rows = dict(zip(figure["layout"]["yaxis"]["tickvals"], [row.candidate for row in result.ranking()], strict=True))
+    rings = [trace for trace in figure["data"] if trace.get("marker", {}).get("symbol") == "circle-open"]
+    assert {rows[round(ring["y"][0] - 0.3)]: ring["x"] for ring in rings} == {
+        "focal": REPEATS["winner"], "cross_entropy": REPEATS["baseline"],
+    }  # fmt: skip
+    low, high = figure["layout"]["xaxis"]["range"]
+    (axes,) = study_plots.by_loss(result).axes
+    drawn = {round(x, 9) for points in axes.collections for x, _ in points.get_offsets()}
+    repeats = {*REPEATS["winner"], *REPEATS["baseline"]}
+    assert repeats <= drawn
+    for repeated in repeats:
+        assert low <= repeated <= high
+        assert axes.get_xlim()[0] <= repeated <= axes.get_xlim()[1]
+    folds = dataclasses.replace(result.verdict, outer=5, folds_won={"focal": 3, "gce_mild": 2})
+    assert plotted.repeats(dataclasses.replace(result, verdict=folds)) == {"cross_entropy": REPEATS["baseline"]}
+
+
+def test_the_band_is_the_pooled_deviation_of_a_setting_on_fresh_splits():
+    fresh = np.random.default_rng(0).normal(0.9, 0.02, (4, 5))
+    result = sample.study(4, confirmation=Confirmation(4, 5, dict(enumerate(map(tuple, fresh.tolist()))), ratio=0.25))
+    low, high = plotted.noise(result)
+    assert (high - low) / 2 == pytest.approx(np.sqrt(fresh.var(axis=1, ddof=1).mean()))
+    assert (high + low) / 2 == pytest.approx(fresh.mean(axis=1).max())
+    (figure,) = score_pictures.by_loss(result).figures
+    shaded = next(shape for shape in figure["layout"]["shapes"] if shape["type"] == "rect")
+    assert (shaded["x0"], shaded["x1"]) == pytest.approx((low, high), rel=1e-5)
+    assert plotted.noise(sample.study(4)) is None
 
 
 def scored(score, losses=("focal", "cross_entropy"), count=80):

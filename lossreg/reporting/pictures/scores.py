@@ -11,6 +11,7 @@ from lossreg.reporting.pictures.figure import (
     INK,
     Picture,
     Trace,
+    band,
     dots,
     figure,
     named,
@@ -20,33 +21,52 @@ from lossreg.reporting.pictures.figure import (
     text,
     vertical,
 )
-from lossreg.reporting.plotted import GREY, completed, is_boxed, looks, shown_range
+from lossreg.reporting.plotted import (
+    GREY,
+    SHADED,
+    completed,
+    is_boxed,
+    looks,
+    noise,
+    reach,
+    repeats,
+    shown_range,
+)
 from lossreg.storage.records import Standing, StudyResult, TrialRecord
 
 
 def by_loss(result: StudyResult) -> Picture:
-    """Draw the scores of each candidate as dots, the best on top, and scores on fresh splits as diamonds."""
+    """Draw the scores of each candidate as dots, the best on top, on fresh splits as diamonds, of repeats as rings."""
     board = [row for row in result.ranking() if row.best]
     traces = [trace for line, row in enumerate(board) for trace in _scores_of(result, row, line)]
-    traces += _confirmed(board)
+    traces += [*_confirmed(board), *_repeated(result, board)]
     score = next((result.compared_score(row.best) for row in board if row.is_baseline), None)
+    shaded = noise(result)
     drawn = figure(
         traces,
-        x={"title": f"{text(result.metric)} (validation)", "range": _reach(board, shown_range(result))},
+        x={"title": f"{text(result.metric)} (validation)", "range": rounded(reach(result, board))},
         y={
             "tickvals": list(range(len(board))),
             "ticktext": [named(result, row.candidate) for row in board],
             "range": [len(board) - 0.5, -0.5],
         },
         height=130 + 44 * max(len(board), 2),
-        shapes=[] if score is None else [vertical(score)],
+        shapes=[*([band(*rounded(shaded))] if shaded else []), *([] if score is None else [vertical(score)])],
         legend=False,
     )
-    note = "A dot is a trial" + (", a diamond the loss's best setting on fresh splits with its standard error"
-                                 if any(row.confirmed for row in board) else "")  # fmt: skip
-    best = "confirmed" if any(row.is_baseline and row.confirmed for row in board) else result.extreme
-    dashed = "" if score is None else f"; the dashed line is the {best} score of the baseline"
-    return Picture("by-loss", "Scores by loss", f"{note}{dashed}.{outside(result)}", (drawn,))
+    return Picture("by-loss", "Scores by loss", f"{_marks(result, board)}{outside(result)}", (drawn,))
+
+
+def _marks(result: StudyResult, board: Sequence[Standing]) -> str:
+    """Return what each mark of the scores by loss is, in sentences."""
+    is_confirmed, baseline = any(row.confirmed for row in board), next((row for row in board if row.is_baseline), None)
+    marks = ["A dot is a trial"]
+    marks += ["a diamond the loss's best setting on fresh splits with its standard error"] if is_confirmed else []
+    marks += ["a ring a repeated training of the verdict, by its score on the test rows"] if repeats(result) else []
+    best = "confirmed" if baseline and baseline.confirmed else result.extreme
+    lines = [f"The dashed line is the {best} score of the baseline."] if baseline else []
+    lines += [f"Shaded is {SHADED}."] if noise(result) else []
+    return " ".join([f"{', '.join(marks)}.", *lines])
 
 
 def _scores_of(result: StudyResult, row: Standing, line: int) -> list[Trace]:
@@ -89,11 +109,20 @@ def _confirmed(board: Sequence[Standing]) -> list[Trace]:
     ]
 
 
-def _reach(board: Sequence[Standing], limits: tuple[float, float]) -> list[float]:
-    """Return a range that has the scores on fresh splits with their errors too."""
-    fresh = [row.confirmed for row in board if row.confirmed]
-    ends = [one.mean + 1.05 * sign * (one.error or 0.0) for one in fresh for sign in (-1, 1)]
-    return rounded([min([limits[0], *ends]), max([limits[1], *ends])])
+def _repeated(result: StudyResult, board: Sequence[Standing]) -> list[Trace]:
+    """Return the repeated trainings of a verdict as rings, below the trials of their loss."""
+    lines = {row.candidate: line for line, row in enumerate(board)}
+    return [
+        scatter(
+            scores,
+            [lines[candidate] + 0.36] * len(scores),
+            marker={"symbol": "circle-open", "color": looks(result)[candidate]["color"], "size": 8},
+            hovertemplate=f"repeat on the test rows: %{{x:.5g}}<extra>{named(result, candidate)}</extra>",
+            showlegend=False,
+        )
+        for candidate, scores in repeats(result).items()
+        if candidate in lines
+    ]
 
 
 def history(result: StudyResult) -> Picture:
