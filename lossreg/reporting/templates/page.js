@@ -59,15 +59,24 @@ function watch() {
   addEventListener("afterprint", () => onPaper(false));
 }
 
+/* Inside of a frame a browser may refuse to copy: then the text is selected. */
+async function copy(button) {
+  const code = button.parentElement.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(code);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
 function offerCopies() {
   if (!navigator.clipboard) return;
   for (const button of document.querySelectorAll(".copy")) {
     button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
-    });
+    button.addEventListener("click", () => copy(button));
   }
 }
 
