@@ -13,7 +13,7 @@ import numpy as np
 from lossreg.data import splits
 from lossreg.errors import InputError, count_of
 from lossreg.metrics import decision
-from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms
+from lossreg.search.arms import BASELINE, ODDS, SAME_RATE, TUNED, WINNER, Arms
 from lossreg.search.frozen import TRIALS, Frozen, Notes
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions
@@ -104,15 +104,28 @@ class Judgement:
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
-            reason=refused if is_of_interval else reason, predicted=self._predicted(),
+            reason=refused if is_of_interval else reason, predicted=self._predicted(repeats),
         )  # fmt: skip
 
-    def _predicted(self) -> dict[str, Any]:
-        """Return what winner and baseline predict, in few numbers; with a temperature tuned for them, both ways."""
+    def _predicted(self, repeats: Repeats) -> dict[str, Any]:
+        """Return what winner and baseline predict, in few numbers, and the score of each repeat.
+
+        With a temperature tuned for them they are told both ways, and where classes are decided for, along the odds.
+        """
         metric, task = self.prepared.metric, self.prepared.problem.dataset.task
-        tuned = (WINNER + TUNED, BASELINE + TUNED) if metric.response == "probability" else ()
-        arms = {name: self.predictions[name] for name in (WINNER, BASELINE, *tuned) if name in self.predictions}
-        return predicted.summary(metric.response, task, self.tested.y, arms)
+        tuned = {name: name + TUNED for name in (WINNER, BASELINE)}
+        arms = self._of({WINNER: WINNER, BASELINE: BASELINE})
+        if metric.response == "probability":
+            arms |= self._of({name: name for name in tuned.values()})
+        odds = self._of({name: name + ODDS for name in tuned})
+        decided = arms if self.frozen.decision == "tuned" else self._of(tuned)
+        scores = {name: values[np.isfinite(values)].tolist() for name, values in repeats.scores.items()}
+        pictures = predicted.summary(metric.response, task, self.tested.y, arms, odds=odds, tuned=decided)
+        return {"scores": scores, **pictures}
+
+    def _of(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+        """Return the predictions of these names by other names, of those that there are."""
+        return {name: self.predictions[stored] for name, stored in names.items() if stored in self.predictions}
 
     def _repeats(self) -> Repeats:
         return Repeats(

@@ -13,7 +13,7 @@ import numpy as np
 
 from lossreg.errors import InputError, LossregError
 from lossreg.metrics import decision
-from lossreg.search.arms import BASELINE, OF, SAME_RATE, TUNED, WINNER
+from lossreg.search.arms import BASELINE, ODDS, OF, SAME_RATE, TUNED, WINNER
 from lossreg.storage.records import Outcome, Weights
 from lossreg.training import scoring
 from lossreg.training.interface import Architecture, Plan, Problem
@@ -59,6 +59,8 @@ class Predictor:
             for metric in problem.also
             if metric.name in self._further and name in (WINNER, BASELINE)
         }
+        if data.task == "binary" and problem.metric.response == "label" and name in (WINNER, BASELINE):
+            further[name + ODDS] = np.diff(scoring.logs_of_metric(problem, candidate, raw_scores, fold)[0])[:, 0]
         what, is_tuned = scoring.tunable(problem, fold), problem.decision == "tuned"
         if not what or not (is_tuned or name in (WINNER, BASELINE)):
             return {name: default, **further}
@@ -67,7 +69,7 @@ class Predictor:
         fitted = decision.fit(what, problem.metric, data.validation.scored.ravel(), logs)
         tuned = decision.decided(what, test_logs, fitted)[0]
         tuned = tuned if np.isfinite(test_logs).all() else np.full(tuned.shape, np.nan, np.float32)
-        return {name: tuned} if is_tuned else {name: default, name + TUNED: tuned, **further}
+        return {name: tuned, **further} if is_tuned else {name: default, name + TUNED: tuned, **further}
 
     def _raw_scores(self, problem: Problem, plan: Plan, weights: Weights, x: Any) -> np.ndarray:
         model = self._model(problem, plan)

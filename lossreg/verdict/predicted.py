@@ -18,18 +18,24 @@ BINS = 10  # of confidence
 POINTS = 101  # of a curve
 MOST_NUMBERS = 20_000_000  # of an arm
 HALF = 0.5  # the probability above which class 1 of two is decided for
+# the value above which it is, by the kind of predictions: log odds stand for classes, and of scores there is none
+THRESHOLDS = {"probability": HALF, "label": 0.0, "score": None}
 
 
-def summary(response: str, task: str, y: Array, arms: Mapping[str, Array]) -> dict[str, Any]:
+def summary(
+    response: str, task: str, y: Array, arms: Mapping[str, Array], *, odds: Mapping[str, Array] | None = None,
+    tuned: Mapping[str, Array] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return pictures by name, each with its numbers by arm; none of tasks and metrics that have no such picture.
 
     response: the kind of predictions, as metrics have it; arms: `(repeats, rows[, k])` predictions by name, those of
-    repeats that were not finished NaN.
+    repeats that were not finished NaN; of metrics that take classes, odds: `(repeats, rows)` log odds of the second of
+    two classes, tuned: `(repeats, rows)` classes by a threshold that was tuned in each repeat.
     """
     labels = labels_of(y)
     if labels.ndim != 1 or (response != "value" and task not in ("binary", "multiclass")):
         return {}
-    known = {name: some for name, values in arms.items() if len(some := _some_finite(values))}
+    known = _finished(arms)
     if not known:
         return {}
     if response == "value":
@@ -44,13 +50,18 @@ def summary(response: str, task: str, y: Array, arms: Mapping[str, Array]) -> di
             pictures["confusion"] = {name: _confusion(labels, values, classes) for name, values in decided.items()}
     if response == "probability":
         pictures["reliability"] = {name: _reliability(labels, values) for name, values in known.items()}
-    if task == "binary" and response != "label":
-        scores = {name: values[..., 1] if values.ndim == 3 else values for name, values in known.items()}
-        is_probability = response == "probability"
+    if task == "binary":
+        ranked, decisions = (_finished(odds or {}), _finished(tuned or {})) if response == "label" else (known, {})
         pictures["precision_recall"] = {
-            name: _precision_recall(labels, values, has_threshold=is_probability) for name, values in scores.items()
+            name: _precision_recall(labels, values, THRESHOLDS[response], decisions.get(name))
+            for name, values in ranked.items()
         }
-    return pictures
+    return {name: arms for name, arms in pictures.items() if arms}
+
+
+def _finished(arms: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the finished repeats of each arm that has some."""
+    return {name: some for name, values in arms.items() if len(some := _some_finite(values))}
 
 
 def _some_finite(values: Array) -> Array:
@@ -95,16 +106,26 @@ def _reliability(labels: Array, values: Array) -> list[list[float]]:
     return found
 
 
-def _precision_recall(labels: Array, scores: Array, *, has_threshold: bool) -> dict[str, Any]:
-    """Return recall and precision along the thresholds, of all repeats together, and both at the usual threshold."""
+def _precision_recall(
+    labels: Array, values: Array, threshold: float | None, tuned: Array | None = None
+) -> dict[str, list[float]]:
+    """Return recall and precision along the thresholds, of all repeats together, and both at the usual threshold.
+
+    tuned: classes by thresholds that were tuned, which have a point too.
+    """
     from sklearn.metrics import precision_recall_curve
 
-    truths, pooled = np.tile(labels, len(scores)), scores.ravel()
-    precision, recall, _ = precision_recall_curve(truths, pooled)
+    scores = values[..., 1] if values.ndim == 3 else values
+    precision, recall, _ = precision_recall_curve(np.tile(labels, len(scores)), scores.ravel())
     some = np.unique(np.linspace(0, len(recall) - 1, POINTS).astype(np.int64))
     curve = {"recall": recall[some].tolist(), "precision": precision[some].tolist()}
-    if not has_threshold:
-        return curve
-    decided = pooled > HALF
-    hits = float((decided & (truths == 1)).sum())
-    return {**curve, "at": [hits / max(1, int((truths == 1).sum())), hits / max(1, int(decided.sum()))]}
+    if threshold is not None:
+        curve["at"] = _point(labels, scores > threshold)
+    return curve if tuned is None else {**curve, "at_tuned": _point(labels, tuned > HALF)}
+
+
+def _point(labels: Array, decided: Array) -> list[float]:
+    """Return recall and precision of decisions `(repeats, rows)` for the second class."""
+    positive = labels == 1
+    hits = float((decided & positive).sum())
+    return [hits / max(1, len(decided) * int(positive.sum())), hits / max(1, int(decided.sum()))]

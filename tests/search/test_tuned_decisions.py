@@ -117,7 +117,7 @@ def test_the_arms_of_its_verdict_are_tuned(tuned):
     assert tuned.to_json()["verdict"]["decision"] == "tuned"
     assert "Both have a tuned threshold." in verdict.evidence(tuned, tuned.verdict)
     with np.load(Path(tuned.folder) / "verdict.npz") as arrays:
-        assert set(arrays.files) <= {"winner", "baseline", "same_rate", "key"}
+        assert set(arrays.files) <= {"winner", "baseline", "same_rate", "key", "winner_odds", "baseline_odds"}
 
 
 def test_a_gain_of_the_threshold_alone_is_no_better_loss(plain, tuned):
@@ -142,6 +142,11 @@ def test_tuned_predictions_are_those_of_the_thresholds_of_the_rows_left_out(plai
     against = plain.verdict.against_tuned_decision
     assert against.difference == pytest.approx(scores["winner_tuned"] - scores["baseline_tuned"])
     assert scores["baseline_tuned"] > scores["baseline"] + 0.02
+    curve, truths = plain.verdict.predicted["precision_recall"]["baseline"], np.tile(y, REPEATS)
+    for point, arm in (("at", "baseline"), ("at_tuned", "baseline_tuned")):
+        decided = stored[arm].ravel()
+        assert curve[point] == pytest.approx([sk.recall_score(truths, decided), sk.precision_score(truths, decided)])
+    assert np.mean(plain.verdict.predicted["scores"]["baseline"]) == pytest.approx(plain.verdict.baseline.score)
 
 
 @pytest.mark.long

@@ -52,6 +52,23 @@ def test_the_dot_is_where_the_decision_is_and_lies_on_the_curve():
     assert curve["precision"][int(gaps.argmin())] == pytest.approx(curve["at"][1], abs=0.03)
 
 
+def test_classes_have_a_curve_along_their_odds_with_the_points_of_both_decisions():
+    values, thresholds = probabilities(BINARY, 2), np.linspace(-1, 1, REPEATS)[:, None]
+    odds = np.log(values[..., 1] / values[..., 0])
+    labels, tuned = ((odds > one).astype(np.float32) for one in (0, thresholds))
+    found = predicted.summary(
+        "label", "binary", BINARY, {"winner": labels}, odds={"winner": odds}, tuned={"winner": tuned}
+    )
+    of_probabilities = predicted.summary("probability", "binary", BINARY, {"winner": values})
+    curve, other = (one["precision_recall"]["winner"] for one in (found, of_probabilities))
+    for name, expected in other.items():
+        np.testing.assert_allclose(curve[name], expected, atol=1e-5)
+    truths = np.tile(BINARY, REPEATS)
+    assert curve["at_tuned"] == pytest.approx(
+        [recall_score(truths, tuned.ravel()), precision_score(truths, tuned.ravel())]
+    )
+
+
 def test_residuals_and_repeats_that_did_not_finish():
     y = rng.normal(size=ROWS)
     values = (y + rng.normal(size=(REPEATS, ROWS))).astype(np.float32)
