@@ -90,9 +90,10 @@ def shown_range(result: StudyResult) -> tuple[float, float]:
     return shown[0] - margin, shown[-1] + margin
 
 
-def number_outside(result: StudyResult) -> int:
-    """Return the number of scores that lie outside of the axis."""
-    return len(_scores(result)) - len(_shown(result))
+def number_outside(result: StudyResult, limits: tuple[float, float] | None = None) -> int:
+    """Return the number of scores that lie outside of the axis, by default that of `shown_range`."""
+    low, high = limits or shown_range(result)
+    return sum(not low <= score <= high for score in _scores(result))
 
 
 def noise(result: StudyResult) -> tuple[float, float] | None:
@@ -124,7 +125,8 @@ def reach(result: StudyResult, board: Sequence[Standing]) -> tuple[float, float]
     ends = [one.mean + 1.05 * sign * (one.error or 0.0) for one in fresh for sign in (-1, 1)]
     ends += [*(noise(result) or ()), *(score for scores in repeats(result).values() for score in scores)]
     low, high = shown_range(result)
-    return min([low, *ends]), max([high, *ends])
+    room = 0.02 * (max([high, *ends]) - min([low, *ends]))
+    return min([low, *(end - room for end in ends)]), max([high, *(end + room for end in ends)])
 
 
 def _shown(result: StudyResult) -> list[float]:
@@ -137,6 +139,11 @@ def _shown(result: StudyResult) -> list[float]:
 
 def _scores(result: StudyResult) -> list[float]:
     return sorted(score for trial in result.trials if (score := trial.finite_score) is not None)
+
+
+def offsets(count: int) -> list[float]:
+    """Return offsets from -1 to 1, by which dots of equal scores stand beside each other."""
+    return [(7 * i) % 11 / 5 - 1 for i in range(count)]
 
 
 def is_boxed(scores: Sequence[float]) -> bool:

@@ -29,6 +29,7 @@ from lossreg.reporting.plotted import (
     looks,
     noise,
     number_outside,
+    offsets,
     reach,
     repeats,
     searched,
@@ -157,7 +158,7 @@ def by_loss(result: StudyResult) -> Figure:
     look = looks(result)
     groups = [[score for _, score in completed(result, row.candidate)] for row in board]
     for line, (row, scores) in enumerate(zip(board, groups, strict=True)):
-        spread = [line + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
+        spread = [line + 0.22 * offset for offset in offsets(len(scores))]
         axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **look[row.candidate])
         if row.is_baseline and row.best:
             label = f"{'confirmed score' if row.confirmed else result.extreme} of the baseline"
@@ -167,7 +168,7 @@ def by_loss(result: StudyResult) -> Figure:
         axes.boxplot(list(boxed.values()), positions=list(boxed), orientation="horizontal", widths=0.6,
                      showfliers=False, medianprops={"color": "black"}, boxprops={"color": GREY},
                      whiskerprops={"color": GREY}, capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
-    _zoom(axes, result, axis="x")
+    _zoom(axes, result, reach(result, board), axis="x")
     _draw_beside_trials(axes, result, board)
     names = [f"{shown_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
@@ -192,11 +193,11 @@ def _draw_beside_trials(axes: Axes, result: StudyResult, board: Sequence[Standin
     ]
     label = "repeats of the verdict, on the test rows"
     for line, colour, scores in repeated:
-        axes.scatter(scores, [line] * len(scores), s=26, facecolors="none", edgecolors=colour, label=label)
+        spread = [line + 0.06 * offset for offset in offsets(len(scores))]
+        axes.scatter(scores, spread, s=26, facecolors="none", edgecolors=colour, label=label)
         label = ""
     if shaded := noise(result):
         axes.axvspan(*shaded, color=GREY, alpha=0.15, linewidth=0, zorder=0, label=SHADED)
-    axes.set_xlim(*reach(result, board))
 
 
 def slices(result: StudyResult, most: int = 4) -> Figure:
@@ -272,11 +273,12 @@ def _columns(count: int, most: int) -> int:
     return math.ceil(count / math.ceil(count / most)) if count else 1
 
 
-def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True) -> None:
-    """Limit an axis to the scores that are shown, and say how many are not."""
-    low, high = shown_range(result)
-    (axes.set_ylim if axis == "y" else axes.set_xlim)(low, high)
-    if note and (outside := number_outside(result)):
+def _zoom(
+    axes: Axes, result: StudyResult, limits: tuple[float, float] | None = None, axis: str = "y", *, note: bool = True
+) -> None:
+    """Limit an axis to these scores, by default those that are shown, and say how many are not."""
+    (axes.set_ylim if axis == "y" else axes.set_xlim)(*(limits or shown_range(result)))
+    if note and (outside := number_outside(result, limits)):
         position = (0.01, 0.02 if result.direction == "maximize" or axis == "x" else 0.95)
         axes.annotate(f"{outside} outside", position, xycoords="axes fraction", fontsize=8, color=GREY)
 

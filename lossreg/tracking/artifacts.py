@@ -78,8 +78,14 @@ class Artifacts:
             self.client.log_figure(self.run_id, figure, f"{PLOTS}/{name}.png")
 
     def draw_verdict(self, result: StudyResult) -> None:
-        """Write the plot of the verdict, which comes after the others; without a comparison only in place of one."""
-        from lossreg.reporting import study_plots
+        """Write the plot of the verdict, which comes after the others; without a comparison only in place of one.
+
+        Scores by loss are drawn again, with the verdict's repeats.
+        """
+        from lossreg.reporting import plotted, study_plots
+
+        if plotted.repeats(result):
+            self.client.log_figure(self.run_id, study_plots.by_loss(result), f"{PLOTS}/by_loss.png")
 
         figure = study_plots.verdict(result)
         if figure is None and VERDICT_PLOT in {file.path for file in self.client.list_artifacts(self.run_id, PLOTS)}:

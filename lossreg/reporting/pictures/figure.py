@@ -122,9 +122,9 @@ def named(result: StudyResult, candidate: str) -> str:
     return text(shown_name(result, candidate))
 
 
-def outside(result: StudyResult) -> str:
+def outside(result: StudyResult, limits: tuple[float, float] | None = None) -> str:
     """Return how many scores are outside of the axes; empty where none is."""
-    count = number_outside(result)
+    count = number_outside(result, limits)
     return f" {count_of(count, 'score is', 'scores are')} outside of the axes." if count else ""
 
 

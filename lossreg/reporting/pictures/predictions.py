@@ -51,7 +51,7 @@ def _matrix(result: StudyResult, arm: str, counts: Sequence[Sequence[float]]) ->
     trace = {
         "type": "heatmap", "z": [rounded(count / (sum(row) or 1) for count in row) for row in counts],
         "x": classes, "y": classes, "zmin": 0, "zmax": 1, "showscale": False,
-        "colorscale": [[0, CLEAR], [1, colour]], "xgap": 1, "ygap": 1,
+        "colorscale": [[0, CLEAR], [1, _pale(colour)]], "textfont": {"color": INK}, "xgap": 1, "ygap": 1,
         "text": [[number(round(count, 1)) for count in row] for row in counts],
         "texttemplate": "%{text}" if len(classes) <= 12 else "",
         "hovertemplate": "%{y}, predicted %{x}: %{text} rows, %{z:.0%} of the class<extra></extra>",
@@ -59,6 +59,12 @@ def _matrix(result: StudyResult, arm: str, counts: Sequence[Sequence[float]]) ->
     x = {"title": "predicted", "type": "category", "showgrid": False}
     y = {"title": "class", "type": "category", "autorange": "reversed", "showgrid": False}
     return figure([trace], x=x, y=y, title=title, height=180 + 28 * len(classes), legend=False)
+
+
+def _pale(colour: str) -> str:
+    """Return a colour through which the theme of the page is seen, so that its ink can be read on it."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.55)"
 
 
 def _residuals(result: StudyResult, arms: Mapping[str, Sequence[float]]) -> Picture:
@@ -91,8 +97,9 @@ def _precision_recall(result: StudyResult, arms: Mapping[str, Mapping[str, Any]]
     for name, curve in arms.items():
         traces.append(_curve(result, name, curve["recall"], curve["precision"]))
         traces += [_decided(result, name, curve[key], *look) for key, look in DECIDED.items() if key in curve]
-    unit = {"range": [0, 1.02]}
-    drawn = figure(traces, x={"title": "recall", **unit}, y={"title": "precision", **unit}, height=420)
+    low = max(0.0, min(value for curve in arms.values() for value in curve["precision"]) - 0.05)
+    x, y = {"title": "recall", "range": [0, 1.02]}, {"title": "precision", "range": rounded([low, 1.02])}
+    drawn = figure(traces, x=x, y=y, height=420)
     points = [f"; a {mark} is where {words} decides" for key, (mark, words) in DECIDED.items()
               if any(key in curve for curve in arms.values())]  # fmt: skip
     note = f"Of the second class, {_of_repeats(result)}{''.join(points)}."

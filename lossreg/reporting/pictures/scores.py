@@ -28,6 +28,7 @@ from lossreg.reporting.plotted import (
     is_boxed,
     looks,
     noise,
+    offsets,
     reach,
     repeats,
     shown_range,
@@ -41,10 +42,10 @@ def by_loss(result: StudyResult) -> Picture:
     traces = [trace for line, row in enumerate(board) for trace in _scores_of(result, row, line)]
     traces += [*_confirmed(board), *_repeated(result, board)]
     score = next((result.compared_score(row.best) for row in board if row.is_baseline), None)
-    shaded = noise(result)
+    shaded, limits = noise(result), reach(result, board)
     drawn = figure(
         traces,
-        x={"title": f"{text(result.metric)} (validation)", "range": rounded(reach(result, board))},
+        x={"title": f"{text(result.metric)} (validation)", "range": rounded(limits)},
         y={
             "tickvals": list(range(len(board))),
             "ticktext": [named(result, row.candidate) for row in board],
@@ -54,7 +55,7 @@ def by_loss(result: StudyResult) -> Picture:
         shapes=[*([band(*rounded(shaded))] if shaded else []), *([] if score is None else [vertical(score)])],
         legend=False,
     )
-    return Picture("by-loss", "Scores by loss", f"{_marks(result, board)}{outside(result)}", (drawn,))
+    return Picture("by-loss", "Scores by loss", f"{_marks(result, board)}{outside(result, limits)}", (drawn,))
 
 
 def _marks(result: StudyResult, board: Sequence[Standing]) -> str:
@@ -73,7 +74,7 @@ def _scores_of(result: StudyResult, row: Standing, line: int) -> list[Trace]:
     """Return the dots of a candidate, and a box behind them where there are enough of them for one."""
     done = completed(result, row.candidate)
     scores = rounded(score for _, score in done)
-    heights = [line + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(done))]
+    heights = [line + 0.22 * offset for offset in offsets(len(done))]
     drawn = dots(result, row.candidate, scores, heights, [trial for trial, _ in done], value="%{x:.5g}")
     if not is_boxed(scores):
         return [drawn]
@@ -115,7 +116,7 @@ def _repeated(result: StudyResult, board: Sequence[Standing]) -> list[Trace]:
     return [
         scatter(
             scores,
-            [lines[candidate] + 0.36] * len(scores),
+            [lines[candidate] + 0.36 + 0.06 * offset for offset in offsets(len(scores))],
             marker={"symbol": "circle-open", "color": looks(result)[candidate]["color"], "size": 8},
             hovertemplate=f"repeat on the test rows: %{{x:.5g}}<extra>{named(result, candidate)}</extra>",
             showlegend=False,
