@@ -102,9 +102,12 @@ def noise(result: StudyResult) -> tuple[float, float] | None:
     That is its score, and one standard deviation to each side: that of a setting's scores on fresh splits, pooled over
     the settings, else that of the members of its trial. None where neither is known.
     """
-    if (score := result.compared_score(result.best)) is None:
+    first, score = result.best, result.compared_score(result.best)
+    if first is None or score is None:
         return None
-    of_settings = result.confirmation.scores.values() if result.confirmation else [result.best.scores]
+    of_settings: Iterable[Sequence[float]] = [first.scores]
+    if result.confirmation:
+        of_settings = result.confirmation.scores.values()
     variances = [statistics.variance(scores) for scores in of_settings if len(scores) > 1]
     deviation = math.sqrt(statistics.fmean(variances)) if variances else math.nan
     return (score - deviation, score + deviation) if math.isfinite(deviation) else None

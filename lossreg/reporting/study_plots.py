@@ -169,7 +169,8 @@ def by_loss(result: StudyResult) -> Figure:
                      showfliers=False, medianprops={"color": "black"}, boxprops={"color": GREY},
                      whiskerprops={"color": GREY}, capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
     _zoom(axes, result, reach(result, board), axis="x")
-    _draw_beside_trials(axes, result, board)
+    _draw_confirmed(axes, result, board)
+    _draw_repeats(axes, result, board)
     names = [f"{shown_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
     axes.set_ylim(len(board) - 0.5, -0.5)
@@ -179,25 +180,28 @@ def by_loss(result: StudyResult) -> Figure:
     return figure
 
 
-def _draw_beside_trials(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
-    """Draw each candidate's score on fresh splits, the repeats of the verdict, and the noise of validation rows."""
+def _draw_confirmed(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
+    """Draw each candidate's score on fresh splits, and the noise of validation rows."""
     shown = [(line, row.confirmed) for line, row in enumerate(board) if row.confirmed]
     if shown:
         lines, scores = zip(*shown, strict=True)
         means, errors = [score.mean for score in scores], [score.error or 0.0 for score in scores]
         label = "on fresh splits, +- standard error"
         axes.errorbar(means, lines, xerr=errors, fmt="D", color="black", markersize=5, capsize=3, zorder=5, label=label)
-    lines, look = {row.candidate: line for line, row in enumerate(board)}, looks(result)
-    repeated = [
-        (lines[name] + 0.36, look[name]["color"], one) for name, one in repeats(result).items() if name in lines
-    ]
-    label = "repeats of the verdict, on the test rows"
-    for line, colour, scores in repeated:
-        spread = [line + 0.06 * offset for offset in offsets(len(scores))]
-        axes.scatter(scores, spread, s=26, facecolors="none", edgecolors=colour, label=label)
-        label = ""
     if shaded := noise(result):
         axes.axvspan(*shaded, color=GREY, alpha=0.15, linewidth=0, zorder=0, label=SHADED)
+
+
+def _draw_repeats(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
+    """Draw the repeats of the verdict below the trials of their loss."""
+    lines, look = {row.candidate: line for line, row in enumerate(board)}, looks(result)
+    label = "repeats of the verdict, on the test rows"
+    for candidate, scores in repeats(result).items():
+        if candidate in lines:
+            spread = [lines[candidate] + 0.36 + 0.06 * offset for offset in offsets(len(scores))]
+            colour = look[candidate]["color"]
+            axes.scatter(scores, spread, s=26, facecolors="none", edgecolors=colour, label=label)
+            label = ""
 
 
 def slices(result: StudyResult, most: int = 4) -> Figure:
