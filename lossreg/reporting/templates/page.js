@@ -80,7 +80,19 @@ function offerCopies() {
   }
 }
 
+/* A page in a frame of MLflow's may not be loaded again, which its browser takes a link to a section for. */
+function followLinks() {
+  if (location.protocol !== "blob:") return;
+  for (const link of document.querySelectorAll("nav a")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      document.querySelector(link.hash).scrollIntoView();
+    });
+  }
+}
+
 offerCopies();
+followLinks();
 if (figures.length) {
   loadPlotly().then(watch).catch(() => {
     document.querySelectorAll(".failure").forEach((text) => { text.hidden = false; });
