@@ -45,7 +45,13 @@ function onPaper(value) {
   (value ? figures : drawn()).forEach(draw);
 }
 
+/* Pictures that are not drawn yet have their height, so that a link finds its section. */
+function reserve(figure) {
+  figure.style.minHeight = `${JSON.parse(specs.get(figure)).layout.height}px`;
+}
+
 function watch() {
+  figures.forEach(reserve);
   const observer = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
