@@ -10,33 +10,29 @@ import base64
 import gzip
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lossreg.contract.recipes import WIDTH, wrapped
 from lossreg.errors import InputError
-from lossreg.reporting import leaderboard, report, usage
+from lossreg.reporting import instructions, leaderboard, report, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
 from lossreg.reporting.pictures.interval import interval
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.records import StudyResult
 from lossreg.terminal.masking import masked_values
 from lossreg.terminal.plain_text import printable, printable_line
 from lossreg.version import __version__
 
 TEMPLATES = Path(__file__).with_name("templates")
-STUDY = "STUDY"  # stands for the study file where its name is not known
-HIDDEN = "***"
 CODE = re.compile(r"`([^`]+)`")
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 MISSING = "the pictures of the page take Plotly"
 
 
-def html(result: StudyResult, study: str = STUDY, folder: str = "") -> str:
+def html(result: StudyResult, study: str = "", folder: str = "") -> str:
     """Return the page of a study; study: the study file as commands name it; folder: that of its trials instead.
 
     Raises `InputError` where Plotly is not installed.
@@ -67,18 +63,18 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "version": __version__,
         "decision": _decision(result),
         "evidence": _evidence(result),
-        "recipe": recipe(result.recommended) if result.recommended else "",
+        "recipe": instructions.recipe(result.recommended) if result.recommended else "",
         "recipe_heading": report.recipe_heading(result),
         "recipe_notes": [*usage.notes(result.recommended), usage.labels(result)] if result.recommended else [],
         "interval": _embedded(of_verdict) if of_verdict else "",
-        "question": question(result),
+        "question": report.question(result),
         "facts": report.facts(result),
         "headings": ["", "loss", *leaderboard.score_headings(result), "against baseline", "trial", "trials"],
         "board": [leaderboard.cells(result, row) for row in result.ranking()],
         "remarks": [line for line in (leaderboard.noise(result), report.caveat(result)) if line] if best else [],
-        "recipes": [(trial, ", ".join(usage.besides(trial)), recipe(trial)) for trial in best],
-        "loading": loading(result, study, folder),
-        "command": f"lossreg tune {shlex.quote(study)} --fresh",
+        "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
+        "loading": instructions.loading(result, study, folder),
+        "command": instructions.repeating(result, study),
         "study_file": toml(result.spec, result.study),
         "warnings": [*report.notes(result), *report.failures(result)],
         "pictures": [(one, list(map(_embedded, one.figures))) for one in pictures(result)],
@@ -98,46 +94,6 @@ def _evidence(result: StudyResult) -> list[str]:
     if result.verdict:
         return verdict_words.evidence(result, result.verdict)
     return list(filter(None, [result.failure, leaderboard.ties(result), leaderboard.close(result)]))
-
-
-def question(result: StudyResult) -> str:
-    """Return what the study asks, in a sentence."""
-    data, count = result.data.get("name", ""), len(result.losses)
-    losses = f"{count} losses" if count > 1 else "1 loss"
-    of_data = f" on {data}" if data else ""
-    return f"Which of {losses}, with which parameters, gives the {result.extreme} {result.metric}{of_data}?"
-
-
-def recipe(trial: TrialRecord) -> str:
-    """Return the recipe of a trial as code to paste, on several lines where it is long."""
-    line = printable_line(trial.recipe)
-    return line if len(line) <= WIDTH else wrapped(line)
-
-
-def loading(result: StudyResult, study: str, folder: str = "") -> list[tuple[str, str]]:
-    """Return ways to load the recommended trial's model, each with its code; none without a trial that completed.
-
-    The arguments are those of `html`.
-    """
-    if result.recommended is None:
-        return []
-    ways = [("As a Keras model, in a file", f"lossreg model {shlex.quote(study)} -o model.keras")]
-    if result.task != "segmentation":
-        load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
-        ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
-    uri, name = str(result.tracking.get("uri") or ""), _registered(result)
-    if name and uri and HIDDEN not in uri and not result.tracking.get("error"):
-        code = f"import mlflow\nmlflow.set_tracking_uri({json.dumps(uri)})\n"
-        ways.append(("From MLflow", f'{code}model = mlflow.pyfunc.load_model("models:/{name}@candidate")'))
-    return ways
-
-
-def _registered(result: StudyResult) -> str:
-    """Return the name under which MLflow has the model; empty where it is not registered."""
-    tracking = result.spec.get("tracking", {})
-    register = tracking.get("register", True)
-    is_registered = tracking.get("enabled", True) and tracking.get("model", True) and register
-    return (result.study if register is True else str(register)) if is_registered else ""
 
 
 def _with_code(text: str) -> Any:
@@ -192,7 +148,7 @@ def toml(spec: Mapping[str, Any], name: str) -> str:
 
 
 def _is_kept(value: Any) -> bool:
-    return value is not None and not (isinstance(value, str) and HIDDEN in value)
+    return value is not None and not (isinstance(value, str) and instructions.HIDDEN in value)
 
 
 def _key(name: str) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lossreg.errors import count_of
-from lossreg.reporting import leaderboard, pareto, usage
+from lossreg.reporting import instructions, leaderboard, pareto, usage
 from lossreg.reporting import verdict as verdict_words
-from lossreg.reporting.values import compared, listed, number
+from lossreg.reporting.values import brief, compared, listed, loss_params, number
 from lossreg.storage.records import StudyResult, TrialRecord, finite
-from lossreg.storage.verdict import Verdict
 from lossreg.terminal import plain_text
-from lossreg.terminal.plain_text import printable
+from lossreg.terminal.plain_text import printable, printable_line
 
 LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
@@ -28,6 +29,14 @@ OPTIMISM = f"{LEADERBOARD}{NO_TEST_ROW}"
 TEST_ROWS = "those of the verdict come from the test rows, which the search did not use."
 OUTER_FOLDS = "those of the verdict come from rows that the search of their outer fold did not use."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
+
+SHORTENED = "The recipes below have all numbers in full."
+SPACE = "&ensp;"
+ROW = re.compile(r"\| (?!:?--)")  # of a table, but not the one below its head
+NO_FILE = (
+    "STUDY stands for the study file. From Python it is the same call of `lossreg.tune` with `fresh=True`; "
+    "the artifact report.html has the study as a file."
+)
 
 
 def heading(result: StudyResult) -> str:
@@ -189,19 +198,31 @@ def _pruned_away(result: StudyResult) -> list[str]:
 
 
 def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) -> str:
-    """Return the study as a Markdown page of at most `limit` characters; parts that do not fit are left out."""
+    """Return the study as a Markdown page of at most `limit` characters; parts that do not fit are left out.
+
+    Without a title it is for MLflow, which sets tables without any space between their columns.
+    """
     parts = [
         f"# {plain_text.markdown(result.study)}" if title else "",
         *_top_markdown(result),
-        leaderboard.markdown(result),
-        leaderboard.noise(result),
+        _question_markdown(result),
+        _section("Leaderboard", leaderboard.markdown(result), leaderboard.noise(result)),
         pareto.markdown(result),
         caveat(result),
-        _parameters_markdown(result),
-        _facts(result),
+        _settings_markdown(result),
+        _loading_markdown(result),
+        _recipes_markdown(result),
+        _repeating_markdown(result),
         _bullets("Notes", [*notes(result), *failures(result)]),
+        _facts(result),
     ]
-    return _fitted([part for part in parts if part], limit)
+    return _fitted([part if title else _spaced(part) for part in parts if part], limit)
+
+
+def _spaced(part: str) -> str:
+    """Return a part of a page with a space at the right of each cell of its tables that Markdown does not drop."""
+    lines = (line.replace(" |", f" {SPACE}|") if ROW.match(line) else line for line in part.split("\n"))
+    return "\n".join(lines)
 
 
 def _fitted(parts: Sequence[str], limit: int) -> str:
@@ -217,16 +238,22 @@ def _fitted(parts: Sequence[str], limit: int) -> str:
 
 
 def _top_markdown(result: StudyResult) -> list[str]:
-    """Return the verdict, the recipe to train with and the highest validation score."""
+    """Return the verdict, how to load the model, how sure the verdict is, the recipe to train with and the top score.
+
+    MLflow shows the first lines alone until more is asked for.
+    """
     recipe = usage.code_block(result.recommended) if result.recommended else ""
     if result.verdict is None:
-        return [_headline(result), recipe]
-    return [_verdict_markdown(result, result.verdict), recipe, _headline(result)]
+        return [_headline(result), _load_line(result), plain_text.markdown(result.failure), recipe]
+    decision = f"**{plain_text.markdown(verdict_words.decision(result, result.verdict))}**"
+    evidence = map(plain_text.markdown, verdict_words.evidence(result, result.verdict))
+    return [decision, _load_line(result), *evidence, recipe, _headline(result)]
 
 
-def _verdict_markdown(result: StudyResult, verdict: Verdict) -> str:
-    lines = map(plain_text.markdown, verdict_words.evidence(result, verdict))
-    return "\n\n".join([f"**{plain_text.markdown(verdict_words.decision(result, verdict))}**", *lines])
+def _load_line(result: StudyResult) -> str:
+    """Return how to load the model that MLflow has of the recommended trial; empty where it has none."""
+    address = result.tracking.get("model")
+    return f"Load it: {plain_text.code(f'mlflow.pyfunc.load_model({json.dumps(address)})')}" if address else ""
 
 
 def _headline(result: StudyResult) -> str:
@@ -237,13 +264,55 @@ def _headline(result: StudyResult) -> str:
     return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
 
 
-def _parameters_markdown(result: StudyResult) -> str:
+def _question_markdown(result: StudyResult) -> str:
+    """Return what the study asks, and of which data."""
+    return _section("Question and data", plain_text.markdown(question(result)), _listed(_data_facts(result)))
+
+
+def _settings_markdown(result: StudyResult) -> str:
+    """Return the best setting of each loss as a table, long vectors shortened: recipes have them whole."""
     rows = [row.best for row in result.ranking() if row.best]
-    lines = list(map(usage.commented, rows))
+    cells = [(t.candidate, loss_params(t, brief), ", ".join(usage.besides(t, brief)), str(t.number)) for t in rows]
+    lines = ["| " + " | ".join(map(plain_text.markdown, row)) + " |" for row in cells]
+    table = "\n".join(["| loss | parameters | trained with | trial |", "| :-- | :-- | :-- | --: |", *lines])
+    title = f"Parameters of each loss's {result.extreme} {kind_of_score(result, result.best)} score"
+    return _section(title, table, SHORTENED) if rows else ""
+
+
+def _loading_markdown(result: StudyResult) -> str:
+    """Return the ways to load the model of a study that has ended, MLflow's first, if it has the model."""
+    ways = instructions.loading(result) if result.seconds.get("total") else []
+    blocks = [
+        f"{how}:\n\n```{'sh' if code.startswith('lossreg ') else 'python'}\n{printable(code)}\n```"
+        for how, code in sorted(ways, key=lambda way: way[0] != instructions.MLFLOW)
+    ]
+    return _section("Load the model", *blocks) if blocks else ""
+
+
+def _recipes_markdown(result: StudyResult) -> str:
+    rows = [row.best for row in result.ranking() if row.best]
+    lines = "\n".join(["```python", *map(usage.commented, rows), "```"])
     lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])
-    title = f"## Parameters of each loss's {result.extreme} {kind_of_score(result, result.best)} score"
-    return "\n".join([title, "", "```python", *lines, "```", "", notes]) if rows else ""
+    return _section("Recipes", lines, notes) if rows else ""
+
+
+def _repeating_markdown(result: StudyResult) -> str:
+    """Return how to run the study once more."""
+    command = f"```sh\n{printable_line(instructions.repeating(result))}\n```"
+    return _section("Repeat the study", command, "" if result.file else NO_FILE)
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *filter(None, parts)])
+
+
+def question(result: StudyResult) -> str:
+    """Return what the study asks, in a sentence."""
+    data, count = result.data.get("name", ""), len(result.losses)
+    losses = f"{count} losses" if count > 1 else "1 loss"
+    of_data = f" on {data}" if data else ""
+    return f"Which of {losses}, with which parameters, gives the {result.extreme} {result.metric}{of_data}?"
 
 
 def facts(result: StudyResult) -> dict[str, str]:
@@ -266,9 +335,19 @@ def facts(result: StudyResult) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if value}
 
 
+def _data_facts(result: StudyResult) -> dict[str, str]:
+    """Return the facts on metric and data."""
+    names = ("Metric", "Data", "Labels", "Classes", "Label noise")
+    return {name: value for name, value in facts(result).items() if name in names}
+
+
 def _facts(result: StudyResult) -> str:
-    lines = (f"- {name}: {plain_text.markdown(value)}" for name, value in facts(result).items())
-    return "\n".join(["## Facts", "", *lines])
+    data = _data_facts(result)
+    return _section("Facts", _listed({name: value for name, value in facts(result).items() if name not in data}))
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {plain_text.markdown(value)}" for name, value in values.items())
 
 
 def rows_of(data: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossreg.contract.data_options import EXPOSURE
@@ -82,10 +82,10 @@ def _exposed(column: str) -> str:
     return f"The raw score has an offset: the model adds the logarithm of `{name}` to it, which is an input of its own."
 
 
-def besides(trial: TrialRecord) -> list[str]:
+def besides(trial: TrialRecord, vector: Callable[[Any], str] = short) -> list[str]:
     """Return a trial's parameters without those of its loss: `learning rate 0.0021`, `optimizer.momentum 0.9`."""
     shown = {**training(trial), **trial.decision}
-    return [f"{name} {short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
+    return [f"{name} {vector(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
 
 
 def training(one: TrialRecord | Arm) -> dict[str, Any]:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 
 
-def loss_params(trial: TrialRecord) -> str:
-    """Return the loss parameters of a trial for a table's cell: `gamma=2.1, alpha=0.25`."""
-    return ", ".join(f"{name}={short(value)}" for name, value in trial.loss_params.items() if value is not None)
-
-
 def short(value: Any) -> str:
     """Return a value with few digits: floats have four, those of a list three."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(f'{item:.3g}' if isinstance(item, float) else str(item) for item in value)}]"
+        return f"[{', '.join(map(_short_item, value))}]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def brief(value: Any, most: int = 4) -> str:
+    """Return a value as `short` does, a list of more than `most` by its first ones: `[0.1, 0.2, 0.3, ... of 10]`."""
+    if not isinstance(value, (list, tuple)) or len(value) <= most:
+        return short(value)
+    return f"[{', '.join(map(_short_item, value[: most - 1]))}, ... of {len(value)}]"
+
+
+def _short_item(item: Any) -> str:
+    return f"{item:.3g}" if isinstance(item, float) else str(item)
+
+
+def loss_params(trial: TrialRecord, text: Callable[[Any], str] = short) -> str:
+    """Return the loss parameters of a trial for a table's cell, `gamma=2.1, alpha=0.25`, each value by `text`."""
+    return ", ".join(f"{name}={text(value)}" for name, value in trial.loss_params.items() if value is not None)
 
 
 def number(value: Any) -> str:

@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
+from lossreg.runtime import versions
 from lossreg.search import completion, frozen, history
 from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
 from lossreg.storage import identity, pareto
@@ -31,6 +33,8 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
     return {
         "id": identity.new(),
         "started": time.time(),
+        "file": Path(spec.origin).name,
+        "versions": versions.installed(distribution for distribution, _ in prepared.provenance.values()),
         "metric": prepared.metric.name,
         "direction": prepared.metric.direction,
         **({METRIC_CODE: code} if (code := prepared.metric_code) else {}),

@@ -27,7 +27,7 @@ from lossreg.terminal.masking import masked, masked_values
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
 _STUDY_FIELDS = (
     "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "failure",
-    "started",
+    "started", "file", "versions",
 )  # fmt: skip
 # key of a study's attributes with the constraints of its trials
 CONSTRAINTS = "constraints"

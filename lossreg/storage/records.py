@@ -283,7 +283,9 @@ class StudyResult:
     the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
     started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began; confirmation: the best settings of these
     trials on fresh splits, None until they were trained there; constraints: the values of further metrics that trials
-    must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone.
+    must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone;
+    file: the name of the study file, without its folder, empty where there was none or lossreg 0.2.0 began the study;
+    versions: those of system, backend and packages that it began with, by name.
     """
 
     study: str
@@ -306,6 +308,8 @@ class StudyResult:
     confirmation: Confirmation | None = None
     constraints: tuple[Constraint, ...] = ()
     objectives: tuple[Objective, ...] = ()
+    file: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def recommended(self) -> TrialRecord | None:

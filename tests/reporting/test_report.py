@@ -46,8 +46,9 @@ def result():
 
 def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
     page = report.markdown(result)
-    rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
-    assert [row.split(" | ")[1] for row in rows] == [row.candidate for row in result.ranking()]
+    rows, names = [line for line in page.splitlines() if line.startswith("| ")], [r.candidate for r in result.ranking()]
+    board, settings = rows[2 : 2 + len(names)], rows[-len(names) :]
+    assert [row.split(" | ")[1] for row in board] == [row.split(" | ")[0][2:] for row in settings] == names
     for row in result.ranking():
         assert row.best.recipe in page
     for part in (report.OPTIMISM, "9 complete, 1 pruned, 1 failed, 1 diverged", "breast_cancer", "0a1b2c3d", "12.5 s"):
@@ -72,6 +73,46 @@ def test_a_page_with_a_verdict_begins_with_it():
         "# toy\n\n**Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.**"
     )
     assert "- a note of the verdict" in page
+
+
+def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_load_it():
+    """MLflow shows no more of it until more is asked for."""
+    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3"}
+    result = dataclasses.replace(sample_verdict.study("worse"), tracking=tracking, file="my toy.toml")
+    page = report.markdown(result, 8000, title=False)
+    first, second, *_ = page.split("\n\n")
+    assert first == f"**{plain_text.markdown(verdict.decision(result, result.verdict))}**"
+    assert second == 'Load it: `mlflow.pyfunc.load_model("models:/toy/3")`'
+    titles = re.findall("^## (.*)$", page, re.MULTILINE)
+    assert [title.split()[0] for title in titles] == [
+        "Question", "Leaderboard", "Parameters", "Load", "Recipes", "Repeat", *["Notes"] * ("Notes" in page), "Facts",
+    ]  # fmt: skip
+    assert "```sh\nlossreg tune 'my toy.toml' --fresh\n```" in page
+    assert "Load it" not in report.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
+
+
+def test_code_of_a_description_can_be_pasted():
+    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3"}
+    result = dataclasses.replace(sample.study(12), tracking=tracking, file="toy.toml")
+    blocks = re.findall(r"```python\n(.*?)\n```", report.markdown(result, 8000, title=False), re.DOTALL)
+    for block in blocks:
+        compile(block, "block", "exec")
+    called = [call.split("(")[0] for block in blocks for call in block.splitlines() if "(" in call]
+    assert {"mlflow.set_tracking_uri", "model = mlflow.pyfunc.load_model", "lossreg.get"} <= set(called)
+
+
+def test_vectors_are_short_in_tables_and_whole_in_recipes():
+    alpha = [n / 7 for n in range(1, 11)]
+    trial = sample.trial(0, loss_params={"gamma": 2.0, "alpha": alpha})
+    page = report.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
+    assert "gamma=2, alpha=\\[0.143, 0.286, 0.429, ... of 10\\]" in page
+    assert repr(alpha[-1]) in page
+    assert values.brief(alpha[:4]) == values.short(alpha[:4])
+
+
+def test_a_file_s_name_is_never_markup():
+    page = report.markdown(dataclasses.replace(sample.study(3), file="a\n```\n<img src=x>.toml"))
+    assert "\n```\n<img" not in page
 
 
 @pytest.mark.parametrize(("case", "is_opened"), [("worse", True), ("not enough data", False)])
@@ -210,6 +251,7 @@ def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(loss_params):
     trial = sample.trial(0, loss_params=loss_params, params=params)
     page = report.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
+    blocks = [block for block in blocks if "lossreg.get(" in block]
     assert len(blocks) == 1 + (len(trial.recipe) > 100)
     wanted = ast.dump(ast.parse(trial.recipe))
     assert [ast.dump(ast.parse(block)) for block in blocks] == [wanted] * len(blocks)
