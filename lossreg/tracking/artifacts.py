@@ -24,7 +24,6 @@ from lossreg.tracking import entities, model_package
 from lossreg.tracking.uri import without_secrets
 
 TABLES = "mlflow.loggedArtifacts"
-MODEL_TRIAL = "lossreg.model_trial"
 REGISTERED = "lossreg.study"  # the tag of models that lossreg has registered
 CANDIDATE, CHAMPION = "candidate", "champion"
 PLOTS = "plots"
@@ -107,12 +106,16 @@ class Artifacts:
         A resumed study whose recommended trial is still the same keeps the model that it has.
         """
         trial = result.recommended
-        if trial is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(trial.number):
+        if trial is None or self._has_model(trial):
             return
         self._models = self._modelled()
         if trial.number not in self._models:
             self._models[trial.number] = self._create_model(trial, f"{result.study}-best", description)
-        self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))
+        self.client.set_tag(self.run_id, entities.MODEL, f"models:/{self._models[trial.number]}")
+        self.client.set_tag(self.run_id, entities.MODEL_TRIAL, str(trial.number))
+
+    def _has_model(self, trial: TrialRecord) -> bool:
+        return bool(self.client.get_run(self.run_id).data.tags.get(entities.MODEL_TRIAL) == str(trial.number))
 
     def register(self, result: StudyResult, name: str) -> None:
         """Register the recommended trial's model under a name, once.
@@ -129,6 +132,7 @@ class Artifacts:
         version = self._version(name, model_id)
         for alias in aliases:
             self.client.set_registered_model_alias(name, alias, version)
+        self.client.set_tag(self.run_id, entities.MODEL, f"models:/{name}/{version}")
 
     def _version(self, name: str, model_id: str) -> str:
         """Return the version of a registered model that is this model, which is made where there is none."""

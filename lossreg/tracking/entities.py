@@ -12,7 +12,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeGuard
 
 from lossreg.reporting import report, usage
@@ -29,6 +30,11 @@ NAMES = "lossreg.names"
 LONGEST_NAME = 250
 LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
+LOSS = "loss"  # the tag of children by which MLflow groups them
+BEST = "best_score"
+# what the parent has of the model: its trial, and its address
+MODEL_TRIAL, MODEL = "lossreg.model_trial", "lossreg.model"
+VERSIONS = "lossreg.versions"
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
 OUTER_FOLDS = "lossreg.outer_folds"
 EXPLORATORY, CONSTRAINTS = "lossreg.exploratory", "lossreg.constraints"
@@ -101,12 +107,13 @@ def milliseconds(seconds: float) -> int:
 
 
 def trial_params(trial: TrialRecord) -> dict[str, str]:
-    """Return `loss` (the candidate), the loss's parameters and learning rate by Optuna name, fixed ones included."""
+    """Return `trial`, `loss` (the candidate), and parameters and learning rate by Optuna name, fixed ones included."""
     return _params(_trial_values(trial))
 
 
 def _trial_values(trial: TrialRecord) -> dict[str, Any]:
-    values: dict[str, Any] = {"loss": trial.candidate, "learning_rate": trial.learning_rate, **trial.params}
+    values: dict[str, Any] = {"trial": trial.number, "loss": trial.candidate, "learning_rate": trial.learning_rate}
+    values |= trial.params
     for name, value in trial.loss_params.items():
         full = f"{trial.candidate}.{name}"
         if value is not None and not any(known == full or known.startswith(f"{full}.") for known in values):
@@ -134,6 +141,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
     tags = {
         PARENT: parent,
         TRIAL: str(trial.number),
+        LOSS: trial.candidate,
         "lossreg.state": trial.state,
         "lossreg.loss": trial.loss,
         "lossreg.candidate": trial.candidate,
@@ -214,16 +222,20 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
         tags[CONSTRAINTS] = "no verdict"
     if result.verdict:
         tags |= _verdict_tags(result.verdict)
+    tags |= {f"{VERSIONS}.{name}": version for name, version in result.versions.items()}
     tags |= {f"lossreg.trials.{state}": str(count) for state, count in result.counts.items()}
     return _tags(tags) | name_tags(_study_values(result))
 
 
-def baseline_points(result: StudyResult) -> list[Point]:
-    """Return `baseline_score`, the best score of the baseline, to compare `best_score` with."""
-    best = next(iter(result.ranked(result.baseline)), None)
-    if best is None or best.score is None:
-        return []
-    return [Point("baseline_score", best.score, milliseconds(best.ended), best.number)]
+def model_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return what the tags of a parent say of its model."""
+    return {name: tags[name] for name in (MODEL_TRIAL, MODEL) if name in tags}
+
+
+def model_address(tags: Mapping[str, str], result: StudyResult) -> str:
+    """Return the address of the parent's model in MLflow; empty where it is none of the recommended trial."""
+    is_recommended = result.recommended and tags.get(MODEL_TRIAL) == str(result.recommended.number)
+    return tags.get(MODEL, "") if is_recommended else ""
 
 
 def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
@@ -290,20 +302,46 @@ def best_points(result: StudyResult, lost: Collection[int] = (), *, is_over: boo
     first_unended = math.inf if is_over else next(number for number in itertools.count() if number not in ended)
     latest = dict(zip(numbers, itertools.accumulate((milliseconds(trial.ended) for trial in trials), max), strict=True))
     return [
-        Point("best_score", best, latest[trial.number], trial.number)
+        Point(BEST, best, latest[trial.number], trial.number)
         for trial, best in result.best_so_far()
         if trial.number < first_unended
     ]
 
 
-def dataset(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return name, digest, source and profile of the data set for MLflow's entity; no rows are read."""
+def loss_points(result: StudyResult, curve: Sequence[Point], *, is_over: bool = False) -> list[Point]:
+    """Return `best_score/LOSS` at steps of `curve`, which is `best_points`: the best of that loss's trials up to each.
+
+    In the end each goes on to the last step. A loss with a single trial has none: MLflow draws it as a lonely dot.
+    """
+    at = {point.step: point.at for point in curve}
+    names = safe_names(f"{BEST}/{candidate}" for candidate in result.losses)
+    points = []
+    for candidate in result.losses if len(result.losses) > 1 else ():
+        own = replace(result, trials=[trial for trial in result.trials if trial.candidate == candidate])
+        best = {trial.number: value for trial, value in own.best_so_far() if trial.number in at}
+        if len(best) > 1:
+            last = {max(at): [*best.values()][-1]} if is_over else {}
+            name = names[f"{BEST}/{candidate}"]
+            points += [Point(name, value, at[step], step) for step, value in {**best, **last}.items()]
+    return points
+
+
+def datasets(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the splits of a data set that have rows, as `dataset`, by MLflow's context: train, validation, test."""
+    rows = data.get("rows")
+    splits = [split for split, count in rows.items() if count] if isinstance(rows, Mapping) else []
+    return {split: dataset(data, split) for split in splits} or {"tuning": dataset(data)}
+
+
+def dataset(data: Mapping[str, Any], split: str = "") -> dict[str, str]:
+    """Return name, digest, source and profile of a data set, or of a split, for MLflow's entity; no rows are read."""
     source = printable(str(data.get("source", "")))
-    profile = json.dumps(finite(dict(data)), sort_keys=True, default=str)
+    count = {"num_rows": data["rows"][split]} if split else {}
+    profile = json.dumps(finite({**count, **data}), sort_keys=True, default=str)
     digest = str(data.get("digest") or hashlib.sha256(profile.encode()).hexdigest()[:8])
     return {
         "name": printable(str(data.get("name") or source or "data"))[:500],
-        "digest": digest[:36],
+        "digest": f"{digest[:24]}-{split}" if split else digest[:36],
         "source_type": "lossreg",
         "source": json.dumps({"uri": source})[:60_000],
         "profile": profile[:1_000_000],
@@ -311,5 +349,18 @@ def dataset(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def run_name(trial: TrialRecord) -> str:
-    """Return the name of a child run, such as `012 focal`."""
-    return printable(f"{trial.number:03d} {trial.candidate}")[:LONGEST_NAME]
+    """Return the name of a child run: loss, score or state, parameters, such as `focal 0.953 gamma=1.9`.
+
+    Sorted by name, runs stand by loss and then by score. Vectors are left out.
+    """
+    score = trial.finite_score
+    reached = trial.state if score is None else f"{score:.{_decimals(score)}f}"
+    values = {name: value for name, value in trial.loss_params.items() if isinstance(value, (int, float, str))}
+    params = (f"{name}={f'{value:.3g}' if isinstance(value, float) else value}" for name, value in values.items())
+    return printable(" ".join([trial.candidate, reached, *params]))[:LONGEST_NAME]
+
+
+def _decimals(score: float) -> int:
+    """Return the decimals of a score in a name: the same for scores of one size, so that names can be sorted."""
+    size = abs(score)
+    return 5 if size < 0.1 else 3 if size < 100 else 1

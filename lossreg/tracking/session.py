@@ -231,6 +231,7 @@ class Session:
             self._with_files(writer.artifacts.log_model, self.result, model)
             if register and not self._refused:
                 self._register(writer, register)
+            writer.describe_model(self.result)
         self._with_files(writer.artifacts.write_page, self.result)
         writer.close(self.result, status)
 

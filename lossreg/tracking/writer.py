@@ -13,6 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from lossreg.tracking import entities
 from lossreg.tracking.artifacts import Artifacts
 from lossreg.tracking.entities import Point
 from lossreg.tracking.lookup import Lookup
-from lossreg.tracking.uri import sqlite_path
+from lossreg.tracking.uri import sqlite_path, without_secrets
 
 # a server answers a request in 20 ms or more, and several at a time
 THREADS = 4
@@ -50,9 +51,10 @@ class Writer:
         self._pool = ThreadPoolExecutor(threads(uri), "lossreg-writer")
         self._children: dict[int, RunInfo] = {}
         self._written: set[int] = set()
-        self._steps: set[int] = set()
+        self._steps: defaultdict[str, set[int]] = defaultdict(set)  # by curve of the parent
         self._lost: set[int] = set()
         self._note = ""
+        self._model: Mapping[str, str] = EMPTY
         # by run id: the last values of the metrics of verdict and confirmation, NaN for none
         self._shown: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._former: Mapping[str, str] = EMPTY  # tags in place of those of a verdict that was written before
@@ -85,7 +87,7 @@ class Writer:
 
     def _create_parent(self, result: StudyResult, key: str) -> None:
         started = entities.milliseconds(_start(result))
-        tags = entities.study_tags(result, key)
+        tags = self._tags(result, key)
         self._note = tags[entities.NOTE]
         source = {"mlflow.source.name": f"lossreg {__version__}"}
         run = patiently(self.client.create_run, self.experiment_id, started, {**tags, **source}, result.study)
@@ -94,20 +96,25 @@ class Writer:
     def _take_up(self, parent: Run, result: StudyResult) -> None:
         run_id = parent.info.run_id
         self._former = entities.OUTDATED if entities.VERDICT in parent.data.tags else EMPTY
-        self._describe(self.client.get_run(run_id), result)
-        self._steps = {metric.step for metric in self.client.get_metric_history(run_id, "best_score")}
+        parent = self.client.get_run(run_id)
+        self._describe(parent, result)
+        for name in (name for name in parent.data.metrics if name.split("/")[0] == entities.BEST):
+            self._steps[name] = {metric.step for metric in self.client.get_metric_history(run_id, name)}
         if self._reopens:
             patiently(self.client.update_run, run_id, "RUNNING")
 
     def _describe(self, parent: Run, result: StudyResult) -> None:
         """Give the parent what it lacks of the study's parameters and data."""
         self._see(parent)
+        self._model = entities.model_tags(parent.data.tags)
         self.run_id, params = parent.info.run_id, entities.study_params(result)
         self._log(self.run_id, (), {name: params[name] for name in params if name not in parent.data.params})
         if result.data and not (parent.inputs and parent.inputs.dataset_inputs):
-            dataset = Dataset(**entities.dataset(result.data))
-            context = InputTag("mlflow.data.context", "tuning")
-            patiently(self.client.log_inputs, self.run_id, [DatasetInput(dataset, [context])])
+            inputs = [
+                DatasetInput(Dataset(**split), [InputTag("mlflow.data.context", context)])
+                for context, split in entities.datasets(result.data).items()
+            ]
+            patiently(self.client.log_inputs, self.run_id, inputs)
 
     def _gather(self, parents: Iterable[str]) -> None:
         """Take over the children of all parents: one per trial, a complete one where there is one; others go."""
@@ -158,23 +165,35 @@ class Writer:
         return self._children[trial.number]
 
     def refresh(self, result: StudyResult, *, is_over: bool = False) -> None:
-        """Bring the parent's leaderboard, its best-so-far curve and its verdict up to date."""
+        """Bring the parent's leaderboard, its best-so-far curves and its verdict up to date."""
         self._show(self.run_id, entities.verdict_points(result))
         curve = entities.best_points(result, self._lost, is_over=is_over)
-        points = [point for point in curve if point.step not in self._steps]
-        tags = {**self._former, **entities.study_tags(result)}
+        curves = [*curve, *entities.loss_points(result, curve, is_over=is_over)]
+        points = [point for point in curves if point.step not in self._steps[point.name]]
+        tags = {**self._former, **self._tags(result)}
         if not points and tags[entities.NOTE] == self._note:
             return
         self._log(self.run_id, points, tags=tags)
-        self._steps |= {point.step for point in points}
+        for point in points:
+            self._steps[point.name].add(point.step)
         self._note = tags[entities.NOTE]
         if result.verdict:
             self._former = entities.OUTDATED
 
-    def summarise(self, result: StudyResult) -> None:
-        """Bring the parent's leaderboard, curve, verdict, baseline's best and confirmed scores to their final state."""
+    def _tags(self, result: StudyResult, key: str = "") -> dict[str, str]:
+        """Return the tags of the parent, the description among them, which says how to load the model that it has."""
+        address = entities.model_address(self._model, result)
+        about = {**result.tracking, "uri": without_secrets(self.client.tracking_uri), "model": address}
+        return entities.study_tags(replace(result, tracking=about), key)
+
+    def describe_model(self, result: StudyResult) -> None:
+        """Have the description say how to load the model, now that the parent has it."""
+        self._model = entities.model_tags(self.client.get_run(self.run_id).data.tags)
         self.refresh(result, is_over=True)
-        self._log(self.run_id, entities.baseline_points(result))
+
+    def summarise(self, result: StudyResult) -> None:
+        """Bring the parent's leaderboard, curves, verdict and confirmed scores to their final state."""
+        self.refresh(result, is_over=True)
         self._confirm(result)
 
     def _confirm(self, result: StudyResult) -> None:

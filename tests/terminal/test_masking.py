@@ -218,7 +218,7 @@ def test_a_password_that_is_a_word_is_masked_in_texts_as_a_whole_word_and_never_
     trial = messages.trial(messages.of_trial(sample.trial(0, **secret_fields, reason=f"login with {password} failed")))
     assert (trial.candidate, trial.params, trial.loss_params) == tuple(secret_fields.values())
     assert trial.reason == "login with *** failed"
-    assert entities.run_name(trial) == f"000 {password}"
+    assert entities.run_name(trial) == f"{password} {trial.score:.3f} kind={password}"
     assert {"loss": password, f"{password}.kind": password}.items() <= entities.trial_params(trial).items()
     result = sample.study(2, metric=password, data={"classes": {password: 7}}, notes=[f"no {password}"])
     sent = messages.study(messages.of_study(result), [trial])

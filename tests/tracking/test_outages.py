@@ -127,7 +127,7 @@ def assert_equal_to_journal(study, store, studies=1):
         assert_is(client, child, trials[int(child.data.tags["lossreg.trial"])])
     assert_curve(client, parent.info.run_id, "best_score", best_so_far(trials))
     assert {"model.hidden", "search.trials", "losses"} <= parent.data.params.keys()
-    assert len(client.get_run(parent.info.run_id).inputs.dataset_inputs) == 1
+    assert len(client.get_run(parent.info.run_id).inputs.dataset_inputs) == 3
 
 
 def assert_is(client, child, trial):

@@ -188,12 +188,14 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     assert parent.info.status == "FINISHED"
     assert parent.info.end_time == max(trial.ended for trial in result.trials) * 1000
     note = parent.data.tags["mlflow.note.content"]
-    assert note == report.markdown(result, 8000, title=False)
-    assert all(f"| {row.candidate} |" in note for row in result.ranking())
+    about = {"uri": uri, "model": ""}
+    assert note == report.markdown(dataclasses.replace(result, tracking=about), 8000, title=False)
+    assert all(f"| {row.candidate} &ensp;|" in note for row in result.ranking())
     assert parent.data.params["train.epochs"] == "6"
     assert parent.data.tags["lossreg.best_get"] == result.best.recipe
-    [given] = parent.inputs.dataset_inputs
-    assert (given.dataset.name, given.dataset.digest) == ("breast_cancer", "0a1b2c3d")
+    splits = {given.tags[0].value: given.dataset for given in parent.inputs.dataset_inputs}
+    assert {split: json.loads(one.profile)["num_rows"] for split, one in splits.items()} == result.data["rows"]
+    assert {(one.name, one.digest.split("-")[0]) for one in splits.values()} == {("breast_cancer", "0a1b2c3d")}
     history = MlflowClient(uri).get_metric_history(tracker.run_id, "best_score")
     assert {p.step: p.value for p in history} == dict(plain_best_so_far(result))
 
@@ -391,7 +393,7 @@ def test_strange_names_and_long_values_are_taken(uri, experiment):
         uri, experiment, sample.study(0, trials=[odd], losses={"a/../b <x>": "focal"}, metric="f1 (macro)")
     )
     _, runs, _ = children(uri, tracker)
-    assert set(runs[0].data.params) == {"loss", "learning_rate", "a_1_b_2", "_/up", "a/_/b _x_.v"}
+    assert set(runs[0].data.params) == {"trial", "loss", "learning_rate", "a_1_b_2", "_/up", "a/_/b _x_.v"}
     assert len(runs[0].data.params["a/_/b _x_.v"]) == 6000
     assert len(runs[0].data.tags["lossreg.reason"]) == 8000
     assert "val_f1 _macro_" in runs[0].data.metrics
@@ -457,9 +459,9 @@ def test_texts_from_outside_neither_control_a_terminal_nor_become_links_in_mlflo
     for text in (parent.data.tags["mlflow.note.content"], (files / "report.md").read_text()):
         shown = MarkdownIt("commonmark").enable("table").render(text)
         assert "evil.example" in shown
-        assert "://" not in text
+        assert "://evil" not in text
         assert not re.search("<(img|a|script)|<h1>b", shown)
-        assert shown.count("<td") == 6 * len(result.losses)
+        assert shown.count("<td") == 6 * len(result.losses) + 4
 
 
 def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
@@ -486,6 +488,38 @@ def test_one_of_several_workers_that_has_ended_tries_no_store_again(is_alone, ur
     session.open(messages.of_study(sample.study(1)), [], "", "", is_alone=is_alone)
     session.flush(1)
     assert (session.patience is not None) == is_alone
+
+
+def test_a_study_that_an_older_version_tracked_is_resumed_as_it_is(uri, experiment):
+    """It had one curve, one data set and children named `000 focal`."""
+    result, client = sample.study(6), MlflowClient(uri)
+    old = dataclasses.replace(result, trials=result.trials[:3])
+    first = finished(uri, f"{experiment}-new", old)
+    number = client.create_experiment(experiment)
+    tags = {name: value for name, value in client.get_run(first.run_id).data.tags.items() if "lossreg" in name}
+    tags = {name: value for name, value in tags.items() if name != "lossreg.key"}
+    parent = client.create_run(number, 1, {**tags, "lossreg.key": experiment}, "toy").info.run_id
+    given = mlflow.entities.Dataset(**entities.dataset(result.data))
+    context = mlflow.entities.InputTag("mlflow.data.context", "tuning")
+    client.log_inputs(parent, [mlflow.entities.DatasetInput(given, [context])])
+    for point in entities.best_points(old, is_over=True):
+        client.log_metric(parent, point.name, point.value, point.at, point.step)
+    for trial in old.trials:
+        child = client.create_run(
+            number, trial.started * 1000, {"mlflow.parentRunId": parent, "lossreg.trial": str(trial.number)},
+            f"{trial.number:03d} {trial.candidate}",
+        ).info.run_id  # fmt: skip
+        client.log_param(child, "loss", trial.candidate)
+        client.set_terminated(child)
+    again = finished(uri, experiment, result, run_id=parent, key=experiment)
+    run, runs, count = children(uri, again)
+    assert (again.run_id, count, sorted(runs)) == (parent, 6, list(range(6)))
+    assert [runs[n].info.run_name for n in (0, 3)] == ["000 cross_entropy", entities.run_name(result.trials[3])]
+    assert len(run.inputs.dataset_inputs) == 1
+    for name in ("best_score", "best_score/cross_entropy"):
+        steps = [point.step for point in client.get_metric_history(parent, name)]
+        assert len(steps) == len(set(steps))
+    assert run.data.metrics["best_score/cross_entropy"] == run.data.metrics["best_score"]
 
 
 # ------------------------------------------------------------------------------ requests
@@ -520,7 +554,7 @@ def test_children_are_the_same_however_many_are_written_at_a_time(uri, experimen
         contents.append({n: (run.info.status, run.info.end_time, run.data.params) for n, run in runs.items()})
     assert contents[0] == contents[1]
     assert len(contents[0]) == 10
-    assert len(contents[0][9][2]) == 153
+    assert len(contents[0][9][2]) == 154
 
 
 # ------------------------------------------------------------------------ resume and repair
@@ -733,6 +767,11 @@ def test_the_recommended_model_is_logged_and_registered_once_and_predicts(uri, e
         [version] = client.search_model_versions(f"name = '{name}'")
         assert version.run_id == tracker.run_id
         assert client.get_model_version_by_alias(name, "candidate").version == version.version
+    note = client.get_run(tracker.run_id).data.tags["mlflow.note.content"]
+    assert note.split("\n\n")[1] == f'Load it: `mlflow.pyfunc.load_model("models:/team churn/{version.version}")`'
+    unregistered = client.get_run(another.run_id)
+    [made] = unregistered.outputs.model_outputs
+    assert f'load_model("models:/{made.model_id}")' in unregistered.data.tags["mlflow.note.content"]
     assert client.get_run(another.run_id).outputs.model_outputs
     assert not client.search_model_versions("name = 'quiet'")
 
