@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 
 import pytest
 import sample_study as sample
+import sample_verdict
 from mlflow_server import wait_for
 
 from lossreg import tracking
+from lossreg.reporting import verdict
 from lossreg.tracking import Tracker, entities, ui
 
 CHROMIUM = "/usr/bin/chromium"
@@ -23,7 +26,7 @@ pytestmark = pytest.mark.long
 def tracked(tmp_path_factory):
     """A study of 24 trials in a store of its own, and where it is."""
     uri = tracking.check(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}", {})
-    result = sample.study(24)
+    result = sample.study(24, verdict=sample_verdict.study("worse").verdict)
     tracker = Tracker(uri, "toy")
     where = tracker.sync(result)
     assert not tracker.error
@@ -62,6 +65,33 @@ def page(browser, request, tmp_path):
     page.screenshot(path=picture)
     page.close()
     assert picture.stat().st_size > 10_000
+
+
+NO_LOGIN = "/mlflow/users/current"  # which a server without logins answers with 404
+VIEWS = ["machine_learning", "genai_development"]
+SETTINGS = itertools.product([(1280, 800), (1920, 1080)], ["light", "dark"], VIEWS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_the_verdict_is_on_the_first_screen_of_the_parent(tracked, server, browser, setting):
+    (size, scheme, view), (_, result, where) = setting, tracked
+    context = browser.new_context(viewport=dict(zip(("width", "height"), size, strict=True)), color_scheme=scheme)
+    page, asked, wrong = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("requestfailed", lambda request: wrong.append((request.url, request.failure)))
+    page.on("response", lambda response: wrong.append((response.url, response.status)) if response.status >= 400 else 0)
+    page.on("console", lambda told: wrong.append((told.location["url"], told.text)) if told.type == "error" else 0)
+    page.on("pageerror", lambda error: wrong.append((page.url, str(error))))
+    page.goto(tracking.page(server, where).replace(VIEWS[0], view))
+    sentence = page.get_by_text(verdict.decision(result, result.verdict)).first
+    sentence.wait_for(timeout=60_000)
+    box = sentence.bounding_box()
+    assert 0 <= box["x"] < size[0]
+    assert 0 <= box["y"] <= box["y"] + box["height"] <= size[1]
+    page.get_by_text("Metrics (").first.wait_for(timeout=60_000)
+    context.close()
+    assert not [url for url in asked if not url.startswith((server, "data:", "blob:"))]
+    assert not [one for one in wrong if not one[0].endswith(NO_LOGIN)]
 
 
 def test_the_parents_page_has_description_data_and_children(tracked, server, page):

@@ -505,10 +505,9 @@ def test_a_study_that_an_older_version_tracked_is_resumed_as_it_is(uri, experime
     for point in entities.best_points(old, is_over=True):
         client.log_metric(parent, point.name, point.value, point.at, point.step)
     for trial in old.trials:
-        child = client.create_run(
-            number, trial.started * 1000, {"mlflow.parentRunId": parent, "lossreg.trial": str(trial.number)},
-            f"{trial.number:03d} {trial.candidate}",
-        ).info.run_id  # fmt: skip
+        tags = {"mlflow.parentRunId": parent, "lossreg.trial": str(trial.number)}
+        started, name = entities.milliseconds(trial.started), f"{trial.number:03d} {trial.candidate}"
+        child = client.create_run(number, started, tags, name).info.run_id
         client.log_param(child, "loss", trial.candidate)
         client.set_terminated(child)
     again = finished(uri, experiment, result, run_id=parent, key=experiment)
