@@ -32,6 +32,7 @@ PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned 
 
 SHORTENED = "The recipes below have all numbers in full."
 SPACE = "&ensp;"
+RECIPES = "## Recipes"
 ROW = re.compile(r"\| (?!:?--)")  # of a table, but not the one below its head
 NO_FILE = (
     "STUDY stands for the study file. From Python it is the same call of `lossreg.tune` with `fresh=True`; "
@@ -216,22 +217,26 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
         _bullets("Notes", [*notes(result), *failures(result)]),
         _facts(result),
     ]
-    return _fitted([part if title else _spaced(part) for part in parts if part], limit)
+    return _fitted([part if title else _spaced(part) for part in parts if part], limit, RECIPES)
 
 
 def _spaced(part: str) -> str:
-    """Return a part of a page with a space at the right of each cell of its tables that Markdown does not drop."""
-    lines = (line.replace(" |", f" {SPACE}|") if ROW.match(line) else line for line in part.split("\n"))
+    """Return a part of a page with a space between the cells of its tables that Markdown does not drop."""
+    lines = (
+        line.replace(" |", f" {SPACE}|", line.count(" |") - 1) if ROW.match(line) else line for line in part.split("\n")
+    )
     return "\n".join(lines)
 
 
-def _fitted(parts: Sequence[str], limit: int) -> str:
+def _fitted(parts: Sequence[str], limit: int, spare: str) -> str:
+    """Return the parts that fit into the limit, in order; the one that begins with `spare` has what others leave."""
     left_out = "(shortened: the artifact report.md has the rest)"
     room, kept = limit - len(left_out) - 3, []
-    for part in parts:
+    for part in sorted(parts, key=lambda part: part.startswith(spare)):
         if len(part) + 2 <= room:
             kept.append(part)
             room -= len(part) + 2
+    kept.sort(key=parts.index)
     if len(kept) < len(parts):
         kept.append(left_out)
     return "\n\n".join(kept) + "\n"
@@ -294,7 +299,7 @@ def _recipes_markdown(result: StudyResult) -> str:
     lines = "\n".join(["```python", *map(usage.commented, rows), "```"])
     lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])
-    return _section("Recipes", lines, notes) if rows else ""
+    return "\n\n".join([RECIPES, lines, notes]) if rows else ""
 
 
 def _repeating_markdown(result: StudyResult) -> str:
