@@ -11,8 +11,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from lossreg.reporting.progress import Watcher
+from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import safety
+from lossreg.terminal import keys
 from lossreg.terminal.masking import masked
 from lossreg.terminal.signals import INTERRUPTING
 
@@ -53,7 +54,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.code:
+        if self.code or self._watcher.stopping():
             self._leave(128 + number)
         self.code = 128 + number
         if not self._watcher.training:
@@ -64,6 +65,7 @@ class Interrupts:
         self._watcher.stop(f"{name}: finishing the epoch; {again} ends at once")
 
     def _leave(self, code: int) -> NoReturn:
+        keys.restore()
         cursor = SHOW_CURSOR if sys.stderr.isatty() else b""
         message = f"\nEnded at once. Finished trials are kept; go on with: {self._resume}\n"
         try:

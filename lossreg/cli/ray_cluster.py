@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lossreg.errors import InputError, LossregError, count_of, one_line
-from lossreg.reporting.progress import Watcher
+from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import processes, safety
 from lossreg.terminal.signals import INTERRUPTING, handled
 

@@ -108,7 +108,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
 
 def _estimate(text: str, trials: int, show: Callable[[str], None]) -> Callable[[int], None]:
     """Return a function of the number of trials that are still to be written, which shows it and the time they take."""
-    from lossreg.reporting.progress import Pace
+    from lossreg.reporting.pace import Pace
 
     pace = Pace()
 

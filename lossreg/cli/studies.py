@@ -36,7 +36,7 @@ from lossreg.storage.records import is_study_folder
 if TYPE_CHECKING:
     from lossreg.cli.ray_cluster import Cluster
     from lossreg.config.study import StudySpec
-    from lossreg.reporting.progress import Watcher
+    from lossreg.reporting.watcher import Watcher
     from lossreg.search.restore import Trained
     from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer

@@ -11,7 +11,7 @@ from typing import Any
 
 from lossreg.errors import count_of
 from lossreg.reporting import report
-from lossreg.reporting.progress import Watcher, standing
+from lossreg.reporting.watcher import Watcher
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal.plain_text import printable_line
 
@@ -84,6 +84,7 @@ class Notebook(Watcher):
 
     def epoch(self, active: int, epochs_done: int) -> None:
         """Show how far the study is, at most every `EVERY` seconds."""
+        super().epoch(active, epochs_done)
         self._refresh()
 
     def end(self, result: StudyResult) -> None:
@@ -111,11 +112,8 @@ class Notebook(Watcher):
     def _lines(self) -> list[str]:
         lines = [self._doing, *([self._stop] if self._stop and self.training else []), *self._last_notes()]
         if self.training:
-            lines[0] = f"{self._pace.done}/{self._pace.total} trials, {self._reached()}{self._pace}"
+            lines[0] = self._reached()
         return [printable_line(line) for line in lines if line]
-
-    def _reached(self) -> str:
-        return f"{standing(self._result)}, " if self._result else ""
 
     def _last_notes(self) -> list[str]:
         hidden = max(0, len(self._notes) - MOST_NOTES)

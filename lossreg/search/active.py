@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 from lossreg.errors import first_line
 from lossreg.search.learning_curve import LearningCurve
+from lossreg.storage.observer import Running
 from lossreg.storage.records import Outcome, Weights
 from lossreg.training.interface import EpochReport, Plan
 from lossreg.training.pool import NOTHING, Avoids, Failure, Placed, Pool, Refused, Waits
@@ -57,6 +58,12 @@ class Active(Generic[Subject]):
     def left(self) -> int:
         """Epochs to its end."""
         return self.plan.epochs - self.curve.epoch
+
+    @property
+    def running(self) -> Running:
+        """What is told of it while it is trained."""
+        score = self.curve.score if self.curve.chosen else math.nan
+        return Running(self.plan.candidate, self.curve.epoch, self.plan.epochs, score if math.isfinite(score) else None)
 
     def place(self, pool: Pool) -> Placed | Waits | Refused:
         """Take slots for all plans, or none."""

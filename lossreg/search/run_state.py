@@ -156,6 +156,7 @@ class RunState:
         try:
             if done < total:
                 progress.begin(total, done, list(self.prepared.candidates), self.together)
+                progress.look(self.result, self.scheduler.running)
                 if line := self._resumed(done, total):
                     progress.message(line)
             elif line := notes.nothing_to_train(done, total):

@@ -21,7 +21,7 @@ from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.unfinished import AHEAD, ASKED, CLOCK, PLACED, PRUNED, Unfinished
-from lossreg.storage.observer import Observer
+from lossreg.storage.observer import Observer, Running
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord, Weights
 from lossreg.storage.trials import Told
 from lossreg.training.interface import EpochReport
@@ -70,6 +70,11 @@ class Scheduler:
     def started(self) -> int:
         """The trials that use up the budget."""
         return self.ask_tell.started
+
+    def running(self) -> list[Running]:
+        """Return the trials that are being trained, as they are now, and those that ended and are still to be told."""
+        ended = [Running(record.candidate, 1, 1, record.score) for record, *_ in list(self.ended)]
+        return [*ended, *(active.running for active in list(self.active))]
 
     def run(self) -> None:
         """Ask, train and tell until the budget is spent and every slot is empty.

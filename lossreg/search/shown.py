@@ -13,7 +13,8 @@ from typing import Any
 
 from lossreg.errors import InputError, represented
 from lossreg.reporting import notebook
-from lossreg.reporting.progress import Display, Lines, Watcher
+from lossreg.reporting.progress import Display, Lines
+from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import backend
 from lossreg.storage.observer import Observer
 from lossreg.terminal import signals, status_line

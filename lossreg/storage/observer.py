@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from lossreg.storage.records import StudyResult, TrialRecord, Weights
+
+
+class Running(NamedTuple):
+    """A trial that is being trained: its loss, the epochs that it was trained for and those it gets, its score so far.
+
+    score: None before there is one.
+    """
+
+    candidate: str
+    epoch: int
+    epochs: int
+    score: float | None
 
 
 class Observer:
@@ -21,6 +34,9 @@ class Observer:
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Note that training starts: trials in all, those done before, losses, trials at a time."""
+
+    def look(self, result: StudyResult, running: Callable[[], Sequence[Running]]) -> None:
+        """Take the study as far as it has come, and what returns the trials that run; any thread may call that."""
 
     def checkpoint(self, record: TrialRecord, weights: Weights) -> None:
         """Keep the weights of a trial that is about to end, those of its first member at the scored epoch."""

@@ -20,7 +20,7 @@ from processes import LOOPBACK, listening
 from lossreg.cli import ray_cluster
 from lossreg.cli.ray_cluster import Cluster, CrashedError
 from lossreg.errors import InputError, LossregError
-from lossreg.reporting.progress import Watcher
+from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import processes, safety
 from lossreg.storage.workers import WORKER
 

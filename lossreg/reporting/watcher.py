@@ -1,0 +1,115 @@
+"""What all displays of a running study have in common: how far it is, and a request to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lossreg.reporting import values
+from lossreg.reporting.pace import Pace
+from lossreg.storage.observer import Observer, Running
+from lossreg.storage.records import StudyResult, TrialRecord
+
+
+class Watcher(Observer):
+    """The common part of all displays: a request to stop, and the result when training ends.
+
+    training: whether trials are trained now; messages: those shown so far; is_concluded: whether the caller
+    prints how the study ended; on_trained: called with the result when its leaderboard is final.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._pace = now, Pace(now)
+        self._result: StudyResult | None = None
+        self.training = self.is_concluded = False
+        self.messages: set[str] = set()
+        self.on_trained: Callable[[StudyResult], Any] = lambda result: None
+        self._stop = ""
+
+    def stop(self, text: str) -> None:
+        """Ask the study to end after the epoch, and show `text` at once. May be called by a signal's handler."""
+        self._stop = text
+
+    def stopping(self) -> bool:
+        """Tell whether `stop` was called."""
+        return bool(self._stop)
+
+    def look(self, result: StudyResult, running: Callable[[], Sequence[Running]]) -> None:
+        """Show the trials that run, too."""
+        self._result = result
+        self._pace.look(running)
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """Count the time from the end of the first epoch on."""
+        self._pace.epoch()
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial."""
+        self._pace.done += 1
+        self._result = result
+
+    def elsewhere(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial of another worker."""
+        self.trial(record, result)
+
+    def searched(self) -> None:
+        """Show no more how many trials have ended."""
+        self.training = False
+
+    def trained(self, result: StudyResult) -> None:
+        """Remove what is shown and pass the result to `on_trained`."""
+        self.searched()
+        self.close()
+        self.on_trained(result)
+
+    def interrupted(self, text: str) -> None:
+        """Remove what is shown, and leave a line on how the study goes on."""
+        self.close()
+        self.message(text)
+
+    def close(self) -> None:
+        """Remove what is shown."""
+
+    def _reached(self) -> str:
+        """Return `14/64 trials, 20 in epoch 12 of 30, highest accuracy 0.9731 (focal), 2.0 trials/s, 0:25 left`."""
+        running = self._pace.running()
+        trained = f"{count} {where(running)}" if (count := len(in_training(running))) else ""
+        best = so_far(self._result, running) if self._result else ""
+        counts = f"{self._pace.done}/{self._pace.total} trials"
+        return ", ".join(filter(None, [counts, trained, best, str(self._pace)]))
+
+
+def standing(result: StudyResult) -> str:
+    """Return `highest accuracy 0.9731 (focal), 9 pruned`: the top score and the trials that did not complete."""
+    best, top = result.best, f"{'confirmed' if result.confirmed(result.best) else result.extreme} {result.metric}"
+    tied = f" and {len(result.ties) - 1} more" if result.ties else ""
+    score = values.number(result.compared_score(best))
+    violates = "" if best is None or result.keeps(best) else ", which violates a constraint"
+    leader = f"{top} {score} ({best.candidate}{tied}{violates})" if best else "no trial completed yet"
+    others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
+    return ", ".join([leader, *others])
+
+
+def so_far(result: StudyResult, running: Sequence[Running]) -> str:
+    """Return `standing`, or the score that a trial in training has, where no trial that has ended is as good."""
+    scores = [(result.sign * one.score, one) for one in running if one.score is not None]
+    worth, top = max(scores, key=lambda pair: pair[0], default=(0.0, None))
+    best = result.compared_score(result.best)
+    if top is None or (best is not None and result.sign * best >= worth):
+        return standing(result) if result.trials else ""
+    return f"{result.extreme} {result.metric} so far {values.number(top.score)} ({top.candidate})"
+
+
+def in_training(running: Sequence[Running]) -> list[Running]:
+    """Return the trials that go on; the others have had their last epoch, and their end is about to be told."""
+    return [one for one in running if one.epoch < one.epochs]
+
+
+def where(running: Sequence[Running]) -> str:
+    """Return `in epoch 12 of 30`, or `in epochs 3 to 12 of 30`, of the trials in training."""
+    trained = in_training(running)
+    if not trained:
+        return ""
+    first, last = min(one.epoch for one in trained) + 1, max(one.epoch for one in trained) + 1
+    return f"in {f'epochs {first} to {last}' if last > first else f'epoch {last}'} of {trained[0].epochs}"
