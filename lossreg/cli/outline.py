@@ -11,6 +11,7 @@ from rich.text import Text
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.reporting.tables import DIM, cell, table
+from lossreg.search.notes import alone
 
 if TYPE_CHECKING:
     from lossreg.search.outline import Outline
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def page(outline: Outline) -> Group:
     """Return the data, the size of the search, and each candidate with its search space."""
-    notes = [*outline.notes, *(f"{name} goes to model.fit: {reason}" for name, reason in outline.refused.items())]
+    notes = [*outline.notes, *(alone(name, reason) for name, reason in outline.refused.items())]
     dim = [cell(f"note: {note}", DIM) for note in notes]
     return Group(_facts(outline), _candidates(outline), *dim, Text("Dry run: nothing was trained or written."))
 
@@ -38,7 +39,7 @@ def _facts(outline: Outline) -> Table:
         **outline.architectures,
         **outline.asked,
         "trials": f"{outline.trials:,} of {count_of(outline.epochs, 'epoch')}{done}",
-        "lanes": f"{outline.lanes} in {count_of(outline.blocks, 'block')}",
+        "at a time": count_of(outline.lanes, "model"),
     }.items():
         grid.add_row(name, cell(str(value)))
     return grid

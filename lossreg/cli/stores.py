@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lossreg.cli import waiting
-from lossreg.cli.shell import Overrides, Study, app, guarded, load, say, tell, warn
+from lossreg.cli.shell import Overrides, Study, app, display, guarded, load, say, tell, warn
 from lossreg.errors import InputError, count_of
 from lossreg.terminal import streams
 
@@ -47,27 +47,63 @@ def repair(study: Study) -> None:
 @guarded
 def ui(
     study: Annotated[
-        Path | None, typer.Argument(metavar="[STUDY]", help="The study whose store is shown.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="[STUDY]", help="The study to show; with --all a folder.", show_default=False),
     ] = None,
     port: Annotated[
         int | None, typer.Option("--port", min=1, max=65535, help="By default the first free one from 5000 on.")
     ] = None,
     *,
+    every: Annotated[bool, typer.Option("--all", help="List the studies in a folder, and show all of them.")] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page once it is there.")] = True,
     overrides: Overrides = None,
 ) -> None:
-    """Serve MLflow's UI on a study's store, on this machine only."""
+    """Serve MLflow's UI on a study's store, on this machine only.
+
+    Opens the study's page in the browser where there is one.
+    """
     waiting.announce("looking for the store")
     from lossreg import tracking
 
-    where = _tracked_at(study, overrides or ())
+    where = _of_folder(study or Path(), overrides or ()) if every else _tracked_at(study, overrides or ())
+    if where is None:
+        return
     uri = tracking.check(where.get("uri"))
     if tracking.is_server(uri):
-        say(f"This store is a server with a UI of its own: {tracking.page(tracking.without_secrets(uri), where)}")
+        address = tracking.page(tracking.without_secrets(uri), where)
+        say(f"This store is a server with a UI of its own: {address}")
+        _show(address, browser=browser)
         return
     free = tracking.free_port(port)
+    address = tracking.page(f"http://127.0.0.1:{free}", where)
     say(f"MLflow on {tracking.without_secrets(uri)} starts, which may take a minute (Ctrl-C ends it); then open")
-    say(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
-    tracking.serve(uri, free, tell)
+    say(f"    {address}")
+    tracking.serve(uri, free, tell, lambda: tell("MLflow answers." + _show(address, browser=browser)))
+
+
+def _show(address: str, *, browser: bool) -> str:
+    """Open a page in the browser, if that is wanted and there is one; say whether it was."""
+    from lossreg.terminal import browser as browsers
+
+    return " The page opens in your browser." if browser and browsers.show(address) else ""
+
+
+def _of_folder(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
+    """List the studies in a folder; return the store that has most of them, None where no store has one."""
+    if overrides:
+        raise InputError("it changes a study, and --all shows those of a folder", where="--set", hint="Leave it out.")
+    from lossreg.reporting.tables import table
+    from lossreg.search import study_list
+
+    studies = study_list.below(folder)
+    columns = ("study", "trials", "best loss", "score", "folder")
+    display(table("", dict.fromkeys(columns, "left"), [one.cells for one in studies]))
+    stores = study_list.stores(studies)
+    for other in stores[1:]:
+        say(f"Other studies are in another store: MLFLOW_TRACKING_URI={shlex.quote(other)} lossreg ui", whole=True)
+    if not stores:
+        say("None of them is in MLflow, so there is nothing to serve; `lossreg results FOLDER` shows one.")
+    return {"uri": stores[0]} if stores else None
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
@@ -180,7 +216,7 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     if study is None:
         return {}
     from lossreg import tracking
-    from lossreg.search import history
+    from lossreg.search import history, study_list
     from lossreg.storage import shared_study
 
     spec = load(study, overrides)
@@ -189,8 +225,7 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
         return {"uri": spec.tracking.uri}
     result = history.results(spec)
     kept = _kept_uri(result)
-    is_looked_at = kept is not None and kept.startswith(("sqlite:", "http:", "https:"))
-    # a journal may name a file or a server to look at, but no database to log in to
+    is_looked_at = kept is not None and kept.startswith(study_list.LOOKED_AT)
     uri = kept if is_looked_at and not overrides else _named_store(spec, result)
     tracked = result.tracking if tracking.without_secrets(str(uri)) == result.tracking.get("uri") else {}
     return {**tracked, "uri": uri}

@@ -237,13 +237,20 @@ def results(study: StudyOrFolder, as_json: Json = False) -> None:
         from lossreg.search import history
 
         result = history.results(spec or study)
-        if not as_json:
-            _show_leaderboard(result)
-            _show_recipes(result)
-        _conclude(result, study, as_json, out, is_marked=True)
-        for missing in (_unconfirmed, _without_verdict):
-            if spec and not as_json and (text := missing(spec, result, shlex.quote(str(study)))):
-                say(text, whole=True)
+        if as_json:
+            print_json(result.to_json(), out)
+        else:
+            show_results(study, spec, result)
+
+
+def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:
+    """Print the leaderboard, recipes and end of a study, and what is missing; spec: None of its folder."""
+    _show_leaderboard(result)
+    _show_recipes(result)
+    _conclude(result, study, as_json=False, out=None, is_marked=True)
+    for missing in (_unconfirmed, _without_verdict):
+        if spec and (text := missing(spec, result, shlex.quote(str(study)))):
+            say(text, whole=True)
 
 
 @app.command()

@@ -89,7 +89,8 @@ class Lines(Watcher):
         self._pace.begin(total, done)
         self._written, self._written_at = done, self._now()
         losses = count_of(len(candidates), "loss", "losses")
-        self._write(f"{count_of(total - done, 'trial')} of {total:,} to run over {losses}, {together} at a time")
+        pace = f", {together} at a time" if together else ""
+        self._write(f"{count_of(total - done, 'trial')} of {total:,} to run over {losses}{pace}")
 
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""
@@ -158,7 +159,7 @@ class Display(Watcher):
     def stopping(self) -> bool:
         """Tell whether the study shall end: whether `stop` was called, or q pressed."""
         if self._keys and self.training and not self._stop and "q" in self._keys.pressed().lower():
-            self.stop("q: finishing the epoch; Ctrl-C ends at once")
+            self.stop(self.stopped_by_q)
         return super().stopping()
 
     def epoch(self, active: int, epochs_done: int) -> None:
@@ -206,15 +207,15 @@ class Display(Watcher):
         """Return which key ends the study, where one does."""
         from rich.text import Text
 
-        return [Text("q ends after this epoch", style="dim")] if self._keys and self._keys.are_read else []
+        return [Text(self.hint, style="dim")] if self._keys and self._keys.are_read else []
 
     @property
     def _running(self) -> str:
         """Return how many trials are running, and how far they are."""
-        if not self._epochs:
-            return "in the first epoch, which takes longer"
-        at = where(self._pace.running()) or f"{count_of(self._epochs, 'epoch')} so far"
-        return f"{self._active} running, {at}"
+        running = self._pace.running()
+        if trained := len(in_training(running)):
+            return ", ".join(filter(None, [f"{trained} running", where(running)]))
+        return f"{self._active} running, {count_of(self._epochs, 'epoch')} so far" if self._epochs else ""
 
     def _board(self, result: StudyResult) -> RenderableType:
         from lossreg.reporting import tables

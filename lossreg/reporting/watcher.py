@@ -15,9 +15,13 @@ from lossreg.storage.records import StudyResult, TrialRecord
 class Watcher(Observer):
     """The common part of all displays: a request to stop, and the result when training ends.
 
+    hint, stopped_by_q: what is shown of the key q, where it stops, before it is pressed and after.
     training: whether trials are trained now; messages: those shown so far; is_concluded: whether the caller
     prints how the study ended; on_trained: called with the result when its leaderboard is final.
     """
+
+    hint = "q ends after this epoch"
+    stopped_by_q = "q: finishing the epoch; Ctrl-C ends at once"
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._pace = now, Pace(now)
@@ -74,7 +78,7 @@ class Watcher(Observer):
     def _reached(self) -> str:
         """Return `14/64 trials, 20 in epoch 12 of 30, highest accuracy 0.9731 (focal), 2.0 trials/s, 0:25 left`."""
         running = self._pace.running()
-        trained = f"{count} {where(running)}" if (count := len(in_training(running))) else ""
+        trained = f"{count} {where(running) or 'running'}" if (count := len(in_training(running))) else ""
         best = so_far(self._result, running) if self._result else ""
         counts = f"{self._pace.done}/{self._pace.total} trials"
         return ", ".join(filter(None, [counts, trained, best, str(self._pace)]))
@@ -103,12 +107,12 @@ def so_far(result: StudyResult, running: Sequence[Running]) -> str:
 
 def in_training(running: Sequence[Running]) -> list[Running]:
     """Return the trials that go on; the others have had their last epoch, and their end is about to be told."""
-    return [one for one in running if one.epoch < one.epochs]
+    return [one for one in running if one.epoch < one.epochs or not one.epochs]
 
 
 def where(running: Sequence[Running]) -> str:
-    """Return `in epoch 12 of 30`, or `in epochs 3 to 12 of 30`, of the trials in training."""
-    trained = in_training(running)
+    """Return `in epoch 12 of 30`, or `in epochs 3 to 12 of 30`, of trials in training; empty if not known."""
+    trained = [one for one in in_training(running) if one.epochs]
     if not trained:
         return ""
     first, last = min(one.epoch for one in trained) + 1, max(one.epoch for one in trained) + 1

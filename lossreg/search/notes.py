@@ -68,14 +68,20 @@ def changed_origins(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:
 
 def of_trainers(prepared: Prepared, pool: Pool) -> list[str]:
     """Say which losses are not trained in a population, and why."""
-    return [f"{candidate} goes to model.fit: {reason}" for candidate, reason in sizing.refused(prepared, pool).items()]
+    return [alone(candidate, reason) for candidate, reason in sizing.refused(prepared, pool).items()]
+
+
+def alone(candidate: str, reason: str) -> str:
+    """Say why a loss is not trained in a population."""
+    return f"{candidate} is trained by model.fit, one model at a time: {reason}"
 
 
 def fewer_lanes(lanes: int, begun: int) -> list[str]:
     """Return a note for a study that goes on with fewer lanes than it began with, none for others."""
     if lanes >= begun:
         return []
-    return [f"lanes: {lanes}, as asked, instead of the {begun} that the study began with: later trials may be others"]
+    now = f"{count_of(lanes, 'model')} at a time, as asked"
+    return [f"{now}, instead of the {begun} that the study began with: later trials may be others"]
 
 
 def nothing_to_train(done: int, total: int) -> str:

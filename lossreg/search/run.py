@@ -311,7 +311,7 @@ class Run:
 
     def _trace(self, prepared: Prepared, pool: Pool, lane_bytes: int, before: int) -> int | None:
         """Trace model and losses; return the number of lanes, None for trainers that have their own."""
-        self.progress.phase(f"study {self.spec.name}: tracing model and losses")
+        self.progress.phase(f"study {self.spec.name}: preparing model and losses")
         pool.prepare()
         if self.trainers:
             return None

@@ -119,7 +119,7 @@ def choose(
     elif isinstance(asked, int):
         chosen = Choice(min(whole(prepared, asked), fits))
         if fits < whole(prepared, asked):
-            chosen = Choice(fits, f"lanes: {fits} instead of {asked}, which would not fit into memory")
+            chosen = Choice(fits, f"{fits} models at a time instead of {asked}, which would not fit into memory")
     else:
         chosen = _measured(prepared, trainers, min(whole(prepared, _usual(prepared)), fits), fits, clock)
     trainers.resize(chosen.lanes)
@@ -134,22 +134,20 @@ def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: 
     best = usual
     for number, seconds in times.items():
         best = number if seconds < CLEARLY * times[best] else best
-    return Choice(best, _described(best, times, fits, members(prepared)))
+    return Choice(best, _described(best, times, members(prepared)))
 
 
-def _described(chosen: int, times: Mapping[int, float], fits: int, per_trial: int) -> str:
-    """Return `lanes: 64 (2 blocks of 32): 1.3 ms per trial-epoch, 1.9 at 16; memory allows 900`."""
-    from lossreg.training.backends import interface
+def _described(chosen: int, times: Mapping[int, float], per_trial: int) -> str:
+    """Return `64 models at a time, 12 trials of 5: an epoch of one takes 1.3 ms, with 32 it takes 1.9 ms`.
 
-    used = min(interface.blocks(), chosen)
-    text = f"lanes: {chosen} ({count_of(used, 'block')} of {-(-chosen // used)})"
-    text += f", {chosen // per_trial} trials of {per_trial}" if per_trial > 1 else ""
-    if not times:
-        text += ": the usual number, in a study too short to measure others"
-    else:
-        others = "".join(f", {1000 * t:.2g} at {number}" for number, t in times.items() if number != chosen)
-        text += f": {1000 * times[chosen]:.2g} ms per trial-epoch{others}"
-    return f"{text}; memory allows {fits}"
+    Empty where nothing else was tried, and the number is that of trials.
+    """
+    trials = f", {count_of(chosen // per_trial, 'trial')} of {per_trial}" if per_trial > 1 else ""
+    text = f"{chosen} models at a time{trials}"
+    others = "".join(f", with {number} it takes {1000 * t:.2g} ms" for number, t in times.items() if number != chosen)
+    if others:
+        return f"{text}: an epoch of one takes {1000 * times[chosen]:.2g} ms{others}"
+    return text if trials else ""
 
 
 class Stopwatch:

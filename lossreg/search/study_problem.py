@@ -202,6 +202,7 @@ def _large_embeddings(spec: StudySpec, embeddings: Mapping[str, int]) -> list[st
     if not large or spec.is_solo:
         return []
     return [
-        f"{', '.join(large)}, which every lane updates in every step: lanes may be slower than model.fit here. "
+        f"{', '.join(large)}, which every model updates in every step: many models at a time may be slower than "
+        "model.fit here. "
         'search.trainer = "fit" trains one trial at a time.'
     ]

@@ -11,7 +11,7 @@ from lossreg.storage.records import StudyResult, TrialRecord, Weights
 class Running(NamedTuple):
     """A trial that is being trained: its loss, the epochs that it was trained for and those it gets, its score so far.
 
-    score: None before there is one.
+    epochs: 0 where that is not known; score: None before there is one.
     """
 
     candidate: str

@@ -19,7 +19,7 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import has_outcome
-from lossreg.storage.workers import ALONE, TRAINS, Workers
+from lossreg.storage.workers import ALONE, TRAINS, Workers, signs_of_life
 from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked
 
@@ -41,6 +41,8 @@ class SharedStudy(StudyFolder):
         now: Callable[[], float] = time.monotonic, pause: Callable[[float], Any] = time.sleep,
     ) -> None:  # fmt: skip
         super().__init__(path, name)
+        # of each worker, while others are only looked at: its beats, since when, and after how many seconds it is dead
+        self._seen: dict[int, tuple[int, float, float]] = {}
         self._url, self._dead_after, self._patience, self._now, self._pause = url, dead_after, patience, now, pause
 
     @property
@@ -60,6 +62,16 @@ class SharedStudy(StudyFolder):
         workers = Workers(self.storage, self.name, self._dead_after, now=self._now, pause=self._pause)
         self.storage.require_turn = workers.require_turn
         return workers
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a worker is alive, as far as its beats say since this was asked for the first time."""
+        now, seen = self._now(), {}
+        for number, (beats, dead_after) in signs_of_life(self.storage, self.name).items():
+            before, since, _ = self._seen.get(number, (-1, now, 0.0))
+            seen[number] = beats, since if beats == before else now, max(dead_after, self._dead_after)
+        self._seen = seen
+        return any(now - since < limit for _, since, limit in seen.values())
 
     @property
     def exists(self) -> bool:

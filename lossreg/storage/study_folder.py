@@ -30,6 +30,8 @@ from lossreg.terminal.caller import words
 # bytes that a study takes at least; a disk with less is full
 ROOM = 1 << 20
 ATTEMPTS = 10
+# how often a lock is asked for, and seconds in between
+LOOKS, MOMENT = 3, 0.02
 # entry of an archive of weights with the number of their trial
 TRIAL = "trial"
 # entry of an archive of predictions with what they are of
@@ -87,17 +89,13 @@ class StudyFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes from running the study; raises `InputError` when one does."""
-        import fcntl
-
         with on_disk(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             # not emptied: a link may have been planted in its place
             opened = (self.path / "lock").open("a")
         with opened as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"study {self.name!r} is being run by another process", where=str(self.path)) from None
+            if not _locked(file):
+                raise InputError(f"study {self.name!r} is being run by another process", where=str(self.path))
             yield
 
     def joined(self) -> AbstractContextManager[None]:
@@ -122,6 +120,20 @@ class StudyFolder:
         if (self.path / "lock").exists():
             with self.lock():
                 pass
+
+    @property
+    def is_busy(self) -> bool:
+        """True while another process runs the study; nothing is written, and nobody kept out for longer than a look."""
+        import fcntl
+
+        try:
+            with (self.path / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def require_writable(self) -> None:
         """Raise `InputError` unless the study's folder can be created and has room; nothing is left behind."""
@@ -476,6 +488,18 @@ def _replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(part)) from error
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock a file; again where that fails, since a look at whether the study is run keeps it for a moment."""
+    import fcntl
+
+    for left in reversed(range(LOOKS)):
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(MOMENT if left else 0)
+    return False
 
 
 def _new_path(path: Path) -> Path:

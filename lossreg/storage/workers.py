@@ -288,6 +288,21 @@ class Workers:
         return self._opened
 
 
+def signs_of_life(storage: BaseStorage, study: str) -> dict[int, tuple[int, float]]:
+    """Return the beats of each worker of a study that has not left, and after how many seconds it counts as dead.
+
+    Nothing is written; one whose process has ended is left out.
+    """
+    try:
+        study_id = storage.get_study_id_from_name(f"{study}:workers")
+    except KeyError:
+        return {}
+    trials = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
+    about = {trial.number: trial.user_attrs[WORKER] for trial in trials if WORKER in trial.user_attrs}
+    alive = {number: told for number, told in about.items() if not processes.has_ended(told["process"])}
+    return {number: (told["beats"], float(told.get("dead_after", 0.0))) for number, told in alive.items()}
+
+
 def _worker(trial: FrozenTrial) -> Worker:
     return Worker(trial.number, _name(trial), trial.user_attrs[WORKER].get("task", TRAINS), _dead_after(trial))
 

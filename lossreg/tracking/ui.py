@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import IO, Any
 
@@ -78,23 +79,52 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def serve(uri: str, port: int, tell: Callable[[str], None]) -> None:
+def serve(uri: str, port: int, tell: Callable[[str], None], ready: Callable[[], Any] = lambda: None) -> None:
     """Run MLflow's UI on the store `uri` until it ends, or until Ctrl-C, SIGTERM or SIGHUP ends it and its children.
 
-    `tell` takes each line that it prints, without secrets. Raises `LossregError` when it fails.
+    `tell` takes each line that it prints, without secrets; `ready` is called once it answers. Raises `LossregError`
+    when it fails.
     """
-    ended_by_itself = run(command(port), environment(uri), tell)
+    ended_by_itself = run(command(port), environment(uri), tell, _Once(lambda: answers(port), ready))
     # the exit code of MLflow's server is 0 then
     if ended_by_itself and not _is_free(port):
         what = f"port {port} was taken by another program before the MLflow server had it; run the command again"
         raise LossregError(what)
 
 
-def run(command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> bool:
-    """Run a server in a process group of its own as `serve` does; return whether it ended without being asked to."""
+def answers(port: int) -> bool:
+    """Tell whether a server of MLflow on this machine answers."""
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LOOK)
+        with closing(connection):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.HTTPStatus.OK
+    return False
+
+
+class _Once:
+    """Calls `then` the first time that `is_so` holds."""
+
+    def __init__(self, is_so: Callable[[], bool], then: Callable[[], Any]) -> None:
+        self._is_so, self._then, self._is_done = is_so, then, False
+
+    def __call__(self) -> None:
+        if not self._is_done and self._is_so():
+            self._is_done = True
+            self._then()
+
+
+def run(
+    command: list[str], environment: Mapping[str, str], tell: Callable[[str], None],
+    look: Callable[[], Any] = lambda: None,
+) -> bool:  # fmt: skip
+    """Run a server in a process group of its own as `serve` does; return whether it ended without being asked to.
+
+    `look` is called a few times per second meanwhile.
+    """
     group = Group()
     with _signals_go_to(group):
-        status = group.run(command, environment, tell)
+        status = group.run(command, environment, tell, look)
     if status and not group.asked:
         raise LossregError(f"the MLflow server ended with exit code {status}")
     return not group.asked
@@ -107,7 +137,10 @@ class Group:
         self.asked = False
         self._leader: subprocess.Popen[str] | None = None
 
-    def run(self, command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> int:
+    def run(
+        self, command: list[str], environment: Mapping[str, str], tell: Callable[[str], None],
+        look: Callable[[], Any] = lambda: None,
+    ) -> int:  # fmt: skip
         """Run the command to its end, end the processes that it has left behind, and return its exit status."""
         self._leader = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -118,7 +151,7 @@ class Group:
         reader.start()
         if self.asked:  # before there was anything to end
             self._send(signal.SIGTERM)
-        status = _status(self._leader)
+        status = _status(self._leader, look)
         self._end_the_rest()
         reader.join(LAST_LINES)
         return status
@@ -145,12 +178,13 @@ class Group:
         return False
 
 
-def _status(leader: subprocess.Popen[str]) -> int:
+def _status(leader: subprocess.Popen[str], look: Callable[[], Any]) -> int:
     """Wait for the exit status in another thread: no signal that the kernel hands to a third one wakes a `waitpid`."""
     waiter = threading.Thread(target=leader.wait, daemon=True)
     waiter.start()
     while waiter.is_alive():
         waiter.join(LOOK)
+        look()
     return leader.wait()
 
 

@@ -360,7 +360,7 @@ class Pool:
     def _limit_memory(self, lanes: int) -> None:
         """Have half as many slots as did not fit into memory, as whole trials."""
         self._limit = max(self.members, lanes // 2 // self.members * self.members)
-        self.warn(f"{count_of(lanes, 'lane')} did not fit into memory: {self.slots} from now on")
+        self.warn(f"{count_of(lanes, 'model')} at a time did not fit into memory: {self.slots} from now on")
 
 
 def _is_memory(error: Exception) -> bool:

@@ -32,6 +32,7 @@ from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, values, verdict
+from lossreg.reporting.pace import clock
 from lossreg.search import history, outline, restore, run
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
@@ -121,6 +122,7 @@ COMMANDS = {
     "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--more", "--dry-run", "--require-tracking", "--json"),
     "worker": ("STUDY", "--device", "--ray", "--workers", "--set", "--json"),
     "results": ("STUDY", "--json"),
+    "watch": ("STUDY",),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
     "report": ("STUDY", "--output"),
     "compare": ("STUDY", "--json"),
@@ -129,7 +131,7 @@ COMMANDS = {
     "export": ("STUDY", "DIR", "--trial", "--loss", "--train", "--onnx"),
     "sync": ("STUDY",),
     "repair": ("STUDY",),
-    "ui": ("STUDY", "--port"),
+    "ui": ("STUDY", "--port", "--all", "--no-browser"),
 }
 
 
@@ -818,7 +820,7 @@ def never_run(store):
 @pytest.fixture
 def served(monkeypatch):
     asked = []
-    monkeypatch.setattr(tracking, "serve", lambda uri, port, tell: asked.append((uri, port)))
+    monkeypatch.setattr(tracking, "serve", lambda uri, port, tell, ready: asked.append((uri, port)) or ready())
     return asked
 
 
@@ -947,7 +949,7 @@ def test_the_end_of_the_search_is_a_line_and_epochs_after_it_are_none():
     ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (65, "1:05"), (3723, "1:02:03"), (36000, "10:00:00")]
 )
 def test_durations(seconds, shown):
-    assert terminal.clock(seconds) == shown
+    assert clock(seconds) == shown
 
 
 def test_the_display_has_bar_pace_and_best_of_each_loss():

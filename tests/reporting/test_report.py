@@ -513,7 +513,9 @@ def test_the_plan_shows_data_spaces_and_lanes():
         refused={"ce": "too wide"}, notes=["a note"], asked={"early stopping": "after 5 epochs"},
     )  # fmt: skip
     text = printed(outline.page(planned))
-    for part in ("breast_cancer", "gamma: 0 to 5", "0.0001 to 0.01 log", "64 of 30 epochs, 3 done", "32 in 2 blocks",
+    for part in ("breast_cancer", "gamma: 0 to 5", "0.0001 to 0.01 log", "64 of 30 epochs, 3 done",
+                 "at a time       32 models",
                  "early stopping  after 5 epochs", "a note", "ce (cross_entropy)",
-                 "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip
+                 "ce is trained by model.fit, one model at a time: too wide",
+                 "nothing was trained or written"):  # fmt: skip
         assert part in text

@@ -113,14 +113,14 @@ def test_a_device_with_room_for_all_trials_leaves_the_sampler_some(monkeypatch):
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
     chosen, trainer = choose(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
     assert chosen.lanes == 32
-    assert chosen.message == "lanes: 32 (2 blocks of 16): 1 ms per trial-epoch, 0.9 at 64; memory allows 1000"
+    assert chosen.message == "32 models at a time: an epoch of one takes 1 ms, with 64 it takes 0.9 ms"
     assert set(trainer.widths) == {32, 64}
 
 
 def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
     chosen, trainer = choose(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
     assert chosen.lanes == 128
-    assert "0.18 ms per trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.message
+    assert "an epoch of one takes 0.18 ms, with 32 it takes 0.41 ms, with 64 it takes 0.26 ms" in chosen.message
     assert max(trainer.widths) <= 250  # a quarter of the trials
 
 
@@ -128,7 +128,12 @@ def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
 def test_nothing_is_measured_where_nothing_can_be_chosen(trials):
     chosen, trainer = choose(prepared(trials=trials))
     assert not trainer.widths
-    assert chosen.message.endswith("; memory allows 1000")
+    assert chosen.message == ""
+
+
+def test_the_models_of_a_trial_are_told_apart_from_trials():
+    chosen, _ = choose(prepared(trials=64, folds=5))
+    assert chosen.message == f"{chosen.lanes} models at a time, {chosen.lanes // 5} trials of 5"
 
 
 def test_measuring_takes_a_small_share_of_the_study():
@@ -156,13 +161,13 @@ def test_a_smaller_number_wins_over_the_one_that_the_study_began_with(asked, fol
 def test_lanes_beyond_memory_are_reduced_and_it_is_said(kept, asked):
     chosen, _ = choose(prepared(lanes=asked, trials=10_000, lane_bytes=10), kept=kept)
     assert chosen.lanes == 100
-    assert chosen.message == f"lanes: 100 instead of {kept or asked}, which would not fit into memory"
+    assert chosen.message == f"100 models at a time instead of {kept or asked}, which would not fit into memory"
 
 
 def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
     chosen, _ = choose(prepared(), lambda lanes: 0.01, ill=40)
     assert chosen.lanes == 32
-    assert chosen.message.startswith("lanes: 32 (2 blocks of 16): 0.31 ms per trial-epoch;")
+    assert chosen.message == ""
 
 
 @pytest.mark.parametrize("populations", [None, Factory(None, "no lane can be mapped")], ids=["none", "refused"])

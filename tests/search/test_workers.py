@@ -413,7 +413,7 @@ def test_a_worker_that_runs_out_of_memory_goes_on_with_fewer_lanes_and_costs_no_
     narrow.search.observers[0] = narrow.heard = LeavesAfter(4)
     with pytest.raises(KeyboardInterrupt):
         narrow.search.run()
-    assert lines == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((8, 4), (4, 2))]
+    assert lines == [f"{n} models at a time did not fit into memory: {m} from now on" for n, m in ((8, 4), (4, 2))]
     assert held[:2] == [8, 4]
     assert {len(narrow.heard.records), *held[2:]} <= {2, 4}
     narrow.ask_tell.give_back()

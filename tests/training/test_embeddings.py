@@ -278,9 +278,9 @@ def test_a_study_says_that_lanes_gain_nothing_from_a_large_embedding(tmp_path, m
         "losses": {"cross_entropy": {}}, "search": {"lanes": 1},
         "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
-    notes = [note for note in outline.plan(asked).notes if "every lane updates" in note]
-    assert notes[0].startswith("words/embeddings has 1,000,000 numbers, which every lane updates in every step")
-    assert not [note for note in outline.plan(asked, ["search.trainer=fit"]).notes if "every lane updates" in note]
+    notes = [note for note in outline.plan(asked).notes if "every model updates" in note]
+    assert notes[0].startswith("words/embeddings has 1,000,000 numbers, which every model updates in every step")
+    assert not [note for note in outline.plan(asked, ["search.trainer=fit"]).notes if "every model updates" in note]
 
 
 def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_path, monkeypatch):
@@ -297,7 +297,7 @@ def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_pa
     notes = [note for note in planned().notes if "sum of a token's gradients" in note]
     assert notes[0].startswith("words/embeddings: adam is given the sum")
     assert 'lossreg.dense_gradients("adam")' in notes[0]
-    assert not [note for note in planned(optimizer="sgd").notes if "token" in note or "every lane updates" in note]
+    assert not [note for note in planned(optimizer="sgd").notes if "token" in note or "every model updates" in note]
     asked = planned(embedding_gradients="keras")
     assert not [note for note in asked.notes if "token" in note]
     assert asked.refused == {

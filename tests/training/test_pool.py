@@ -238,7 +238,7 @@ def test_what_does_not_fit_into_memory_goes_on_with_half_as_many_lanes(error):
     assert {record.state for record in records} == {"complete"}
     assert {record.trainer for record in records} == {"population"}
     assert pool.slots == 2
-    assert lines == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((12, 6), (6, 2))]
+    assert lines == [f"{n} models at a time did not fit into memory: {m} from now on" for n, m in ((12, 6), (6, 2))]
 
 
 def test_a_population_that_is_let_go_is_collected(collected):

@@ -1,0 +1,80 @@
+"""A study that other processes run, as its storage shows it: nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from lossreg.errors import count_of
+from lossreg.reporting.watcher import Watcher
+from lossreg.search import history, more
+from lossreg.storage.observer import Running
+from lossreg.storage.records import StudyResult
+from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import ATTRIBUTE
+
+# seconds between two looks, or this many times as long as a look takes
+EVERY, REST = 1.0, 10
+# of these, between two looks at the keys
+STEP = 0.1
+
+
+def total(study: optuna.Study) -> int:
+    """Return how many trials a study shall have: where nothing is searched, one per loss."""
+    noted = study.user_attrs[ATTRIBUTE]
+    trials = max(noted["spec"].get("search", {}).get("trials", 0), more.noted(study))
+    return trials if any(noted["spaces"].values()) else len(noted["losses"])
+
+
+def running(study: optuna.Study) -> list[Running]:
+    """Return the trials that run; their epochs are known where a pruner is told of them, and are 0 otherwise."""
+    epochs = study.user_attrs[ATTRIBUTE]["spec"].get("train", {}).get("epochs", 0)
+    trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [_running(trial, epochs) for trial in trials if "loss" in trial.params]
+
+
+def _running(trial: optuna.trial.FrozenTrial, epochs: int) -> Running:
+    epoch = trial.last_step or 0
+    score = trial.intermediate_values.get(epoch)
+    return Running(trial.params["loss"], epoch, epochs if epoch else 0, score)
+
+
+def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] = time.sleep) -> None:
+    """Show a study on `watcher` until nobody runs it, or `watcher` is to stop."""
+    told: set[int] | None = None
+    is_over = False
+    while folder.is_busy and not watcher.stopping():
+        begin = time.monotonic()
+        study = folder.read()
+        result, trials, now = history.result(study, folder.path), total(study), running(study)
+        if told is None:
+            told = {trial.number for trial in result.trials}
+            watcher.begin(trials, len(told), list(result.losses), len(now))
+        if not is_over:
+            told |= _tell(watcher, result, now, told)
+        if len(result.trials) >= trials and not now and not is_over:
+            is_over = True
+            watcher.searched()
+            watcher.phase(f"{count_of(trials, 'trial')} done; what is left is to confirm settings, and the verdict")
+        _wait(watcher, max(EVERY, REST * (time.monotonic() - begin)), pause)
+
+
+def _tell(watcher: Watcher, result: StudyResult, now: list[Running], told: set[int]) -> set[int]:
+    """Tell of the trials that have ended since, and of those that run; return the numbers of the first."""
+    watcher.look(result, lambda: now)
+    new = [trial for trial in result.trials if trial.number not in told]
+    for trial in new:
+        watcher.trial(trial, result)
+    watcher.epoch(len(now), 0)
+    return {trial.number for trial in new}
+
+
+def _wait(watcher: Watcher, seconds: float, pause: Callable[[float], Any]) -> None:
+    for _ in range(round(seconds / STEP)):
+        if watcher.stopping():
+            return
+        pause(STEP)
