@@ -95,7 +95,7 @@ def tune(
     A study file is code: the functions that it names are run, with --dry-run too; with --safe none is.
     """
     with only_json(as_json) as out:
-        spec = load(study, overrides or (), is_run=True)
+        spec = _to_run(study, overrides)
         from lossreg.search.run import Switches
 
         switches = Switches(fresh, allow_changed, require_tracking, more)
@@ -130,7 +130,7 @@ def worker(
     one that dies run again. Of those that are there at the end the first one finishes the study.
     """
     with only_json(as_json) as out:
-        spec = load(study, overrides or (), is_run=True)
+        spec = _to_run(study, overrides)
         _require_shared(spec)
         cluster = _cluster(ray, workers, device)
         from lossreg.reporting.progress import progress
@@ -209,7 +209,7 @@ def verdict(
     No trial is added. Runs the functions that the study names. The exit code is 1 where no verdict is reached.
     """
     with only_json(as_json) as out:
-        spec = load(study, overrides or (), is_run=True)
+        spec = _to_run(study, overrides)
         from lossreg.cli import interrupts
         from lossreg.reporting.progress import progress
         from lossreg.search import completion, run
@@ -297,6 +297,13 @@ def model(
 
 
 # ------------------------------------------------------------------------------ the work
+
+
+def _to_run(study: Path, overrides: Sequence[str] | None) -> StudySpec:
+    """Return the study of a file that is to be run; a line says so before anything slow is imported."""
+    spec = load(study, overrides or (), is_run=True)
+    waiting.step(f"study {spec.name}: looking for trials that were done before")
+    return spec
 
 
 def _is_one_stream() -> bool:

@@ -28,8 +28,8 @@ class Session:
     Whatever fails, the study is kept here, and all of it that is missing is written once the store works again.
     """
 
-    def __init__(self, answer: Callable[..., None]) -> None:
-        self.answer = answer
+    def __init__(self, answer: Callable[..., None], now: Callable[[], float] = time.monotonic) -> None:
+        self.answer, self._now = answer, now
         self.uri = self.experiment = ""
         self.is_open = self._is_drawn = self._is_rehearsed = False
         self.outage = Outage()
@@ -39,12 +39,15 @@ class Session:
         self._refused = ""  # why the artifact store took no files
         self._ready: NewDatabase | None = None
         self._held = contextlib.ExitStack()
-        self._refreshed = time.monotonic()
+        self._refreshed, self._is_stale = now(), False
 
     @property
     def patience(self) -> float | None:
-        """Seconds to wait for a message until the store is to be tried again, None for any time."""
-        return self.outage.wait if self.is_open else None
+        """Seconds until the store is to be tried again or the parent's page is due, None where nothing is."""
+        if not self.is_open:
+            return None
+        left = max(0.0, self._refreshed + REFRESH - self._now()) if self._is_stale else None
+        return left if self.outage.wait is None else self.outage.wait
 
     # ------------------------------------------------------------------- messages of a study
 
@@ -88,6 +91,7 @@ class Session:
         """Write trials that ended; while the store is away they are kept for later."""
         for trial in trials:
             self.result.add(trial)
+        self._is_stale = self._is_alone
         if self._writer is not None:
             self._attempt(lambda: self._write(trials))
         else:
@@ -100,9 +104,9 @@ class Session:
         if self._writer is None:
             self._attempt(self._connected)
         self._rehearse()
-        if self._writer is not None and self._is_alone and time.monotonic() - self._refreshed > REFRESH:
-            self._attempt(lambda: self._connected().refresh(self.result))
-            self._refreshed = time.monotonic()
+        if self._writer is not None and self._is_alone and self._now() - self._refreshed >= REFRESH:
+            self._is_stale = not self._attempt(lambda: self._connected().refresh(self.result))
+            self._refreshed = self._now()
 
     def flush(self, ticket: int) -> None:
         """Everything so far is written; the parent counts as killed unless more comes."""

@@ -78,7 +78,7 @@ def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lamb
         for batch in _batches(inbox, lambda: session.patience):
             began = time.monotonic()
             _obey(session, batch)
-            if inbox.empty():
+            if inbox.empty() or session.patience == 0.0:
                 session.rest()
             spent += time.monotonic() - began
             session.answer(seconds=spent)

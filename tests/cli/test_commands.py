@@ -33,10 +33,10 @@ from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, values, verdict
 from lossreg.reporting.pace import clock
-from lossreg.search import history, outline, restore, run
+from lossreg.search import following, history, outline, restore, run
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
-from lossreg.terminal import streams
+from lossreg.terminal import browser, streams
 
 STUDY = """
 [data]
@@ -804,11 +804,12 @@ def test_sync_of_an_untracked_study_is_a_mistake(lossreg, study, finished):
     assert "tracking.enabled" in err
 
 
-def never_run(store):
+def never_run(store, **others):
     """An Optuna journal with the attributes of a study and no trial."""
     texts = {"id": "the-key", "metric": "accuracy", "direction": "maximize", "task": "binary", "baseline": "focal"}
     tables = ("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds", "tracking")
-    kept = {**texts, **{name: {} for name in tables}}
+    losses = {"losses": {"focal": "focal"}}
+    kept = {**texts, **{name: {} for name in tables}, **losses, **others}
     with store.lock(), store.opened("maximize", None, None) as opened:
         opened.set_user_attr(ATTRIBUTE, kept)
     return kept
@@ -869,6 +870,66 @@ def test_ui_of_a_server_only_names_it(lossreg, study, served):
     code, out, _ = lossreg("ui", study)
     assert (code, served) == (0, [])
     assert "http://127.0.0.1:5000" in out
+
+
+@pytest.mark.parametrize("options", [(), ("--no-browser",)])
+def test_ui_opens_the_browser_once_the_server_answers(lossreg, served, monkeypatch, options):
+    shown, opened = [], not options
+    monkeypatch.setattr(browser, "show", lambda address: shown.append(address) or True)
+    code, out, err = lossreg("ui", "--port", tracking.free_port(), *options)
+    assert code == 0
+    assert (shown == [out.split()[-1]]) == opened
+    assert ("MLflow answers. The page opens in your browser." in err) == opened
+
+
+def test_ui_of_a_folder_lists_its_studies_and_serves_the_store_of_most_of_them(lossreg, study, served):
+    for name, uri in (("one", "sqlite:////x.db"), ("two", "sqlite:////x.db"), ("three", "sqlite:////y.db")):
+        store = StudyFolder(Path(f"studies/.lossreg/{name}"), name)
+        never_run(store, tracking={"uri": uri, "experiment_id": "7", "run_id": "abc"})
+    code, out, _ = lossreg("ui", "--all", "studies")
+    assert code == 0
+    assert [uri for uri, _ in served] == ["sqlite:////x.db"]
+    assert all(name in out for name in ("one", "two", "three", "0 of 1 trials"))
+    assert "MLFLOW_TRACKING_URI=sqlite:////y.db lossreg ui" in out
+    assert "/#/experiments?workflowType=machine_learning" in out
+
+
+def test_ui_of_a_folder_without_studies_is_a_mistake(lossreg, study, served):
+    Path("empty").mkdir()
+    code, out, err = lossreg("ui", "--all", "empty")
+    assert (code, out, served) == (2, "", [])
+    assert err.startswith("Error: empty: there is no study that was run in this folder")
+    assert lossreg("ui", "--all", "--set", "name=x")[0] == 2
+
+
+# ------------------------------------------------------------------------------- watch
+
+
+def test_watch_shows_a_study_that_nobody_runs_once_and_says_how_it_goes_on(lossreg, study):
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
+    for named in (study, ".lossreg/toy"):
+        code, out, err = lossreg("watch", named)
+        assert (code, err) == (0, "")
+        assert "Nobody runs this study now: 0 of 1 trials are done." in out
+        assert ("`lossreg tune toy.toml` goes on with it" in out) == (named == study)
+
+
+def test_watch_needs_a_study_that_was_run(lossreg, study):
+    Path("empty").mkdir()
+    for named, message in ((study, "has not been run yet"), ("empty", "Error: empty: "), ("no.toml", "Error: no.toml")):
+        code, out, err = lossreg("watch", named)
+        assert (code, out) == (2, "")
+        assert message in err
+        assert err.count("\n") == 1
+
+
+def test_watch_follows_a_study_that_is_run_and_leaves_it_alone(lossreg, study, monkeypatch):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    monkeypatch.setattr(following, "follow", lambda folder, watcher: watcher.stop("leaving"))
+    with store.lock():
+        code, out, _ = lossreg("watch", study)
+    assert (code, out) == (0, "Study toy goes on: lossreg watch toy.toml\n")
 
 
 # ------------------------------------------------------------------------------- progress
