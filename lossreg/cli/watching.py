@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
 
 from lossreg.cli.shell import app, guarded, load, say
 from lossreg.cli.studies import StudyOrFolder, show_results
 from lossreg.storage.records import is_study_folder
+from lossreg.terminal import signals
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -18,9 +23,10 @@ if TYPE_CHECKING:
 @app.command()
 @guarded
 def watch(study: StudyOrFolder) -> None:
-    """Show a study that another process runs, until it ends; q or Ctrl-C leaves.
+    """Show a study that another process runs.
 
-    Nothing is written and no function of the study is run. A study that nobody runs is shown once.
+    It ends with the study; q or Ctrl-C leaves. Nothing is written, and no function of the study is run. A study that
+    nobody runs is shown once.
     """
     spec, folder = _opened(study)
     from lossreg.reporting.progress import progress
@@ -31,7 +37,8 @@ def watch(study: StudyOrFolder) -> None:
     watcher.hint, watcher.stopped_by_q = "q leaves: the study goes on without it", "leaving"
     if folder.is_busy:
         try:
-            following.follow(folder, watcher)
+            with signals.handled(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), _leave)):
+                following.follow(folder, watcher)
         except KeyboardInterrupt:
             watcher.stop("leaving")
         finally:
@@ -40,6 +47,11 @@ def watch(study: StudyOrFolder) -> None:
             say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
             return
     _show(study, spec, folder)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by way of what restores the terminal."""
+    raise typer.Exit(128 + number)
 
 
 def _opened(study: Path) -> tuple[StudySpec | None, StudyFolder]:

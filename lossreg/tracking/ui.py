@@ -38,6 +38,8 @@ GRACE = 10.0
 LAST_LINES = 10.0
 # seconds after which a signal is noticed that another thread than the waiting one took
 LOOK = 0.2
+# seconds that one that answers may take
+ANSWER = 2.0
 
 
 def command(port: int) -> list[str]:
@@ -95,7 +97,7 @@ def serve(uri: str, port: int, tell: Callable[[str], None], ready: Callable[[], 
 def answers(port: int) -> bool:
     """Tell whether a server of MLflow on this machine answers."""
     with suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LOOK)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER)
         with closing(connection):
             connection.request("GET", "/health")
             return connection.getresponse().status == http.HTTPStatus.OK

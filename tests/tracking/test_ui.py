@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,23 @@ def test_what_only_developers_and_other_hosts_need_is_not_shown():
     lines = []
     ui.run([sys.executable, "-c", textwrap.dedent(script)], ui.environment("sqlite:///x.db"), lines.append)
     assert lines == ["Uvicorn running"]
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+def test_a_server_is_noticed_once_it_answers():
+    with http.server.HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert ui.answers(server.server_port)
+        server.shutdown()
+    assert not ui.answers(server.server_port)
 
 
 def test_a_port_that_another_program_takes_first_is_an_error(monkeypatch):
