@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.errors import count_of
 from lossreg.reporting.watcher import Watcher
 from lossreg.search import history, more
+from lossreg.search.unfinished import CLOCK, PLACED
 from lossreg.storage.observer import Running
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
@@ -34,10 +35,16 @@ def running(study: optuna.Study) -> list[Running]:
     """Return the trials that run; their epochs are known where a pruner is told of them, and are 0 otherwise."""
     epochs = study.user_attrs[ATTRIBUTE]["spec"].get("train", {}).get("epochs", 0)
     trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [_running(trial, epochs) for trial in trials if "loss" in trial.params]
+    return [_running(trial, epochs) for trial in trials if "loss" in trial.params and _is_placed(trial)]
 
 
-def _running(trial: optuna.trial.FrozenTrial, epochs: int) -> Running:
+def _is_placed(trial: FrozenTrial) -> bool:
+    """Tell a trial that is trained from one that waits for its turn, where that is noted."""
+    marks = trial.user_attrs.get(CLOCK)
+    return marks is None or marks.get(PLACED, -1) >= 0
+
+
+def _running(trial: FrozenTrial, epochs: int) -> Running:
     epoch = trial.last_step or 0
     score = trial.intermediate_values.get(epoch)
     return Running(trial.params["loss"], epoch, epochs if epoch else 0, score)
@@ -53,7 +60,7 @@ def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] 
         result, trials, now = history.result(study, folder.path), total(study), running(study)
         if told is None:
             told = {trial.number for trial in result.trials}
-            watcher.begin(trials, len(told), list(result.losses), len(now))
+            watcher.begin(trials, len(told), list(result.losses), 0)
         if not is_over:
             told |= _tell(watcher, result, now, told)
         if len(result.trials) >= trials and not now and not is_over:

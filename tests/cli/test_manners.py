@@ -133,6 +133,7 @@ def test_a_terminal_shows_that_keras_is_imported(gated, name):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_a_pipe_has_a_line_and_a_signal_meanwhile_ends_the_command(gated, number):
     with start("tune", "study.toml", "--json", text=True, **PIPES, **gated("keras")) as done:
+        assert done.stderr.readline() == "study study: looking for trials that were done before\n"
         assert done.stderr.readline() == "importing TensorFlow, which takes some seconds\n"
         done.send_signal(number)
         out, err = done.communicate()
@@ -456,6 +457,28 @@ def test_a_study_that_is_interrupted_goes_on_and_needs_no_reader(tmp_path):
     assert f"resuming: {kept} of 24 trials are done" in err
     assert results(tmp_path)["trials"] == {"complete": 24, "pruned": 0, "failed": 0, "diverged": 0}
     assert Path(tmp_path, ".lossreg/long/best.keras").exists()
+
+
+@pytest.mark.long
+def test_q_ends_a_study_after_the_epoch_and_watch_ends_with_it(tmp_path):
+    (tmp_path / "long.toml").write_text(LONG)
+    with Terminal([*COMMAND, "tune", "long.toml"], cwd=tmp_path) as screen:
+        before = termios.tcgetattr(screen.side)
+        screen.until("q ends after this epoch")
+        assert not termios.tcgetattr(screen.side)[3] & termios.ECHO
+        with start("watch", "long.toml", cwd=tmp_path, text=True, **PIPES) as process:
+            first = process.stderr.readline()
+            os.write(screen.side, b"q")
+            screen.until("q: finishing the epoch; Ctrl-C ends at once")
+            assert screen.end() == 130
+            out, err = process.communicate()
+        assert termios.tcgetattr(screen.side) == before
+    assert "go on with: lossreg tune long.toml" in " ".join(screen.text.split())
+    assert first.endswith("of 24 to run over 2 losses\n")
+    assert not [letter for letter in first + err + out if not letter.isprintable() and letter != "\n"]
+    done = results(tmp_path)["trials"]["complete"]
+    assert f"Nobody runs this study now: {done} of 24 trials are done." in out
+    assert (process.returncode, done < 24) == (0, True)
 
 
 def results(folder):

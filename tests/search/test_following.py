@@ -13,6 +13,7 @@ from optuna.trial import TrialState, create_trial
 from lossreg.errors import InputError
 from lossreg.reporting.progress import Lines
 from lossreg.search import following, history, study_list
+from lossreg.search.unfinished import ASKED, CLOCK
 from lossreg.storage.records import TOLD
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.study_folder import StudyFolder
@@ -100,6 +101,12 @@ def test_trials_that_run_are_told_with_what_is_known_of_their_epochs(begun):
     add(begun.study, 0, TrialState.RUNNING)
     [one] = following.running(begun.folder.read())
     assert (one.candidate, one.epoch, one.epochs, one.score) == ("focal", 0, 0, None)
+    [trial] = begun.study.get_trials()
+    begun.study.add_trial(create_trial(
+        state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions,
+        user_attrs={CLOCK: {ASKED: 3}},
+    ))  # fmt: skip
+    assert len(following.running(begun.folder.read())) == 1, "the other one waits for its turn"
 
 
 @pytest.mark.parametrize(("spaces", "more", "trials"), [(SEARCHED, 0, 4), ({}, 0, 3), (SEARCHED, 9, 9)])
