@@ -29,7 +29,8 @@ class Pace:
 
     def look(self, running: Callable[[], Sequence[Running]]) -> None:
         """Count the epochs of the trials that run, from the end of the first one on: programs are compiled in it."""
-        self.running, self._is_first = running, True
+        self._is_first = self._is_first or self.running is tuple
+        self.running = running
 
     def epoch(self) -> None:
         """Note that an epoch has ended."""

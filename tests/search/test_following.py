@@ -76,6 +76,7 @@ def test_a_study_is_followed_until_nobody_runs_it(begun):
     following.follow(begun.folder, Lines(written.append), begun)
     assert written[0] == "4 trials of 4 to run over 3 losses"
     assert [line.partition(",")[0] for line in written[1:5]] == [f"{n}/4 trials" for n in range(1, 5)]
+    assert all(" per trial" in line or "trials/s" in line for line in written[1:5])
     assert "4 trials done" in written[-1]
     assert not begun.folder.is_busy
     assert len(history.results(begun.folder.path).trials) == 4
