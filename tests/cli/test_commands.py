@@ -374,6 +374,7 @@ def test_a_store_that_lacks_runs_is_not_recommended_to_look_at(lossreg, study, f
     assert "lossreg sync toy.toml" in out
 
 
+BEGUN = "study toy: looking for trials that were done before\n"
 ENDS = {
     1: (LossregError("no trial completed: 12 failed"), "Error: no trial completed: 12 failed"),
     130: (KeyboardInterrupt(), "Interrupted. Finished trials are kept; go on with: lossreg tune toy.toml"),
@@ -385,7 +386,7 @@ def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
     error, message = ENDS[code]
     monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: throw(error))
     for option in ([], ["--json"]):
-        assert lossreg("tune", study, *option) == (code, "", f"{message}\n")
+        assert lossreg("tune", study, *option) == (code, "", f"{BEGUN}{message}\n")
 
 
 def test_the_command_that_goes_on_with_a_study_has_its_overrides_without_secrets(lossreg, study, monkeypatch):
@@ -422,7 +423,7 @@ def test_a_failure_after_ctrl_c_is_told_unless_it_follows_from_the_signal(
 def test_what_nobody_expected_is_one_line_too(lossreg, study, monkeypatch):
     monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
     message = "Error: ZeroDivisionError: oops (unexpected; LOSSREG_DEBUG=1 shows where)\n"
-    assert lossreg("tune", study) == (1, "", message)
+    assert lossreg("tune", study) == (1, "", BEGUN + message)
 
 
 def throw(error):
