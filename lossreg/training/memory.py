@@ -46,6 +46,14 @@ def _of_tensorflow() -> int | None:
 
 
 def lane_bytes(problem: Problem, outputs: int, architecture: Architecture | None = None) -> int:
+    """Return an estimate of the bytes that a lane takes at most, made once."""
+    known, key = problem.lane_bytes, (outputs, architecture)
+    if key not in known:
+        known[key] = _estimated(problem, outputs, architecture)
+    return known[key]
+
+
+def _estimated(problem: Problem, outputs: int, architecture: Architecture | None) -> int:
     """Return an estimate of the bytes that a lane takes at most.
 
     These are its state before and after a step (weights and the optimizer's slots), gradients, the outputs of layers

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -74,3 +75,20 @@ def test_a_larger_shape_takes_more():
     setup = problem("multiclass", {"ce": "cross_entropy"})
     small, large = (memory.lane_bytes(setup, 4, Architecture(size)) for size in (16, 64))
     assert large > small == memory.lane_bytes(setup, 4)
+
+
+class Counted(Mlp):
+    """A builder that counts the models that it was asked for."""
+
+    built = 0
+
+    def build(self, *args):
+        self.built += 1
+        return super().build(*args)
+
+
+def test_a_model_is_built_once_to_estimate_what_a_lane_takes():
+    setup = problem("multiclass", {"ce": "cross_entropy"}, builder=(builder := Counted()))
+    assert len({memory.lane_bytes(setup, 4) for _ in range(3)}) == 1
+    assert builder.built == 1
+    assert memory.lane_bytes(replace(setup, batch_size=64), 4) > memory.lane_bytes(setup, 4)
