@@ -181,7 +181,8 @@ class Population:
         self._groups: dict[Key, Group] = {}
         self._graph: LaneGraph | None = None
         self._starts: dict[int, Start] = {}
-        for plan in variants:
+        # in one order, whatever theirs: then a graph that was traced for the same losses before is found
+        for plan in sorted(variants, key=lambda plan: repr(static_key(problem, plan))):
             if not self.refuses(plan.candidate):
                 self._group(plan)
 

@@ -37,3 +37,14 @@ def test_what_is_compiled_is_shared_by_other_samples_and_by_no_other_optimizer(m
     assert_as_alone(setup, plans[1], weights[1], reports[1], 1e-4)
     run(Population(setup, 2), plans)
     assert len(compiled) == 3
+
+
+def test_what_is_compiled_is_found_again_whatever_the_order_of_the_losses(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(interface, "compiled", lambda *args: compiled.append(args))
+    setup = problem("multiclass", {"cross_entropy": "cross_entropy", "focal": "focal"}, builder=Named())
+    plans = [plan(setup, "focal", 0.01, gamma=1.0), plan(setup, "cross_entropy", 0.02)]
+    with programs.shared():
+        for variants in (plans, plans[::-1], plans[:1]):
+            Population(setup, 2, variants=variants).prepare()
+    assert len(compiled) == 2
