@@ -17,6 +17,12 @@ from lossreg.tracking import new_database
 from lossreg.training import programs
 
 TESTS = Path(__file__).parent
+COLLECTED = 20_000, 10, 10  # objects that are new, collections of the young and of the next
+# Where losses, models and lanes in a graph are held against the same without it, or against `model.fit`.
+COMPARED = (
+    "conformance", "contract", "models", "registry", "training", "zoo", "search/test_exposure.py",
+    "search/test_predictions.py", "search/test_own_callbacks.py",
+)  # fmt: skip
 # Files that take longest come first, so that no worker is left alone with one at the end.
 SLOW = (
     "chaos/test_chaos", "conformance/test_suite", "conformance/test_wrong", "training/test_population",
@@ -47,6 +53,8 @@ def pytest_collection():
     finally:
         gc.enable()
         gc.freeze()
+        # graphs are traced of many objects that live on, which every collection would look at in vain
+        gc.set_threshold(*COLLECTED)
 
 
 def pytest_sessionfinish():
@@ -75,6 +83,20 @@ def _tensorflow_as_in_studies():
         from lossreg.training.backends import interface
 
         interface.start()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _graphs_are_optimised_where_they_are_compared(request):
+    """Have `make test` run the graphs of other tests as they are traced; `make test-all` has all graphs optimised.
+
+    Optimising takes a fifth of the time of a study that trains for seconds.
+    """
+    is_compared = any(request.path.is_relative_to(TESTS / folder) for folder in COMPARED)
+    optimised = is_compared or not request.config.option.markexpr
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not optimised})
 
 
 @pytest.fixture(scope="session", autouse=True)
