@@ -36,7 +36,7 @@ def test_the_page_runs_as_it_stands(folder, capsys):
     names = {}
     for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
         quick = block.replace('"outer": 0, "repeats": 2', '"enabled": False')
-        quick = quick.replace("settings={", 'settings={"tracking": {"enabled": False}, ')
+        quick = quick.replace("settings={", 'settings={"tracking": {"enabled": False}, "search": {"confirm": 0}, ')
         exec(compile(quick, "python.md", "exec"), names)
     said = capsys.readouterr()
     assert said.err.count("lossreg.tune: reading the study") == 1

@@ -356,7 +356,8 @@ def tuned(progress):
     losses = {"cross_entropy": {}, "focal": {}}
     return lossreg.tune(
         {"name": "told", "data": {"source": "sklearn:iris"}, "model": {"hidden": [4]}, "losses": losses,
-         "train": {"epochs": 4, "batch_size": 64}, "search": {"trials": 8, "lanes": 2, "metric": "accuracy"},
+         "train": {"epochs": 4, "batch_size": 64},
+         "search": {"trials": 8, "lanes": 2, "metric": "accuracy", "confirm": 0},
          "tracking": {"enabled": False}, "verdict": {"enabled": False}}, progress=progress,
     )  # fmt: skip
 

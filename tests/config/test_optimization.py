@@ -30,7 +30,7 @@ def written(optimizer="adam", **train):
     return {
         "data": {"source": "sklearn:iris"},
         "train": {"epochs": 2, "optimizer": optimizer, **train},
-        "search": {"trials": 4, "lanes": 4},
+        "search": {"trials": 4, "lanes": 4, "confirm": 0},
         "losses": {"cross_entropy": {}},
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},

@@ -124,7 +124,7 @@ def test_the_second_of_two_studies_with_functions_of_one_name_does_not_get_the_r
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},
     }
-    common |= {"search": {"trials": 2, "lanes": 2}, "model": {"hidden": [2]}}
+    common |= {"search": {"trials": 2, "lanes": 2, "confirm": 0}, "model": {"hidden": [2]}}
     softened = [
         {**common, "losses": {"mine": {"function": crossed(scale), "activation": "softmax"}}} for scale in (1.0, 3.0)
     ]

@@ -108,7 +108,7 @@ def document(folder, task, losses, **more):
         "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": rate,
                   "optimizer": {"name": "sgd", "momentum": 0.9}},
         "search": {"trials": 2 * len(losses), "metric": METRICS.get(task, "rmse"), "keep": "all",
-                   "sampler": "random", "seed": SEED},
+                   "sampler": "random", "seed": SEED, "confirm": 0},
         "losses": losses,
         "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip

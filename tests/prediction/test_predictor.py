@@ -59,7 +59,7 @@ def document(name, target, task, losses, **search):
             **({"task": task} if task else {}),
         },
         "model": {"hidden": [4]}, "train": {"epochs": 3, "learning_rate": 0.02},
-        "search": {"trials": 1, **search}, "losses": losses, "verdict": {"enabled": False},
+        "search": {"trials": 1, "confirm": 0, **search}, "losses": losses, "verdict": {"enabled": False},
         "tracking": {"enabled": False},
     }  # fmt: skip
 

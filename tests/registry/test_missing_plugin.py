@@ -61,7 +61,7 @@ def removed(tmp_path_factory):
         patch.chdir(folder)
         patch.syspath_prepend(folder)
         registry.forget()
-        begun = lossreg.tune(STUDY)
+        begun = lossreg.tune(STUDY, ["search.confirm=0"])
         assert {trial.candidate for trial in begun.trials} == set(LABELS)
         for file in info.iterdir():
             file.unlink()

@@ -51,7 +51,8 @@ def folder(tmp_path, monkeypatch):
 def document(source, **model):
     return {
         "name": "pictures", "data": {"source": source}, "model": model, "train": {"epochs": 2, "learning_rate": 0.01},
-        "search": {"trials": 2, "metric": "accuracy", "lanes": 2}, "losses": {"cross_entropy": {}, "gce": {"q": 0.5}},
+        "search": {"trials": 2, "metric": "accuracy", "lanes": 2, "confirm": 0},
+        "losses": {"cross_entropy": {}, "gce": {"q": 0.5}},
         "verdict": {"enabled": False}, "tracking": {"enabled": False},
     }  # fmt: skip
 

@@ -36,7 +36,7 @@ def study(trials, losses, name="small", **sections):
         "data": {"source": "sklearn:iris"},
         "model": {"hidden": [4]},
         "train": {"epochs": 1},
-        "search": {"trials": trials, "metric": "accuracy"},
+        "search": {"trials": trials, "metric": "accuracy", "confirm": 0},
         "losses": losses,
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},

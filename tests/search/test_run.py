@@ -563,7 +563,7 @@ def test_the_user_s_own_function_and_class_are_searched_like_any_loss():
         "mine": {"function": "own.py:scaled", "activation": "softmax", "power": {"low": 1.0, "high": 3.0}},
         "half": {"function": "own.py:Half", "activation": "softmax"},
     }
-    result = lossreg.tune(untracked(losses=losses, trials=9, train={"learning_rate": 0.01}))
+    result = lossreg.tune(untracked(losses=losses, trials=9, train={"learning_rate": 0.01}, search={"confirm": 0}))
     assert result.counts["complete"] == 9
     assert {t.params["mine.power"] for t in result.trials if t.candidate == "mine"} >= {2.0}
     # with power 2 the function is twice the class: at a learning rate for Adam, which does not see scale, nearly one
@@ -651,7 +651,7 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
         "mine": {"function": "own.py:powers", "activation": "softmax", "scale": {"low": 0.5, "high": 2.0}, "times": 3},
         "keras": {"function": "keras.losses:CategoricalFocalCrossentropy", "activation": "softmax"},
     }
-    result = lossreg.tune(untracked(losses=losses, trials=6))
+    result = lossreg.tune(untracked(losses=losses, trials=6, search={"confirm": 0}))
     assert result.counts["complete"] == 6
     assert result.trainer["fit"] == 0
     assert {trial.loss_params["times"] for trial in result.trials if trial.candidate == "mine"} == {3}
@@ -672,7 +672,7 @@ class Watched(Heard):
 
 
 def test_a_study_goes_on_with_fewer_lanes_than_it_began_with_and_says_so():
-    asked, one = untracked(), ["search.lanes=1"]
+    asked, one = untracked(search={"confirm": 0}), ["search.lanes=1"]
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(asked, progress=(begun := Watched(1)))
     assert begun.together == plan(asked).lanes == 4

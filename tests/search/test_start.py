@@ -41,7 +41,7 @@ def study(losses=("cross_entropy", "weighted_bce"), **model):
         "data": {"source": "rows.csv", "target": "target", "preprocess": "none"},
         "model": {"start": "base.keras", **model},
         "train": {"epochs": 2, "learning_rate": 0.01},
-        "search": {"trials": 2, "lanes": 2, "keep": "all"},
+        "search": {"trials": 2, "lanes": 2, "keep": "all", "confirm": 0},
         "losses": {name: {} for name in losses},
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},

@@ -54,11 +54,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def tune(source: dict[str, Any], losses: dict[str, Any], model: dict[str, Any] | None = None, **train: Any) -> Any:
+def tune(
+    source: dict[str, Any], losses: dict[str, Any], model: dict[str, Any] | None = None, confirm: int = 0, **train: Any
+) -> Any:
     document = {
         "data": source, "model": model or {"hidden": [32]}, "losses": losses,
         "tracking": {"enabled": False}, "verdict": {"enabled": False},
-        "train": {"epochs": 4, "learning_rate": 0.01, **train}, "search": {"trials": 2 * (len(losses) or 2)},
+        "train": {"epochs": 4, "learning_rate": 0.01, **train},
+        "search": {"trials": 2 * (len(losses) or 2), "confirm": confirm},
     }  # fmt: skip
     return study.from_dict(document), lossreg.tune(document)
 
@@ -94,8 +97,9 @@ def test_columns_of_several_labels_are_tuned_scored_and_predicted(folder: Path) 
 
 def test_masks_are_tuned_scored_and_predicted(folder: Path) -> None:
     losses = {"binary_crossentropy": {"label_smoothing": 0}, "mine": {"function": "own.py:overlap"}}
-    spec, result = tune({"source": "strokes.npz"}, losses)
+    spec, result = tune({"source": "strokes.npz"}, losses, confirm=2)
     assert (result.task, result.metric) == ("segmentation", "jaccard")
+    assert all(len(row.confirmed.scores) == 2 for row in result.ranking())
     assert result.counts["complete"] == len(result.trials)
     assert result.trainer["fit"] == 0
     _, probabilities, y = predicted(folder, spec)
