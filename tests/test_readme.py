@@ -18,6 +18,7 @@ import lossreg
 from lossreg import cli, conformance, tracking
 from lossreg.config import study as studies
 from lossreg.registry import registry
+from lossreg.reporting import study_plots
 from lossreg.search import nested
 from lossreg.tracking import tracker
 
@@ -89,6 +90,7 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
     assert (spec.name, spec.search.trials) == ("churn", 64)
     served = []
     monkeypatch.setattr(tracking, "serve", lambda *given: served.append(given))
+    monkeypatch.setattr(study_plots, "figures", lambda result: {})  # which would only take time
     small = ["train.epochs=2", "verdict.outer=0", "verdict.repeats=4", f"search.trials={trials // 2}"]
     fast = [part for setting in small for part in ("--set", setting)]
     for command in commands("lossreg "):
