@@ -50,6 +50,7 @@ class CountsPopulations(Observer):
     """Counts the populations in memory while the best settings are trained again."""
 
     def __init__(self):
+        gc.collect()  # one that is freed later would leave its id to another
         self.before, self.counts = {id(population) for population in populations()}, []
 
     def phase(self, text):
