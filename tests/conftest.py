@@ -33,9 +33,10 @@ SLOW = (
 )  # fmt: skip
 
 
-def place(item):
-    """Return the position of the test's file in the order."""
-    name = item.path.with_suffix("").relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+@functools.cache
+def place(path):
+    """Return the position of a file of tests in the order."""
+    name = path.with_suffix("").relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
     return SLOW.index(name) if name in SLOW else len(SLOW)
 
 
@@ -63,7 +64,7 @@ def pytest_sessionfinish():
 
 
 def pytest_collection_modifyitems(config, items):
-    items.sort(key=place)
+    items.sort(key=lambda item: place(item.path))
     if loss := config.getoption("loss"):
         chosen = [item for item in items if has_parameter(item, loss)]
         if not chosen:
