@@ -82,7 +82,7 @@ class Problem:
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     # training and validation samples on the device, once for all populations
     samples: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-    # that a lane takes, by number of raw scores and architecture: a model is built to estimate them
+    # by number of raw scores and architecture: a model is built to estimate them
     lane_bytes: dict[Any, int] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
