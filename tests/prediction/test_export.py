@@ -13,6 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from inline import Inline
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
@@ -20,7 +21,8 @@ import lossreg
 from lossreg import cli
 from lossreg.errors import InputError
 from lossreg.prediction import bundle, export
-from lossreg.tracking import free_port
+from lossreg.reporting import study_plots
+from lossreg.tracking import free_port, tracker
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:(.|\n)*Gaps filled:UserWarning")
 RNG = np.random.default_rng(2)
@@ -44,6 +46,15 @@ WITHOUT = "import sys; sys.modules['lossreg'] = None; "
 def store_here():
     """The store of the current folder, by its whole path: MLflow keeps one store for each address that it was given."""
     return f"sqlite:///{Path.cwd()}/mlflow.db"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _mlflow_is_written_from_here():
+    """Spare the studies a process that imports MLflow, and plots."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracker, "Process", Inline)
+        patch.setattr(study_plots, "figures", lambda result: {})
+        yield
 
 
 @pytest.fixture(scope="module")
