@@ -114,13 +114,33 @@ def _signals_as_from_a_shell():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def _graphs_of_losses():
+    """The graphs of losses, which are the same objects in all files, by what `programs.of` asks for."""
+    return {}
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _losses_are_traced_once(request):
+def _losses_are_traced_once(request, _graphs_of_losses):
     """Have the studies of a file share what is traced and compiled: in most of them it takes longer than all else."""
     if request.path.is_relative_to(TESTS / "training"):
         yield
         return
-    with programs.shared():
+    of_file, losses = programs.of, _graphs_of_losses
+
+    def of(key, make):
+        def known():
+            asked = key()
+            if asked[0] != "loss":
+                return make()
+            if asked not in losses:
+                losses[asked] = make()
+            return losses[asked]
+
+        return of_file(key, known)
+
+    with programs.shared(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "of", of)
         yield
 
 
