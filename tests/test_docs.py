@@ -1,4 +1,4 @@
-"""The page about the study file says what there is."""
+"""The pages about the study file say what there is."""
 
 import re
 import tomllib
@@ -16,7 +16,8 @@ from lossreg.config.optimization import SCHEDULES
 from lossreg.config.schema import Data, Model, Plugins, Search, Storage, Tracking, Train, Verdict
 from lossreg.storage.verdict import Answer, Cause
 
-PAGE = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = "\n".join(page.read_text() for page in [DOCS / "studies.md", *sorted((DOCS / "study").glob("*.md"))])
 SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "verdict": Verdict, "tracking": Tracking,
             "plugins": Plugins, "storage": Storage}  # fmt: skip
 KEYS = [(name, key) for name, section in SECTIONS.items() for key in fields(section)]
@@ -26,7 +27,7 @@ def rows():
     """Key and default of every row of a table under its section."""
     cells, section = {}, ""
     for line in PAGE.splitlines():
-        if heading := re.match(r"## \[(\w+)", line):
+        if heading := re.match(r"#+ \[(\w+)", line):
             section = heading[1]
         if row := re.match(r"\| `([\w.]+)` \| (?:`(.*?)`)?[^|]*\|", line):
             name, _, key = row[1].rpartition(".")
@@ -59,7 +60,7 @@ def test_a_default_is_the_one_that_is_said(place):
 
 
 def test_every_key_of_a_verdict_in_json_stands_on_the_page_and_no_other():
-    section = PAGE.split("### The verdict in JSON")[1].split("<a id")[0]
+    section = (DOCS / "study" / "verdict.md").read_text().split("## The verdict in JSON")[1]
     keys = re.findall(r"`(\w+)`", "".join(re.findall(r"^- (.*?):", section, re.MULTILINE)))
     document = sample_verdict.study("better, because of the loss").verdict.to_json()
     assert sorted(keys) == sorted(document)
@@ -80,7 +81,7 @@ def test_names_on_the_page_are_known():
 
 def test_the_studies_on_the_page_are_studies():
     texts = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    table, losses = (studies.from_dict(tomllib.loads(text)) for text in texts)
+    losses, table = (studies.from_dict(tomllib.loads(text)) for text in texts)
     assert set(losses.losses) == {"focal", "gce_mild"}
     assert table.data.columns == {"plz": "category", "alter": "number", "seit": "date:dmy", "id": "drop"}
     assert table.data.na_values == ("?", 999)
@@ -140,7 +141,7 @@ def test_the_fine_tuning_on_the_page_runs(tmp_path, monkeypatch):
 
 
 def test_what_each_command_runs_is_said():
-    page = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+    page = (DOCS / "security.md").read_text()
     table = page.split("## What each command runs")[1].split("From Python")[0]
     first_cells = re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)
     named = set(re.findall(r"`([a-z-]+)", " ".join(first_cells)))

@@ -21,7 +21,7 @@ from lossreg.errors import DataError, did_you_mean, shortened
 
 # Rows that stand more than once are kept together if they are at most this share of all rows, or if they are copies:
 # where equal features come with different targets at most this share as often as any two rows do. In tables of few
-# categories equal rows are draws of their own, which a cut between them makes look too bad (docs/studies.md).
+# categories equal rows are draws of their own, which a cut between them makes look too bad (docs/study/data.md).
 FEW, COPIES = 0.1, 0.1
 LARGEST, LINKED = 0.1, 0.1  # of all rows: most equal ones, and most rows of groups that equal ones link
 # beyond these, too few rows stand alone to even sizes out, and equal rows are cut as groups are
