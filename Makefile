@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STUDY ?= studies/quickstart.toml
 LOSS ?= focal
 SEED ?= 0
+END ?= lowest
 # a test that hangs ends the run, which names it and tells what every thread was doing
 BOUND := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all chaos loss lint bench benchmark claims notebooks catalogue system postgresql clean
+.PHONY: help tune ui test test-all chaos loss lint bench benchmark claims notebooks catalogue docs package versions system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,8 +54,11 @@ lint: $(DONE_DEV) ## style, types, layers, form of the launchers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck studies/deploy/*.sh .ci/run
+	$(BIN)/shellcheck studies/deploy/*.sh .ci/run .ci/package
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec studies/deploy/compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	$(BIN)/kubernetes-validate --strict --quiet studies/deploy/kubernetes.yaml
 
 bench: $(DONE_DEV) ## lossreg against its peers
@@ -77,6 +81,27 @@ notebooks: $(DONE) ## run studies/notebooks anew and save their outputs
 catalogue: $(DONE) ## write docs/losses.md anew
 	$(BIN)/python -m lossreg.reporting.catalogue > docs/losses.md
 
+docs: build/checks.json ## the documentation site, into build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/python docs/make.py build/docs --checks build/checks.json
+	$(BIN)/mkdocs build --strict
+
+build/checks.json: $(DONE) $(wildcard lossreg/zoo/*.py lossreg/contract/*.py lossreg/conformance/*)
+	@echo "checking all losses, which takes some minutes"
+	@mkdir -p build
+	$(BIN)/lossreg check --json > $@.part
+	mv $@.part $@
+
+package: $(DONE_DEV) ## wheel and sdist: built, installed and tried
+	PYTHON=$(BIN)/python .ci/package
+
+versions: postgresql ## the tests, with END=lowest or END=newest allowed versions of Keras, TensorFlow, Optuna, MLflow, ...
+	mkdir -p build
+	$(PYTHON) .ci/versions.py $(END) > build/$(END).txt
+	$(PYTHON) -m venv build/$(END)
+	build/$(END)/bin/python -m pip install --quiet --disable-pip-version-check -c build/$(END).txt -e ".[test,jax]"
+	build/$(END)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
+
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }
 
@@ -85,4 +110,4 @@ postgresql: ## Debian's PostgreSQL, for the tests of studies with several worker
 		|| { apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; }
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
