@@ -57,8 +57,24 @@ def page(families: Sequence[ModuleType] = zoo.FAMILIES) -> str:
     notation = "\n".join(f"- `{name}`: {meaning}." for name, meaning in SYMBOLS.items())
     parts = [INTRODUCTION, f"In formulas:\n\n{notation}\n", _contents(families)]
     for family in families:
-        parts += [f"## {_title(family)}\n", f"{_plain(_about(family))}\n", *map(_loss, declared_in(family))]
+        parts += [f"## {title(family)}\n", f"{about(family)}\n", *map(_loss, declared_in(family))]
     return "\n".join(parts)
+
+
+def body(spec: LossSpec) -> str:
+    """Return what is said of one loss: summary, formula, parameters and facts."""
+    formula = [f"```text\n{spec.formula}\n```\n"] if spec.formula else []
+    return "\n".join([f"{_plain(spec.summary)}\n", *formula, *_parameters(spec), _facts(spec)])
+
+
+def title(family: ModuleType) -> str:
+    """Return the heading of a family of losses."""
+    return TITLES.get(_name(family), _name(family).capitalize())
+
+
+def about(family: ModuleType) -> str:
+    """Return the first paragraph of a family's docstring."""
+    return _plain(" ".join((family.__doc__ or "").partition("\n\n")[0].split()))
 
 
 def _name(family: ModuleType) -> str:
@@ -70,19 +86,10 @@ def _rank(family: ModuleType) -> int:
     return [*TITLES, _name(family)].index(_name(family))
 
 
-def _title(family: ModuleType) -> str:
-    return TITLES.get(_name(family), _name(family).capitalize())
-
-
-def _about(family: ModuleType) -> str:
-    """Return the first paragraph of a family's docstring."""
-    return " ".join((family.__doc__ or "").partition("\n\n")[0].split())
-
-
 def _contents(families: Iterable[ModuleType]) -> str:
     lines = ["| loss | tasks | what for |", "| --- | --- | --- |"]
     for family in families:
-        lines += [f"| **{_title(family)}** | | |"]
+        lines += [f"| **{title(family)}** | | |"]
         lines += [
             f"| [{spec.name}](#{spec.name}) | {', '.join(spec.tasks)} | {_cell(_plain(spec.summary))} |"
             for spec in declared_in(family)
@@ -91,8 +98,7 @@ def _contents(families: Iterable[ModuleType]) -> str:
 
 
 def _loss(spec: LossSpec) -> str:
-    formula = [f"```text\n{spec.formula}\n```\n"] if spec.formula else []
-    return "\n".join([f"### {spec.name}\n", f"{_plain(spec.summary)}\n", *formula, *_parameters(spec), _facts(spec)])
+    return f"### {spec.name}\n\n{body(spec)}"
 
 
 def _parameters(spec: LossSpec) -> list[str]:
