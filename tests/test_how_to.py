@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import lossreg.testing
 from lossreg import cli, conformance
+from lossreg.config import study as studies
 from lossreg.contract.declaration import spec_of
 from lossreg.registry import registry
 
@@ -54,6 +55,16 @@ def losses(text):
     return re.findall(r"^\[losses\.(\w+)\]", text, re.MULTILINE)
 
 
+def test_the_study_is_one_whose_losses_are_there(page):
+    [file] = re.findall(r"^lossreg tune (.*)$", page, re.MULTILINE)
+    spec = studies.load(file)
+    assert list(spec.losses) == losses(page)
+    own = re.findall(r"^function = \"[\w.]+:(\w+)\"", page, re.MULTILINE)
+    for name in set(losses(page)) - set(own):
+        assert registry.default().get(name).name == name
+
+
+@pytest.mark.long
 def test_a_dry_run_shows_the_losses_of_the_study(page):
     shown = run(page, "--dry-run")
     assert all(name in shown for name in losses(page))
@@ -95,6 +106,7 @@ def invoke(*arguments):
     return done.output
 
 
+@pytest.mark.long
 def test_the_quick_start_comes_to_a_plan(folder):
     [rows] = blocks("quickstart.md", "python")
     exec(rows, {})
