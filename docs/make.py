@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"(^ *```.*?^ *```)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:`[^`]*`|[^\]\[`])*)\]\(([^)\s#]+)(#[^)]*)?\)")
+FAMILIES = {family.__name__.rpartition(".")[2]: family for family in zoo.FAMILIES}
 REFERENCE = {
     "Losses": ["get", "wrap", "losses", "load_model", "dense_gradients"],
     "Studies": ["init", "tune", "results", "repair", "safe_mode"],
@@ -58,7 +59,7 @@ def make(into: Path, checks: Checks, only: Iterable[str] = ()) -> None:
     collect(into)
     gallery(into / "gallery", checks, set(only))
     (into / "reference.md").write_text(reference())
-    (into / "llms.txt").write_text(llms())
+    (into / "llms.txt").write_text(llms(into))
 
 
 # ------------------------------------------------------------------------------- pages of docs/
@@ -115,15 +116,22 @@ def gallery(into: Path, checks: Checks, only: set[str]) -> None:
     """Write a page and a picture of each loss, and the page that shows them all."""
     into.mkdir(parents=True)
     parts = ["# Gallery of losses\n", "Each page has formula, picture, parameters, use and source of one loss.\n"]
-    for family in sorted(zoo.FAMILIES, key=lambda one: list(catalogue.TITLES).index(one.__name__.rpartition(".")[2])):
+    for name, family in sorted(FAMILIES.items(), key=lambda one: list(catalogue.TITLES).index(one[0])):
         specs = [spec for spec in declared_in(family) if not only or spec.name in only]
-        parts += [f"## {catalogue.title(family)}\n"] * bool(specs)
         for spec in specs:
             loss_plots.save(loss_plots.figure(spec), into / f"{spec.name}.svg")
             (into / f"{spec.name}.md").write_text(loss_page(spec, catalogue.about(family), checks.get(spec.name, [])))
-            parts.append(f"- [{spec.name}]({spec.name}.md): {spec.summary}")
-        parts.append("")
+        if specs:
+            loss_plots.save(loss_plots.sheet(specs), into / f"family-{name}.svg")
+            parts += section(name, catalogue.title(family), specs)
     (into / "index.md").write_text("\n".join(parts))
+
+
+def section(name: str, title: str, specs: Iterable[LossSpec]) -> list[str]:
+    """Return what the page of the gallery shows of a family."""
+    lines = [f"- [{spec.name}]({spec.name}.md): {spec.summary}" for spec in specs]
+    picture = f"![{title}: each loss for several values of a parameter](family-{name}.svg)"
+    return [f"## {title}\n", f"{picture}\n", *lines, ""]
 
 
 def loss_page(spec: LossSpec, family: str, checks: list[dict[str, Any]]) -> str:
@@ -175,11 +183,18 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def llms() -> str:
-    """Return an index of the pages for language models, by the form of llmstxt.org."""
-    pages = [f"- [{heading(page)}]({place(page)})" for page in sorted(DOCS.rglob("*.md"))]
+def llms(into: Path) -> str:
+    """Return an index of the site's pages for language models, by the form of llmstxt.org."""
+    pages = [*sorted(DOCS.rglob("*.md")), into / "gallery" / "index.md", into / "reference.md"]
+    lines = [f"- [{heading(page)}]({address(page, into)})" for page in pages]
     about = "> Which loss should a Keras model be trained with, and with which parameters? An experiment answers."
-    return "\n".join(["# lossreg\n", f"{about}\n", "## Pages\n", *pages, ""])
+    return "\n".join(["# lossreg\n", f"{about}\n", "## Pages\n", *lines, ""])
+
+
+def address(page: Path, into: Path) -> str:
+    """Return the address that MkDocs gives a page: its name is a folder."""
+    name = page.relative_to(into) if page.is_relative_to(into) else place(page)
+    return f"{(name.parent if name.name == 'index.md' else name.with_suffix('')).as_posix()}/"
 
 
 def heading(page: Path) -> str:
