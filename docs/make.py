@@ -137,7 +137,8 @@ def section(name: str, title: str, specs: Iterable[LossSpec]) -> list[str]:
 def loss_page(spec: LossSpec, family: str, checks: list[dict[str, Any]]) -> str:
     """Return the page of one loss."""
     study = f"```toml\n[losses.{spec.name}]\n```\n"
-    parts = [f"# {spec.name}\n", catalogue.body(spec), f"![{spec.name}: loss and gradient]({spec.name}.svg)\n"]
+    parts = [f"# {spec.name}\n", catalogue.body(spec), "Symbols are those of [all losses](../losses.md).\n"]
+    parts += [f"![{spec.name}: loss and gradient]({spec.name}.svg)\n"]
     parts += ["## When to use it\n", *advice(spec.name), f"Its family: {family}\n"]
     parts += ["## How to use it\n", f'In Keras: `lossreg.get("{spec.name}")`. In a [study](../studies.md):\n', study]
     return "\n".join(parts + checked(checks))
