@@ -12,7 +12,7 @@ DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all chaos loss lint bench benchmark claims notebooks catalogue docs package versions system postgresql clean
+.PHONY: help tune ui test test-all chaos loss lint bench benchmark claims notebooks catalogue docs screenshots package versions system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -101,6 +101,9 @@ versions: postgresql ## the tests, with END=lowest or END=newest allowed version
 	$(PYTHON) -m venv build/$(END)
 	build/$(END)/bin/python -m pip install --quiet --disable-pip-version-check -c build/$(END).txt -e ".[test,jax]"
 	build/$(END)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
+
+screenshots: $(DONE_DEV) system ## take the pictures of docs/screens anew
+	$(BIN)/python docs/screenshots.py
 
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }
