@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
 from rich.console import Console
 
 import lossreg
@@ -43,6 +43,8 @@ COLUMNS = 100
 # trials after which the live display is photographed
 TRIALS = 40
 COLOURS = 256
+# milliseconds that MLflow, which asks its server for news all the time, has to draw
+SETTLE = 3000
 
 
 @dataclass
@@ -115,7 +117,7 @@ def take(browser: Browser, study: Study, into: Path) -> None:
         for name, route, seen in pages(where, study.result):
             shown.goto(f"{address}/#/{route}{'&' if '?' in route else '?'}{ui.VIEW}")
             seen(shown)
-            shown.wait_for_load_state("networkidle")
+            shown.wait_for_timeout(SETTLE)
             shoot(shown, into / f"mlflow-{name}.png")
 
 
@@ -123,12 +125,26 @@ def pages(where: Mapping[str, Any], result: Any) -> Iterator[tuple[str, str, Cal
     """Return each page of MLflow: its name, its route, and a function that waits until it shows what it is about."""
     experiment = f"experiments/{where['experiment_id']}"
     run = f"{experiment}/runs/{where['run_id']}"
-    best = f"{result.recommended.number:03d}"
+    trial = child(where, result.recommended.number)
     yield "experiments", "experiments", lambda shown: shown.get_by_role("link", name=result.study).first.wait_for()
     yield "runs", f"{experiment}/runs", lambda shown: shown.get_by_role("gridcell").first.wait_for()
     yield "study", run, lambda shown: shown.get_by_text("Show more").first.wait_for()
-    yield "charts", f"{run}/model-metrics", lambda shown: shown.locator(".js-plotly-plot").first.wait_for()
-    yield "trial", run, lambda shown: shown.get_by_role("link", name=best).first.click()
+    yield "charts", f"{run}/model-metrics", lambda shown: charts(shown).first.wait_for()
+    yield "trial", f"{experiment}/runs/{trial}/model-metrics", lambda shown: charts(shown).first.wait_for()
+
+
+def charts(shown: Page) -> Locator:
+    """Return the charts of a page of MLflow."""
+    return shown.locator(".js-plotly-plot")
+
+
+def child(where: Mapping[str, Any], number: int) -> str:
+    """Return the run of a trial."""
+    from mlflow import MlflowClient
+
+    wanted = f"tags.mlflow.parentRunId = '{where['run_id']}' and params.trial = '{number}'"
+    [run] = MlflowClient(where["uri"]).search_runs([where["experiment_id"]], wanted)
+    return str(run.info.run_id)
 
 
 @contextmanager

@@ -146,6 +146,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         "lossreg.loss": trial.loss,
         "lossreg.candidate": trial.candidate,
         "lossreg.trainer": trial.trainer,
+        "lossreg.epoch": str(trial.epoch),
         "lossreg.get": recipe_tag(trial),
         "lossreg.distribution": trial.distribution,
         "lossreg.version": trial.version,
@@ -160,7 +161,8 @@ def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
     `default_score` where decisions are tuned, further metrics by name, and `score_std`, how far the members of a trial
     lie apart.
 
-    What is not finite is left out. Epochs are spread evenly between start and end of the trial.
+    What is not finite is left out. Epochs are spread evenly between start and end of the trial. The step of what is a
+    single number is 0: MLflow draws that as a bar for each run, and any other step as a dot.
     """
     start, span = trial.started, max(trial.ended - trial.started, 0.0)
     points = []
@@ -171,14 +173,14 @@ def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
             if _is_number(value):
                 points.append(Point(name, float(value), at, epoch))
     if _is_number(trial.score):
-        points.append(Point("score", float(trial.score), milliseconds(trial.ended), trial.epoch))
+        points.append(Point("score", float(trial.score), milliseconds(trial.ended), 0))
     if _is_number(trial.default_score):
-        points.append(Point("default_score", float(trial.default_score), milliseconds(trial.ended), trial.epoch))
+        points.append(Point("default_score", float(trial.default_score), milliseconds(trial.ended), 0))
     for name, value in trial.metrics.items():
         if _is_number(value):
-            points.append(Point(safe_name(name), float(value), milliseconds(trial.ended), trial.epoch))
+            points.append(Point(safe_name(name), float(value), milliseconds(trial.ended), 0))
     if _is_number(trial.spread):
-        points.append(Point("score_std", float(trial.spread), milliseconds(trial.ended), trial.epoch))
+        points.append(Point("score_std", float(trial.spread), milliseconds(trial.ended), 0))
     return points
 
 
@@ -239,17 +241,14 @@ def model_address(tags: Mapping[str, str], result: StudyResult) -> str:
 
 
 def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
-    """Return `confirmed_score` and `confirmed_standard_error` of each trial by number, NaN of what was not confirmed.
-
-    step = the number of trials among which it was one of the best.
-    """
+    """Return `confirmed_score` and `confirmed_standard_error` of each trial by number, NaN where not confirmed."""
     last = result.confirmation.ended if result.confirmation else max((one.ended for one in result.trials), default=0.0)
-    at, step = milliseconds(last), len(result.trials)
+    at = milliseconds(last)
 
     def points(confirmed: Confirmed | None) -> list[Point]:
         values = (confirmed.mean, confirmed.error) if confirmed else (None, None)
         pairs = zip(CONFIRMED_METRICS, values, strict=True)
-        return [Point(name, value if _is_number(value) else math.nan, at, step) for name, value in pairs]
+        return [Point(name, value if _is_number(value) else math.nan, at, 0) for name, value in pairs]
 
     return {trial.number: points(result.confirmed(trial)) for trial in result.trials}
 
@@ -281,13 +280,12 @@ def _constraints(verdict: Verdict) -> str:
 
 
 def verdict_points(result: StudyResult) -> list[Point]:
-    """Return difference, 95% interval and share of repeats won, NaN where there is none; step = the number of looks."""
+    """Return difference, 95% interval and share of repeats won, NaN where there is none."""
     verdict = result.verdict
-    openings = verdict.openings if verdict else 0
     at = milliseconds(max((trial.ended for trial in result.trials), default=0.0))
     compared = {name: getattr(verdict, comparison, None) for comparison, name in COMPARED.items()}
     values = {f"{name}_{field}": getattr(one, field, math.nan) for name, one in compared.items() for field in MEASURED}
-    return [Point(name, value if _is_number(value) else math.nan, at, openings) for name, value in values.items()]
+    return [Point(name, value if _is_number(value) else math.nan, at, 0) for name, value in values.items()]
 
 
 def best_points(result: StudyResult, lost: Collection[int] = (), *, is_over: bool = False) -> list[Point]:

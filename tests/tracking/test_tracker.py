@@ -218,7 +218,7 @@ def test_tags_have_the_names_that_queries_and_older_runs_use(uri, written):
     assert {"lossreg.key", "lossreg.best_loss", "lossreg.best_get"} <= tags.keys()
     assert {name for name in runs[0].data.tags if name.startswith("lossreg.")} == {
         "lossreg.trial", "lossreg.state", "lossreg.loss", "lossreg.candidate", "lossreg.trainer", "lossreg.get",
-        "lossreg.distribution", "lossreg.version",
+        "lossreg.distribution", "lossreg.version", "lossreg.epoch",
     }  # fmt: skip
 
 
@@ -276,14 +276,17 @@ def test_parent_has_the_verdict(uri, experiment):
 def test_a_later_verdict_takes_the_place_of_the_former(uri, experiment):
     result = sample_verdict.study("better, because of the loss")
     first = finished(uri, experiment, result)
+    before = result.verdict.against_baseline.difference
     result.verdict = sample_verdict.study("no difference, behind", openings=2).verdict
+    after = result.verdict.against_baseline.difference
     again = finished(uri, experiment, result, first.run_id)
     parent, _, _ = children(uri, again)
     tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
     assert tags == {"verdict": "no difference shown", "recommended": "cross_entropy", "cause": "none"}
-    assert parent.data.metrics["verdict_difference"] == result.verdict.against_baseline.difference
+    assert parent.data.metrics["verdict_difference"] == after
     history = MlflowClient(uri).get_metric_history(again.run_id, "verdict_difference")
-    assert [point.step for point in history] == [1, 2]
+    assert [point.value for point in sorted(history, key=lambda point: point.timestamp)] == [before, after]
+    assert {point.step for point in history} == {0}, "MLflow draws bars of step 0, and dots of others"
 
 
 @pytest.mark.parametrize("is_one_process", [False, True])
