@@ -117,6 +117,7 @@ def take(browser: Browser, study: Study, into: Path) -> None:
         for name, route, seen in pages(where, study.result):
             shown.goto(f"{address}/#/{route}{'&' if '?' in route else '?'}{ui.VIEW}")
             seen(shown)
+            close_assistant(shown)
             shown.wait_for_timeout(SETTLE)
             shoot(shown, into / f"mlflow-{name}.png")
 
@@ -131,6 +132,13 @@ def pages(where: Mapping[str, Any], result: Any) -> Iterator[tuple[str, str, Cal
     yield "study", run, lambda shown: shown.get_by_text("Show more").first.wait_for()
     yield "charts", f"{run}/model-metrics", lambda shown: charts(shown).first.wait_for()
     yield "trial", f"{experiment}/runs/{trial}/model-metrics", lambda shown: charts(shown).first.wait_for()
+
+
+def close_assistant(shown: Page) -> None:
+    """Close MLflow's panel of questions to a language model, which is open at first."""
+    title = shown.get_by_text("MLflow Assistant")
+    if title.count():
+        title.locator("xpath=../..").get_by_role("button").last.click()
 
 
 def charts(shown: Page) -> Locator:

@@ -302,7 +302,7 @@ def model(
 def _to_run(study: Path, overrides: Sequence[str] | None) -> StudySpec:
     """Return the study of a file that is to be run; a line says so before anything slow is imported."""
     spec = load(study, overrides or (), is_run=True)
-    waiting.step(f"study {spec.name}: looking for trials that were done before")
+    waiting.step(f"study {spec.name}: starting")
     return spec
 
 

@@ -256,7 +256,7 @@ def test_a_wrong_input_is_one_message(folder, number, command):
     before = {path: path.read_bytes() for path in files(folder)}
     done = CliRunner().invoke(cli.app, ["tune", "study.toml", *command])
     assert done.exit_code == 2, (done.output[-500:], done.exception)
-    said = done.stderr.removeprefix("study study: loading data and losses\n")
+    said = done.stderr.removeprefix("study study: starting\n").removeprefix("study study: loading data and losses\n")
     assert said.startswith("Error: study.toml: data"), done.stderr
     assert "\nError: " not in said
     assert "Traceback" not in done.stderr

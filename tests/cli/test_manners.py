@@ -133,7 +133,7 @@ def test_a_terminal_shows_that_keras_is_imported(gated, name):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_a_pipe_has_a_line_and_a_signal_meanwhile_ends_the_command(gated, number):
     with start("tune", "study.toml", "--json", text=True, **PIPES, **gated("keras")) as done:
-        assert done.stderr.readline() == "study study: looking for trials that were done before\n"
+        assert done.stderr.readline() == "study study: starting\n"
         assert done.stderr.readline() == "importing TensorFlow, which takes some seconds\n"
         done.send_signal(number)
         out, err = done.communicate()

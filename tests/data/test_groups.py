@@ -20,7 +20,7 @@ from lossreg.data.classes import Labels
 from lossreg.data.layout import Layout
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, InputError
-from lossreg.search import preparation, study_data
+from lossreg.search import study_data
 
 N = 600
 RNG = np.random.default_rng(0)
@@ -455,7 +455,7 @@ def test_a_study_that_was_begun_with_equal_rows_apart_goes_on_so(tmp_path: Path)
         loaded, notes = study_data.load_data(spec, {"data": {"digest": begun.digest}})
         assert loaded.digest == begun.digest
         np.testing.assert_array_equal(loaded.train.x, same.train.x)
-        assert (preparation.APART in notes) is (begun is apart)
+        assert (study_data.APART in notes) is (begun is apart)
     assert study_data.load_data(spec)[0].digest == study.digest
     assert study_data.load_data(spec, {"data": {"digest": "another"}})[0].digest == study.digest
 

@@ -23,7 +23,7 @@ from lossreg.contract.params import Choice, Int
 from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import leaderboard, progress, report, tables, usage, values, verdict
+from lossreg.reporting import leaderboard, report, tables, usage, values, verdict, watcher
 from lossreg.search.outline import Outline
 from lossreg.storage.verdict import Answer, Reevaluated, Verdict
 from lossreg.terminal import plain_text
@@ -312,7 +312,7 @@ def test_what_was_searched_besides_the_loss_is_shown():
 def test_a_loss_that_was_pruned_away_is_said():
     study = sample.study(0, trials=[sample.trial(0, "cross_entropy"), sample.trial(1, "focal", "pruned")])
     assert [line.split(":")[0] for line in report.failures(study)] == ["focal"]
-    assert progress.standing(study).endswith("1 pruned")
+    assert watcher.standing(study).endswith("1 pruned")
 
 
 def test_scores_of_several_members_are_shown_with_their_spread():

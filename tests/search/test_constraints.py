@@ -21,7 +21,7 @@ import lossreg
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
-from lossreg.reporting import leaderboard, progress, report
+from lossreg.reporting import leaderboard, progress, report, watcher
 from lossreg.reporting.verdict import decision, evidence
 from lossreg.search import confirming, judgement, preparation
 from lossreg.search.arms import BASELINE, WINNER
@@ -161,8 +161,8 @@ def test_where_no_trial_keeps_the_constraints_that_is_said_and_the_scores_rank()
     assert result.best.number == 2
     assert result.unkept == "no trial keeps recall of at least 0.9; the nearest is trial 3 (recall 0.475)"
     assert result.best_so_far() == []
-    assert progress.standing(result) == "highest accuracy 0.99 (focal, which violates a constraint)"
-    assert "violates" not in progress.standing(study())
+    assert watcher.standing(result) == "highest accuracy 0.99 (focal, which violates a constraint)"
+    assert "violates" not in watcher.standing(study())
 
 
 def test_the_nearest_to_several_constraints_is_so_by_shares_of_their_bounds():

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from lossreg import tracking
 from lossreg.config import study as studies
 from lossreg.errors import InputError
-from lossreg.search import completion, preparation, restore, run, top_model
+from lossreg.search import completion, rehearsal, restore, run, top_model
 from lossreg.search.history import FINISHED
 from lossreg.search.shared_run import REPLACED, UNCONFIRMED, VERDICT_REPLACED
 from lossreg.storage import server, shared_study
@@ -121,7 +121,7 @@ class Site:
     def execute(self, trials, clock, heard, loaded=lambda: None, *, is_verdict=False):
         trainers = (Fake(lambda plan, epoch: 0.5),)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(preparation, "rehearse", lambda prepared: loaded() or ({}, []))
+            patch.setattr(rehearsal, "rehearse", lambda prepared: loaded() or ({}, []))
             return run.Run(
                 self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers,
                 is_verdict=is_verdict,

@@ -242,7 +242,7 @@ def store(tmp_path, monkeypatch, journal):
 
 def lossreg(*args):
     done = CliRunner().invoke(cli.app, [str(arg) for arg in args])
-    return done.exit_code, done.stdout, done.stderr
+    return done.exit_code, done.stdout, done.stderr.removeprefix("study s: starting\n")
 
 
 def files(folder):

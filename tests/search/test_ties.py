@@ -14,7 +14,7 @@ import searches
 from fake_trainer import Fake
 from rich.console import Console
 
-from lossreg.reporting import leaderboard, progress, report, tables
+from lossreg.reporting import leaderboard, report, tables, watcher
 from lossreg.search.restore import find
 
 LOSSES = {label: label for label in ("focal", "gce", "cross_entropy", "poly1", "never_run")}
@@ -98,7 +98,7 @@ def test_everything_printed_says_that_several_are_at_the_top(tied):
     rows = table.rpartition("──")[2]
     assert [line.split()[0] for line in rows.splitlines()[1:6]] == [*"1114-"]
     assert "+0.0000" not in page + table
-    assert progress.standing(tied) == "highest accuracy 0.975 (cross_entropy and 2 more)"
+    assert watcher.standing(tied) == "highest accuracy 0.975 (cross_entropy and 2 more)"
 
 
 @pytest.mark.parametrize(("direction", "word"), [("maximize", "Highest"), ("minimize", "Lowest")])
@@ -106,7 +106,7 @@ def test_nothing_is_called_best(direction, word):
     result = study({"cross_entropy": 0.9, "focal": 0.8}, direction)
     page = report.markdown(result)
     assert f"{word} validation score (accuracy)" in page
-    assert "best" not in (page + printed(tables.leaderboard(result)) + progress.standing(result)).lower().replace(
+    assert "best" not in (page + printed(tables.leaderboard(result)) + watcher.standing(result)).lower().replace(
         report.OPTIMISM.lower(), ""
     )
 

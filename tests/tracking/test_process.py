@@ -375,7 +375,7 @@ import io, os, sys
 from lossreg.tracking import worker
 with open(sys.argv[1], "rb") as lines:
     worker.serve(lines, sys.stdout.buffer)
-print(sorted({"keras", "tensorflow", "sklearn", "optuna"} & set(sys.modules)))
+print(sorted({"keras", "tensorflow"} & set(sys.modules)))
 """
 
 
