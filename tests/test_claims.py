@@ -63,7 +63,7 @@ def test_settings_are_studies_with_names_of_their_own(claims: dict[str, Any]) ->
 
 def test_the_table_is_what_the_stored_scores_give(claims: dict[str, Any]) -> None:
     run, table = claims["run"], claims["table"]
-    lines = run.lines_of(run.RESULTS)
+    lines = run.results_of(run.RESULTS).lines()
     assert run.current(lines) == lines
     page = table.PAGE.read_text()
     assert table.written(page, lines) == page
@@ -135,28 +135,50 @@ def test_numbers_of_what_was_seen_are_scores_of_the_study(claims: dict[str, Any]
         assert not set(re.findall(r"\d+\.\d+", item)) - known, study
 
 
+def test_numbers_that_the_table_no_longer_has_are_named(claims: dict[str, Any]) -> None:
+    table = claims["table"]
+    page = table.PAGE.read_text()
+    assert table.outdated(page) == []
+    page = page.replace(f"{table.SEEN}\n", f"{table.SEEN}\n\nIt was 9.876 before.\n")
+    assert table.outdated(page) == ["9.876"]
+
+
+def test_losses_that_are_worse_than_a_tuned_decision_are_named(claims: dict[str, Any]) -> None:
+    table = claims["table"]
+    text = " ".join(table.PAGE.read_text().partition("Shown to be worse")[2].partition("\n- ")[0].split())
+    by_default, tuned = text.split("; with a tuned one")
+    worse = {
+        claim.first
+        for claim, _, answer in page_rows(table)
+        if claim.second == "cross_entropy_tuned" and "does not hold" in answer
+    }
+    named = [re.findall(r"`(\w+)`", said) for said in (by_default, tuned)]
+    assert worse == {*named[0], *(f"{loss}_tuned" for loss in named[1])}
+
+
 def test_losses_have_as_many_trials_as_the_page_says(claims: dict[str, Any]) -> None:
-    lines = claims["run"].lines_of(claims["run"].RESULTS)
+    lines = claims["run"].results_of(claims["run"].RESULTS).lines()
     counts = [count for line in lines for count in line["trials"].values()]
     assert f"{min(counts)} to {max(counts)} for each" in " ".join(claims["table"].PAGE.read_text().split())
     assert all(line["trials"][line["baseline"]] == max(line["trials"].values()) for line in lines)
 
 
 def test_a_result_of_another_study_is_left_out_and_measured_again(claims: dict[str, Any], tmp_path: Path) -> None:
-    run, out = claims["run"], tmp_path / "results.jsonl"
+    run = claims["run"]
+    results = run.results_of(tmp_path / "results.jsonl")
     wanted = run.cases(2, ["counts", "smoothing"])
     lines = [
         {"study": one.study, "setting": one.name, "seed": seed, "digest": run.digest_of(one, seed), "version": version}
         for (one, seed), version in zip(wanted, [lossreg.__version__] * 3 + ["0.0.1"], strict=True)
     ]
     lines[0]["digest"] = "of other labels"
-    run.forget(out, [])
-    assert run.missing(out, wanted) == wanted
-    out.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    assert run.current(lines) == lines[1:]
-    assert run.missing(out, wanted) == [wanted[0], wanted[3]]
-    run.forget(out, [wanted[0]])
-    assert run.lines_of(out) == lines[1:]
+    assert run.missing(results, wanted) == wanted
+    results.put(*lines)
+    assert run.current(results.lines()) == lines[1:]
+    assert run.missing(results, wanted) == [wanted[0], wanted[3]]
+    results.request([run.key_of_case(wanted[2])])
+    assert run.missing(results, wanted) == [wanted[0], *wanted[2:]]
+    assert len(run.current(results.lines())) == 3
     digests = {run.digest_of(setting, seed) for setting, seed in run.cases(run.SEEDS)}
     assert len(digests) == len(run.cases(run.SEEDS))
 

@@ -13,9 +13,9 @@ than 2,000 rows), and then, on the same test rows and by the verdict's own compa
 
 Each data set is a line of `results.jsonl`, written when it is done, with the version of lossreg and a digest of its
 declaration. A data set is measured again if it has no line of this digest and version, so that the same command goes
-on where it was stopped; `--anew` removes the lines first. At the end `table.py` writes the tables of docs/benchmark.md
-and README.md, of lines with the present digests; others are left out, and named. Seconds are of processor time;
-`elapsed` has those of the clock.
+on where it was stopped; `--anew` has results measured again, each of which stands until then. At the end `table.py`
+writes the tables of docs/benchmark.md and README.md, of lines with the present digests; others are left out, and named.
+Seconds are of processor time; `elapsed` has those of the clock.
 """
 
 from __future__ import annotations
@@ -29,13 +29,17 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1] / "measuring"))
+
+import measurements
 import table as tables
 from declared import DATA_SETS, REPEATS, DataSet
+from measurements import Progress, Results
 
 if __name__ == "__main__":
     os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -190,7 +194,7 @@ def main() -> None:
     if args.one:
         here(chosen(args.names)[0], overrides)
     elif args.trials:
-        end([given.name for given in chosen(args.names) if not tried(given, args.trials)])
+        end(all_tried(chosen(args.names), args.trials))
     else:
         end(all_of(args.names, anew=args.anew))
 
@@ -199,7 +203,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of data sets; all by default")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--anew", action="store_true", help="remove the lines of these data sets first")
+    what.add_argument("--anew", action="store_true", help="measure these data sets again")
     what.add_argument("--trials", type=int, help="of each study, to try this out: nothing is stored")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -229,43 +233,75 @@ def here(given: DataSet, overrides: Mapping[str, Any]) -> None:
     """Measure one data set in this process, and print its line."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        print(json.dumps(measured(given, overrides)))
+        with redirect_stdout(sys.stderr):
+            line = measured(given, overrides)
+    print(json.dumps(line))
 
 
 def all_of(names: Sequence[str], *, anew: bool = False, path: Path = tables.RESULTS) -> list[str]:
     """Measure what is not measured yet, and write the tables; return what failed."""
-    failed, todo = [], chosen(names) if anew else missing(names, path)
-    unwanted = [given.name for given in todo]
-    tables.keep({name: line for name, line in tables.stored(path).items() if name not in unwanted}, path)
-    for given in todo:
-        if line := apart(given):
-            with path.open("a") as file:
-                file.write(line + "\n")
-        else:
-            failed.append(given.name)
-    tables.write(path)
+    results = tables.results(path)
+    results.report_broken()
+    if anew:
+        results.request(given.name for given in chosen(names))
+    todo = missing(names, path)
+    progress = progress_of(todo, len(chosen(names)), tables.stored(path))
+    with measurements.stoppable(progress):
+        progress.announce()
+        failed = [given.name for given in todo if not added(given, results, progress)]
+        tables.write(path)
     return failed
 
 
+def progress_of(todo: Sequence[DataSet], total: int, lines: tables.Lines) -> Progress:
+    """Return the progress of data sets, with the seconds that their results took."""
+    named = {f"{given.name}: {given.rows} rows, {given.metric}": elapsed(lines.get(given.name, {})) for given in todo}
+    return Progress("data sets", named, total, measurements.going_on(__file__))
+
+
+def elapsed(line: Mapping[str, Any]) -> float | None:
+    """Return the seconds that a result took; None without one."""
+    return sum(parts["elapsed"] for parts in tables.times(line)) if "seconds" in line else None
+
+
+def added(given: DataSet, results: Results, progress: Progress) -> bool:
+    """Measure a data set and store its line; return whether it has one."""
+    progress.name_next()
+    if line := apart(given):
+        results.put(json.loads(line))
+        progress.done += 1
+    return bool(line)
+
+
 def missing(names: Sequence[str], path: Path) -> list[DataSet]:
-    """Return the data sets without a line of the present declaration and version."""
-    done = [name for name, line in tables.current(path).items() if line["version"] == lossreg.__version__]
+    """Return the data sets without a line of the present declaration and version, and those to be measured again."""
+    lines = tables.current(path).items()
+    done = [name for name, line in lines if line["version"] == lossreg.__version__ and measurements.AGAIN not in line]
     return [given for given in chosen(names) if given.name not in done]
 
 
-def tried(given: DataSet, trials: int) -> bool:
+def all_tried(todo: Sequence[DataSet], trials: int) -> list[str]:
+    """Measure data sets with so many trials, and print their lines; return what failed."""
+    progress = progress_of(todo, len(todo), {})
+    with measurements.stoppable(progress):
+        return [given.name for given in todo if not tried(given, trials, progress)]
+
+
+def tried(given: DataSet, trials: int, progress: Progress) -> bool:
     """Measure a data set with so many trials, print its line, and return whether it has one."""
+    progress.name_next()
     line = apart(given, "--trials", str(trials))
     print(line, flush=True)
+    progress.done += bool(line)
     return bool(line)
 
 
 def apart(given: DataSet, *options: str) -> str:
     """Measure a data set in a process of its own, and return its line; empty where that failed."""
-    print(f"{given.name}: {given.rows} rows, {given.metric}", file=sys.stderr, flush=True)
-    command = [sys.executable, __file__, "--one", given.name, *options]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    return "" if ended.returncode else ended.stdout.splitlines()[-1]
+    try:
+        return list(measurements.output([sys.executable, __file__, "--one", given.name, *options]))[-1].strip()
+    except subprocess.CalledProcessError:
+        return ""
 
 
 if __name__ == "__main__":

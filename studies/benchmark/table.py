@@ -5,25 +5,31 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1] / "measuring"))
+
+import measurements
 from declared import DATA_SETS, DataSet
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results.jsonl")
+DIGITS = 3
 BEGIN, END = "<!-- from studies/benchmark/results.jsonl -->\n", "<!-- end -->"
 Lines = dict[str, dict[str, Any]]
 
 
+def results(path: Path = RESULTS) -> measurements.Results:
+    return measurements.Results(path, lambda line: line["name"])
+
+
 def stored(path: Path = RESULTS) -> Lines:
     """Return the last line of each data set."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return {line["name"]: line for line in lines}
+    return {line["name"]: line for line in results(path).lines()}
 
 
 def current(path: Path = RESULTS) -> Lines:
@@ -34,11 +40,6 @@ def current(path: Path = RESULTS) -> Lines:
 
 def is_of(given: DataSet, line: dict[str, Any] | None) -> bool:
     return line is not None and line.get("digest") == given.digest
-
-
-def keep(lines: Lines, path: Path = RESULTS) -> None:
-    """Have the file hold these lines alone."""
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines.values()))
 
 
 # ------------------------------------------------------------------ tables
@@ -95,7 +96,7 @@ def questions() -> str:
     return markdown(head, rows)
 
 
-AS_IT_IS = "better with default decisions, not with tuned ones"
+BY_DEFAULT = "better with default decisions only"
 
 
 def summary(lines: Lines) -> str:
@@ -111,11 +112,13 @@ def summary(lines: Lines) -> str:
 
 def answers(lines: Lines) -> str:
     """Return how often there is each answer."""
-    counts = Counter(AS_IT_IS if is_explained(line) else line["answer"] for line in lines.values())
-    by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
+    counts = Counter(line["answer"] for line in lines.values())
     answers = ", ".join(f"*{answer}* on {count}" for answer, count in counts.most_common())
+    by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
     of = f" ({', '.join(by_loss)})" if by_loss else ""
-    return f"Of {len(lines)} data sets: {answers}. Better *because of the loss* on {len(by_loss)}{of}."
+    by_default = ", ".join(name for name, line in lines.items() if is_explained(line))
+    also = f" No difference shown, but *{BY_DEFAULT}*: {by_default}." if by_default else ""
+    return f"Of {len(lines)} data sets: {answers}. Better *because of the loss* on {len(by_loss)}{of}.{also}"
 
 
 def boosted(lines: Lines) -> list[str]:
@@ -128,12 +131,13 @@ def boosted(lines: Lines) -> list[str]:
 
 def origin(lines: Lines) -> str:
     """Return what the lines were measured with, and how long that took."""
-    spent = sum(parts["processor"] for line in lines.values() for parts in _times(line))
+    spent = sum(parts["processor"] for line in lines.values() for parts in times(line))
     versions, backends = (", ".join(sorted({line[key] for line in lines.values()})) for key in ("version", "backend"))
     return f"Measured with lossreg {versions} on {backends}, in {spent / 60:.0f} minutes of processor time."
 
 
-def _times(line: dict[str, Any]) -> list[dict[str, float]]:
+def times(line: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return the seconds of each part of a measurement."""
     tuned = line["with_tuned_decisions"]
     return [line["seconds"], line["boosting_seconds"], *([tuned["seconds"]] if tuned else [])]
 
@@ -154,7 +158,7 @@ def verdict(line: dict[str, Any], *, named: bool = True) -> str:
     """Return the answer in a few words; named: with the winner of a comparison that shows something."""
     words, start = line["answer"], f"{winners(line)} is " if named else ""
     if is_explained(line):
-        return f"{start}better as it is; with the decision of both tuned {words}"
+        return f"{words}; {start}{BY_DEFAULT}"
     cause = {"loss": ", because of the loss", "loss or learning rate": "; the learning rate may have done it"}
     return (start if words in ("better", "worse") else "") + words + cause.get(line["cause"], "")
 
@@ -179,15 +183,16 @@ def gain(line: dict[str, Any], over: str) -> str:
     compared = line["gains"][over]
     if compared is None:
         return ""
-    difference, low, high = map(number, compared)
+    digits = measurements.decimals(compared[1:], DIGITS)
+    difference, low, high = (number(value, digits) for value in compared)
     return f"{'+' if float(difference) > 0 else ''}{difference} ({low} to {high})"
 
 
-def number(value: float | None) -> str:
-    """Return three decimals, of numbers from 10 on one."""
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """Return a number with so many decimals, from 10 on with one."""
     if value is None:
         return ""
-    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
@@ -221,8 +226,9 @@ def write(path: Path = RESULTS) -> None:
     for name in stored(path).keys() - lines:
         print(f"{name}: left out, as its declaration has changed since it was measured", file=sys.stderr)
     for page, parts in pages(lines).items():
-        page.write_text(filled(page.read_text(), parts))
+        measurements.write(page, filled(page.read_text(), parts))
 
 
 if __name__ == "__main__":
+    results().report_broken()
     write()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import measurements
 from scipy.stats import f, t
 
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
+SEEN = "## What was seen"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+NUMBER = re.compile(r"\d+\.\d+")
 LEVEL = 0.95
 LOWER = ("mean_absolute_error", "root_mean_squared_error", "deviance", "calibration_error")
 HOLDS, OPEN, FAILS = "holds", "not shown", "does not hold"
@@ -215,6 +219,7 @@ def _answer(claim: Claim, gains: Mapping[str, Gain | None]) -> str:
 def _seen(one: Gain) -> str:
     digits = 3 if max(abs(one.first), abs(one.second)) < 10 else 2
     first, second = f"{one.first:.{digits}f}", f"{one.second:.{digits}f}"
+    digits = measurements.decimals((one.low, one.high), digits)
     return f"{one.mean:+.{digits}f} ({one.low:+.{digits}f} to {one.high:+.{digits}f}; {second} -> {first})"
 
 
@@ -222,6 +227,13 @@ def table(lines: Lines) -> str:
     """Return the table in Markdown."""
     rows = [HEAD, ("---",) * len(HEAD), *(cells(claim, lines) for claim in claims())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def outdated(page: str) -> list[str]:
+    """Return the numbers of what was seen, which is written by hand, that the table does not have."""
+    before, _, rest = page.partition(BEGIN)
+    seen, known = before.partition(SEEN)[2].partition("\n<a id")[0], rest.partition(END)[0]
+    return [number for number in NUMBER.findall(seen) if number not in NUMBER.findall(known)]
 
 
 def origin(lines: Lines) -> str:

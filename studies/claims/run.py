@@ -7,8 +7,9 @@ For each seed the data are cut, or made, anew, and a study of this folder search
 and the learning rate. The best confirmed setting of each loss is then trained `REPEATS` times, each time on another
 split of the development rows and from other weights, and scored on test rows, whose labels are right. Scores go into
 `results.jsonl`, with the version of lossreg and a digest of the study (`digest_of`). A study is run again if it has no
-line of this digest and version; `--anew` removes the lines of all studies, or of those in `--only`, first. The table
-has only lines of the present digests; others are left out, and named.
+line of this digest and version; `--anew` has all studies, or those in `--only`, run again, and each line stands until
+then. One process runs all studies, and another, which can be stopped at any time, stores their lines. The table has
+only lines of the present digests; others are left out, and named.
 """
 
 from __future__ import annotations
@@ -17,22 +18,31 @@ import argparse
 import hashlib
 import json
 import re
+import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, closing, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parents[1] / "measuring"))
+
+import measurements
+from measurements import Line, Progress, Results
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 SEEDS, REPEATS = 5, 3
 MODULES = ("claim_data.py", "claim_measures.py")
-Line = dict[str, Any]
+OUTDATED = (
+    "docs/claims.md: 'What was seen' is written by hand, and has numbers that the table no longer has: {}. Look at "
+    "docs/does-the-loss-matter.md and README.md too."
+)
 
 
 class Setting(NamedTuple):
@@ -167,16 +177,26 @@ def cases(seeds: int, only: Sequence[str] = ()) -> list[Case]:
     return [(one, seed) for seed in range(seeds) for one in settings() if not only or one.study in only]
 
 
-def run(out: Path, todo: Sequence[Case]) -> None:
-    """Run studies, and add their lines."""
+def run_here(todo: Iterable[Case]) -> None:
+    """Run studies in this process, and print their lines."""
     from lossreg.training import programs
 
     with programs.shared():
-        for number, (setting, seed) in enumerate(todo, 1):
-            line = line_of(setting, seed)
-            with out.open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            print(f"{number}/{len(todo)} {named(line)}: {line['seconds']} s", flush=True)
+        for setting, seed in todo:
+            with redirect_stdout(sys.stderr):
+                line = line_of(setting, seed)
+            print(json.dumps(line), flush=True)
+
+
+def run(results: Results, todo: Sequence[Case], progress: Progress) -> None:
+    """Run studies in another process, and store their lines."""
+    command = [sys.executable, __file__, "--here", json.dumps([key_of_case(case) for case in todo])]
+    with closing(measurements.output(command)) as lines:
+        progress.name_next()
+        for line in lines:
+            results.put(json.loads(line))
+            progress.done += 1
+            progress.name_next()
 
 
 def line_of(setting: Setting, seed: int) -> Line:
@@ -192,9 +212,8 @@ def line_of(setting: Setting, seed: int) -> Line:
 # ------------------------------------------------------------------ lines
 
 
-def lines_of(file: Path) -> list[Line]:
-    """Return the lines of a file of results, none where it is not there."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+def results_of(file: Path) -> Results:
+    return Results(file, key_of)
 
 
 def current(lines: Iterable[Line]) -> list[Line]:
@@ -207,26 +226,27 @@ def current(lines: Iterable[Line]) -> list[Line]:
     return list(kept.values())
 
 
-def missing(out: Path, wanted: Iterable[Case]) -> list[Case]:
-    """Return what has no line of the present study and version."""
+def missing(results: Results, wanted: Iterable[Case]) -> list[Case]:
+    """Return what has no line of the present study and version, or is to be run again."""
     import lossreg
 
-    done = {key_of(line) for line in current(lines_of(out)) if line["version"] == lossreg.__version__}
-    return [(one, seed) for one, seed in wanted if (one.study, one.name, seed) not in done]
-
-
-def forget(out: Path, unwanted: Iterable[Case]) -> None:
-    """Remove the lines of these studies."""
-    keys = {(one.study, one.name, seed) for one, seed in unwanted}
-    out.write_text("".join(f"{json.dumps(line)}\n" for line in lines_of(out) if key_of(line) not in keys))
+    lines = current(results.lines())
+    done = [key_of(line) for line in lines if line["version"] == lossreg.__version__ and measurements.AGAIN not in line]
+    return [case for case in wanted if key_of_case(case) not in done]
 
 
 def key_of(line: Line) -> tuple[str, str, int]:
     return line["study"], line["setting"], line["seed"]
 
 
-def named(line: Line) -> str:
-    return f"{line['study']} {line['setting']}, seed {line['seed']}"
+def key_of_case(case: Case) -> tuple[str, str, int]:
+    setting, seed = case
+    return setting.study, setting.name, seed
+
+
+def named(key: tuple[str, str, int]) -> str:
+    study, setting, seed = key
+    return f"{study} {setting}, seed {seed}"
 
 
 # ------------------------------------------------------------------ the command
@@ -235,14 +255,31 @@ def named(line: Line) -> str:
 def main() -> None:
     """Run what is missing, and write the table."""
     args = arguments().parse_args()
-    out, wanted = args.out.absolute(), cases(args.seeds, args.only)
-    if args.anew:
-        forget(out, wanted)
+    if args.here:
+        keys = {tuple(key) for key in json.loads(args.here)}
+        run_here(case for case in cases(max(seed for *_, seed in keys) + 1) if key_of_case(case) in keys)
+        return
+    results = results_of(args.out.absolute())
+    results.report_broken()
     if not args.table:
-        todo = missing(out, wanted)
-        forget(out, todo)  # what is there of them is of other studies or versions
-        run(out, todo)
-    write_table(lines_of(out))
+        run_missing(results, cases(args.seeds, args.only), anew=args.anew)
+    write_table(results.lines())
+
+
+def run_missing(results: Results, wanted: Sequence[Case], *, anew: bool) -> None:
+    """Run the studies that have no result, or all of them anew."""
+    if anew:
+        results.request(map(key_of_case, wanted))
+    todo, before = missing(results, wanted), {key_of(line): line.get("seconds") for line in results.lines()}
+    names = {named(key): before.get(key) for key in map(key_of_case, todo)}
+    progress = Progress("studies", names, len(wanted), measurements.going_on(__file__, "KERAS_BACKEND"))
+    with measurements.stoppable(progress):
+        progress.announce()
+        try:
+            if todo:
+                run(results, todo, progress)
+        except subprocess.CalledProcessError:
+            sys.exit(f"{list(names)[progress.done]}: without a result; the same command tries again")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -253,8 +290,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--only", nargs="+", default=[], metavar="STUDY", choices=known, help=", ".join(known))
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--anew", action="store_true", help="remove the lines of these studies first")
+    what.add_argument("--anew", action="store_true", help="run these studies again")
     what.add_argument("--table", action="store_true", help="write the table alone")
+    what.add_argument("--here", help=argparse.SUPPRESS)
     return parser
 
 
@@ -265,8 +303,11 @@ def write_table(lines: Sequence[Line]) -> None:
     kept = current(lines)
     for line in lines:
         if line not in kept:
-            print(f"left out, as its study has changed since: {named(line)}", file=sys.stderr)
-    table.PAGE.write_text(table.written(table.PAGE.read_text(), kept))
+            print(f"left out, as its study has changed since: {named(key_of(line))}", file=sys.stderr)
+    page = table.written(table.PAGE.read_text(), kept)
+    measurements.write(table.PAGE, page)
+    if outdated := table.outdated(page):
+        print(OUTDATED.format(", ".join(outdated)), file=sys.stderr)
 
 
 if __name__ == "__main__":

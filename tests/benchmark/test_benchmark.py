@@ -94,8 +94,11 @@ def test_gains_on_the_pages_are_those_of_the_results():
             seen = cells(path, number, column)
             assert list(seen) == list(LINES)
             for line in lines:
-                numbers = [float(one) for one in re.findall(r"-?\d+\.\d+", seen[line["name"]])]
-                assert numbers == [rounded(value) for value in line["gains"][other] or ()]
+                texts = re.findall(r"-?\d+\.\d+", seen[line["name"]])
+                assert all(map(float, texts[1:])), "an end of an interval is rounded to 0"
+                places = [len(text.partition(".")[2]) for text in texts]
+                gains = line["gains"][other] or ()
+                assert [float(one) for one in texts] == [round(*one) for one in zip(gains, places, strict=True)]
     for column, arm in enumerate(("winner", "baseline", "tuned_baseline", "boosting"), 2):
         seen = cells(page, 1, column)
         assert {name: float(one) for name, one in seen.items() if one} == {
@@ -118,7 +121,9 @@ def test_a_gain_that_a_tuned_decision_explains_is_called_so():
     line = {"answer": "no difference shown", "cause": None, "folds_won": {}, "winner": "focal"}
     gains = {"baseline": [0.25, 0.16, 0.33]}
     tuned = line | {"gains": gains, "both_tuned": [0.01, -0.02, 0.04]}
-    assert table.verdict(tuned) == "`focal` is better as it is; with the decision of both tuned no difference shown"
+    assert table.verdict(tuned) == "no difference shown; `focal` is better with default decisions only"
+    assert "*no difference shown* on 1." in table.answers({"rare": tuned})
+    assert "*better with default decisions only*: rare." in table.answers({"rare": tuned})
     assert table.verdict(tuned | {"gains": {"baseline": [0.25, -0.1, 0.6]}}) == "no difference shown"
 
 
@@ -131,7 +136,8 @@ def test_the_winner_of_outer_folds_is_that_of_most_of_them(won, said):
 
 
 def test_numbers_have_a_sign_only_if_digits_are_left():
-    gains = {"gains": {"boosting": [-0.0004, -0.1, 0.1], "baseline": [0.5, 0.25, 0.75]}}
+    gains = {"gains": {"boosting": [-0.0004, -0.1, 0.1], "baseline": [0.5, 0.25, 0.75], "near": [0.004, 0.0003, 0.008]}}
+    assert table.gain(gains, "near") == "+0.0040 (0.0003 to 0.0080)"
     assert table.gain(gains, "boosting") == "0.000 (-0.100 to 0.100)"
     assert table.gain(gains, "baseline") == "+0.500 (0.250 to 0.750)"
     assert [table.number(value) for value in (-0.0001, -0.25, 12.345, None)] == ["0.000", "-0.250", "12.3", ""]
@@ -198,7 +204,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 
 def test_the_page_on_whether_it_matters_counts_what_the_benchmark_shows():
     page = (ROOT / "docs" / "does-the-loss-matter.md").read_text()
-    undecided = [name for name, line in LINES.items() if table.verdict(line) == "no difference shown"]
+    undecided = [name for name, line in LINES.items() if line["answer"] == "no difference shown"]
     assert f"{len(undecided)} of {len(LINES)} real data sets: no difference shown" in page
     rows = re.findall(r"^\|.*\| (\d) of (\d) real sets \((.*?)\) \|(.*)\|", page, re.MULTILINE)
     counted = [name for *_, names, _ in rows for name in names.split(", ")]
@@ -243,7 +249,7 @@ def stored(name, **change):
 def test_what_is_stored_is_measured_again_if_declaration_or_version_differ(results, change, is_shown, is_measured):
     path, begun = results
     lines = {"digits": stored("digits"), "wine": stored("wine", **change)}
-    table.keep(lines, path)
+    table.results(path).put(*lines.values())
     assert table.current(path).keys() == ({"wine", "digits"} if is_shown else {"digits"})
     assert measure.all_of(["wine", "digits"], path=path) == []
     assert begun == [*["wine"] * is_measured, path]
@@ -252,10 +258,22 @@ def test_what_is_stored_is_measured_again_if_declaration_or_version_differ(resul
 
 def test_anew_measures_what_is_asked_for_again_and_keeps_the_others(results):
     path, begun = results
-    table.keep({"digits": stored("digits"), "wine": stored("wine")}, path)
+    table.results(path).put(stored("digits"), stored("wine"))
     measure.all_of(["wine"], anew=True, path=path)
     assert begun == ["wine", path]
     assert table.stored(path) == {"digits": stored("digits"), "wine": stored("wine", n=9)}
+
+
+def test_what_was_asked_for_anew_stands_until_it_is_measured_and_is_measured_next_time(results, monkeypatch):
+    path, begun = results
+    table.results(path).put(stored("digits"), stored("wine"))
+    with monkeypatch.context() as failing:
+        failing.setattr(measure, "apart", lambda given: "")
+        assert measure.all_of(["wine"], anew=True, path=path) == ["wine"]
+    assert table.current(path).keys() == {"digits", "wine"}
+    assert measure.all_of([], path=path) == []
+    assert begun[1:] == [*[given.name for given in DATA_SETS if given.name != "digits"], path]
+    assert table.stored(path)["wine"] == stored("wine", n=9)
 
 
 def test_a_data_set_whose_process_fails_is_named_and_has_no_line(results, monkeypatch):
