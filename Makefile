@@ -28,13 +28,13 @@ $(DONE_DEV): $(DONE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,test]"
 	@touch $@
 
-tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml)
+tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml): about a minute; the first time it installs for some minutes
 	$(BIN)/lossreg tune $(STUDY)
 
 ui: $(DONE) ## the MLflow UI on that study's store
 	$(BIN)/lossreg ui $(STUDY)
 
-test: $(DONE_DEV) postgresql ## the tests
+test: $(DONE_DEV) postgresql ## the tests: 15 minutes on two idle cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
@@ -64,11 +64,11 @@ lint: $(DONE_DEV) ## style, types, layers, form of the launchers
 bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
 
-claims: $(DONE) ## known claims about losses, tried again: docs/claims.md (goes on where it stopped)
+claims: $(DONE) ## known claims about losses, tried again: docs/claims.md (Ctrl-C stops it, the same command goes on)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[jax]"
 	KERAS_BACKEND=jax $(BIN)/python studies/claims/run.py
 
-benchmark: $(DONE) ## the verdict on 15 real data sets, into docs/benchmark.md; goes on where it was stopped
+benchmark: $(DONE) ## the verdict on 15 real data sets, into docs/benchmark.md (Ctrl-C stops it, the same command goes on)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmark]"
 	# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
