@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -181,6 +182,24 @@ def test_a_result_of_another_study_is_left_out_and_measured_again(claims: dict[s
     assert len(run.current(results.lines())) == 3
     digests = {run.digest_of(setting, seed) for setting, seed in run.cases(run.SEEDS)}
     assert len(digests) == len(run.cases(run.SEEDS))
+
+
+def test_lines_are_stored_as_they_come_and_the_study_that_fails_is_named(
+    claims: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, written = claims["run"], []
+    results, wanted = run.results_of(tmp_path / "results.jsonl"), run.cases(1, ["square"])
+
+    def output(command: list[str]) -> Iterator[str]:
+        keys = json.loads(command[-1])
+        yield json.dumps(dict(zip(("study", "setting", "seed"), keys[0], strict=True)))
+        assert len(results.lines()) == 1
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(run.measurements, "output", output)
+    monkeypatch.setattr(run, "write_table", written.extend)
+    assert run.run_missing(results, wanted, anew=False) == "square breast_cancer, seed 0"
+    assert [run.key_of(one) for one in written] == [("square", "digits", 0)]
 
 
 def line(seed: int, first: list[float], second: list[float]) -> dict[str, Any]:

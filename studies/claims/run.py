@@ -24,7 +24,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import chdir, closing, redirect_stdout
+from contextlib import chdir, closing, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,9 +189,9 @@ def run_here(todo: Iterable[Case]) -> None:
 
 
 def run(results: Results, todo: Sequence[Case], progress: Progress) -> None:
-    """Run studies in another process, and store their lines."""
+    """Run studies in another process, and store their lines; it ends with the first one that fails."""
     command = [sys.executable, __file__, "--here", json.dumps([key_of_case(case) for case in todo])]
-    with closing(measurements.output(command)) as lines:
+    with closing(measurements.output(command)) as lines, suppress(subprocess.CalledProcessError):
         progress.name_next()
         for line in lines:
             results.put(json.loads(line))
@@ -261,13 +261,14 @@ def main() -> None:
         return
     results = results_of(args.out.absolute())
     results.report_broken()
-    if not args.table:
-        run_missing(results, cases(args.seeds, args.only), anew=args.anew)
-    write_table(results.lines())
+    if args.table:
+        write_table(results.lines())
+    elif failed := run_missing(results, cases(args.seeds, args.only), anew=args.anew):
+        sys.exit(f"{failed}: without a result; the same command tries again")
 
 
-def run_missing(results: Results, wanted: Sequence[Case], *, anew: bool) -> None:
-    """Run the studies that have no result, or all of them anew."""
+def run_missing(results: Results, wanted: Sequence[Case], *, anew: bool) -> str:
+    """Run the studies that have no result, or all of them anew, and write the table; return what failed."""
     if anew:
         results.request(map(key_of_case, wanted))
     todo, before = missing(results, wanted), {key_of(line): line.get("seconds") for line in results.lines()}
@@ -275,11 +276,10 @@ def run_missing(results: Results, wanted: Sequence[Case], *, anew: bool) -> None
     progress = Progress("studies", names, len(wanted), measurements.going_on(__file__, "KERAS_BACKEND"))
     with measurements.stoppable(progress):
         progress.announce()
-        try:
-            if todo:
-                run(results, todo, progress)
-        except subprocess.CalledProcessError:
-            sys.exit(f"{list(names)[progress.done]}: without a result; the same command tries again")
+        if todo:
+            run(results, todo, progress)
+        write_table(results.lines())
+    return "".join(list(names)[progress.done : progress.done + 1])
 
 
 def arguments() -> argparse.ArgumentParser:
