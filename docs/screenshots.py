@@ -43,6 +43,11 @@ COLUMNS = 100
 # trials after which the live display is photographed
 TRIALS = 40
 COLOURS = 256
+# what the browser keeps of a user who has closed MLflow's panel of questions to a language model
+CLOSED = """
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")
+localStorage.setItem("mlflow.assistant.panelOpen_v1", "false")
+"""
 # milliseconds that MLflow, which asks its server for news all the time, has to draw
 SETTLE = 3000
 
@@ -114,10 +119,10 @@ def take(browser: Browser, study: Study, into: Path) -> None:
             shoot(shown, into / f"report-{width}.png")
     where = study.result.tracking
     with server(where["uri"]) as address, opened(browser, 1280, 900, {address}) as shown:
+        shown.add_init_script(CLOSED)
         for name, route, seen in pages(where, study.result):
             shown.goto(f"{address}/#/{route}{'&' if '?' in route else '?'}{ui.VIEW}")
             seen(shown)
-            close_assistant(shown)
             shown.wait_for_timeout(SETTLE)
             shoot(shown, into / f"mlflow-{name}.png")
 
@@ -132,13 +137,6 @@ def pages(where: Mapping[str, Any], result: Any) -> Iterator[tuple[str, str, Cal
     yield "study", run, lambda shown: shown.get_by_text("Show more").first.wait_for()
     yield "charts", f"{run}/model-metrics", lambda shown: charts(shown).first.wait_for()
     yield "trial", f"{experiment}/runs/{trial}/model-metrics", lambda shown: charts(shown).first.wait_for()
-
-
-def close_assistant(shown: Page) -> None:
-    """Close MLflow's panel of questions to a language model, which is open at first."""
-    title = shown.get_by_text("MLflow Assistant")
-    if title.count():
-        title.locator("xpath=../..").get_by_role("button").last.click()
 
 
 def charts(shown: Page) -> Locator:
