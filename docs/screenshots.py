@@ -133,10 +133,17 @@ def pages(where: Mapping[str, Any], result: Any) -> Iterator[tuple[str, str, Cal
     run = f"{experiment}/runs/{where['run_id']}"
     trial = child(where, result.recommended.number)
     yield "experiments", "experiments", lambda shown: shown.get_by_role("link", name=result.study).first.wait_for()
-    yield "runs", f"{experiment}/runs", lambda shown: shown.get_by_role("gridcell").first.wait_for()
+    yield "runs", f"{experiment}/runs", unfold
+    yield "compare", f"{experiment}/runs?compareRunsMode=CHART", lambda shown: charts(shown).first.wait_for()
     yield "study", run, lambda shown: shown.get_by_text("Show more").first.wait_for()
     yield "charts", f"{run}/model-metrics", lambda shown: charts(shown).first.wait_for()
     yield "trial", f"{experiment}/runs/{trial}/model-metrics", lambda shown: charts(shown).first.wait_for()
+
+
+def unfold(shown: Page) -> None:
+    """Show the trials below their study."""
+    study = shown.get_by_role("gridcell").filter(has=shown.get_by_role("link"))
+    study.locator("svg").first.click()
 
 
 def charts(shown: Page) -> Locator:
