@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,25 @@ def _no_secrets_of_other_tests():
     """Have a password that one test learns, which may be an ordinary word, not masked in the messages of the next."""
     with masking.fresh():
         yield
+
+
+@pytest.fixture
+def collecting():
+    """A function of a signal's number that returns another: it collects garbage, and the signal comes meanwhile."""
+
+    def collect():
+        gc.collect()
+        threading.Event().wait(30)  # a signal ends it
+
+    def coming(number):
+        def callback(phase, info):
+            gc.callbacks.remove(callback)
+            signal.raise_signal(number)
+
+        gc.callbacks.append(callback)
+        return collect
+
+    return coming
 
 
 @pytest.fixture(scope="session")

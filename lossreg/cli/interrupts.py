@@ -7,13 +7,14 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import safety
-from lossreg.terminal import keys
+from lossreg.terminal import keys, signals
 from lossreg.terminal.masking import masked
 from lossreg.terminal.signals import INTERRUPTING
 
@@ -30,28 +31,27 @@ class Interrupts:
     """Handlers of signals that interrupt during a block; those that this process ignores stay ignored.
 
     While trials are trained the first signal asks the study to end after the epoch; before and after training it
-    raises `KeyboardInterrupt`. The second signal ends the process: the study's journal is complete at any moment.
+    raises `KeyboardInterrupt`; should foreign code drop that, the study ends at the next epoch. The second signal ends the process: the study's journal is complete at any moment.
     code: the exit code, 128 and the number of the signal, as in shells; 0 without a signal. cut_off: whether
     `KeyboardInterrupt` was raised, in the middle of any work. resume: the command that continues the study.
     """
 
     def __init__(self, watcher: Watcher, resume: str) -> None:
         self._watcher, self._resume = watcher, resume
-        self._before: dict[int, Any] = {}
+        self._stack = ExitStack()
         self.code = 0
         self.cut_off = False
 
     def __enter__(self) -> Interrupts:
-        for number in INTERRUPTING:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._handle)
+        heeded = [number for number in INTERRUPTING if signal.getsignal(number) is not signal.SIG_IGN]
+        self._stack.enter_context(signals.handled(dict.fromkeys(heeded, self._handle)))
+        self._stack.enter_context(signals.undropped())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._stack.close()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.code or self._watcher.stopping():
@@ -59,6 +59,7 @@ class Interrupts:
         self.code = 128 + number
         if not self._watcher.training:
             self.cut_off = True
+            self._watcher.stop("")
             raise KeyboardInterrupt
         is_key = number == signal.SIGINT
         name, again = ("Ctrl-C", "Ctrl-C again") if is_key else (signal.Signals(number).name, "the signal again")

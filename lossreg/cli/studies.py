@@ -358,7 +358,10 @@ def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watche
 
     with Interrupts(watcher, resume) as interrupts:
         try:
-            return work()
+            result = work()
+            if interrupts.cut_off:  # foreign code dropped the exception
+                raise KeyboardInterrupt
+            return result
         except (KeyboardInterrupt, Exception) as error:
             # an import that was cut off may raise anything, and a storage that was away was not waited for
             is_end = interrupts.cut_off or (interrupts.code and isinstance(error, UnansweredError))

@@ -66,6 +66,8 @@ class Lines(Watcher):
     def stop(self, text: str) -> None:
         """Ask the study to end after the epoch; `text` is written to the descriptor, as the stream may be in use."""
         super().stop(text)
+        if not text:
+            return
         with contextlib.suppress(OSError):
             os.write(2, f"{text}\n".encode())
 

@@ -29,15 +29,15 @@ class Watcher(Observer):
         self.training = self.is_concluded = False
         self.messages: set[str] = set()
         self.on_trained: Callable[[StudyResult], Any] = lambda result: None
-        self._stop = ""
+        self._stop: str | None = None
 
     def stop(self, text: str) -> None:
-        """Ask the study to end after the epoch, and show `text` at once. May be called by a signal's handler."""
+        """Ask the study to end after the epoch, and show `text`, if any, at once. A signal's handler may call it."""
         self._stop = text
 
     def stopping(self) -> bool:
         """Tell whether `stop` was called."""
-        return bool(self._stop)
+        return self._stop is not None
 
     def look(self, result: StudyResult, running: Callable[[], Sequence[Running]]) -> None:
         """Show the trials that run, too."""

@@ -82,10 +82,11 @@ def _stopped_by_a_key(watcher: Watcher) -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if not watcher.training or watcher.stopping():
+            watcher.stop("")
             raise KeyboardInterrupt
         watcher.stop("Ctrl-C: finishing the epoch; Ctrl-C again ends at once")
 
-    with signals.handled({signal.SIGINT: handle}):
+    with signals.handled({signal.SIGINT: handle}), signals.undropped():
         yield
 
 

@@ -226,7 +226,12 @@ class VerdictStage(FinalStage):
         return replace(self.result, losses=losses)
 
     def _open(self, choice: Frozen, outer: int, repeats: int, development: splits.Rows) -> Frozen:
-        """Note what is compared before rows are opened; development: the numbers of the rows that repeats train on."""
+        """Note what is compared before rows are opened; development: the numbers of the rows that repeats train on.
+
+        Raises `KeyboardInterrupt` when the observer is stopping.
+        """
+        if self.progress.stopping():
+            raise KeyboardInterrupt
         problem = self.prepared.problem
         sizes = splits.left_out(len(development)), problem.dataset.rows.units_left_out(development, outer=outer > 0)
         is_short = decision.shortage(problem.metric, problem.dataset.task, *sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SOON = 0.01  # seconds: a callback has mostly returned by then
 
 
 @contextmanager
@@ -42,8 +44,36 @@ def raising() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not _leave:
         yield
         return
-    with handled({signal.SIGINT: signal.default_int_handler}):
+    with handled({signal.SIGINT: signal.default_int_handler}), undropped():
         yield
+
+
+@contextmanager
+def undropped() -> Iterator[None]:
+    """Raise a `KeyboardInterrupt` of this block once more, soon, where Python drops it.
+
+    It lets no exception out of a callback of the garbage collector, such as that of JAX, or out of a `__del__`.
+    """
+    if not _is_main_thread():
+        yield
+        return
+    former, alarm = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+
+    def raise_again(dropped: Any) -> None:
+        if dropped.exc_type is not KeyboardInterrupt:
+            former(dropped)
+            return
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, SOON)
+
+    sys.unraisablehook = raise_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
+        if signal.getsignal(signal.SIGALRM) is not alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
 
 
 @contextmanager

@@ -22,11 +22,16 @@ import pytest
 import sample_study as sample
 from quick import long_but
 from rich.console import Console
+from typer.testing import CliRunner
 
 import lossreg
+from lossreg.cli import app
+from lossreg.cli.interrupts import Interrupts
 from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, tables
+from lossreg.search import run
 from lossreg.storage.observer import Observer
+from lossreg.terminal import signals
 from lossreg.terminal.plain_text import printable
 from lossreg.terminal.streams import Outlet
 
@@ -198,6 +203,38 @@ def test_the_first_signal_is_answered_and_the_second_ends_at_once(number, twice)
         else:
             assert process.communicate("")[1] == ""
             assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(number, collecting):
+    """As where JAX is installed; Python drops what such a callback raises."""
+    watcher, collect = terminal.Lines(), collecting(number)
+    with Interrupts(watcher, "lossreg tune x.toml") as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            collect()
+        assert (interrupts.code, interrupts.cut_off, watcher.stopping()) == (128 + number, True, True)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_neither_is_that_of_a_command_without_a_study(collecting):
+    with signals.leaving(), signals.raising(), pytest.raises(KeyboardInterrupt):
+        collecting(signal.SIGINT)()
+
+
+def test_a_study_that_ends_in_spite_of_a_signal_is_called_interrupted(tmp_path, monkeypatch):
+    """As where foreign code drops the exception."""
+
+    def finished(*given):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return sample.study()
+
+    monkeypatch.setattr(run, "finished", finished)
+    path = tmp_path / "x.toml"
+    path.write_text('[data]\nsource = "sklearn:iris"\n')
+    done = CliRunner().invoke(app, ["tune", str(path)])
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert "go on with: lossreg tune" in done.stderr
 
 
 def test_a_signal_that_the_process_was_told_to_ignore_stays_ignored():

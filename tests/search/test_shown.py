@@ -162,6 +162,16 @@ def test_the_second_ctrl_c_and_one_outside_training_end_at_once(capfd):
     assert capfd.readouterr().err.count("Interrupted. Finished trials are kept") == 2
 
 
+def test_ctrl_c_in_a_callback_of_the_garbage_collector_is_not_lost(capfd, collecting):
+    collect = collecting(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), shown.shown(None, "one") as observer:
+        try:
+            collect()
+        finally:
+            assert observer.stopping()
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_handlers_of_others_stay(capfd):
     came = []
     before = signal.signal(signal.SIGINT, lambda *given: came.append(given))
