@@ -31,7 +31,8 @@ class Interrupts:
     """Handlers of signals that interrupt during a block; those that this process ignores stay ignored.
 
     While trials are trained the first signal asks the study to end after the epoch; before and after training it
-    raises `KeyboardInterrupt`; should foreign code drop that, the study ends at the next epoch. The second signal ends the process: the study's journal is complete at any moment.
+    raises `KeyboardInterrupt`; should foreign code drop that, the study ends at the next epoch. The second signal ends
+    the process: the study's journal is complete at any moment.
     code: the exit code, 128 and the number of the signal, as in shells; 0 without a signal. cut_off: whether
     `KeyboardInterrupt` was raised, in the middle of any work. resume: the command that continues the study.
     """

@@ -16,8 +16,8 @@ from lossreg.terminal import plain_text
 NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
 NOT_SHOWN = (
     "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
-    "t-tests at 5%, adjusted for the number of losses; of the two that the verdict compares, by it), so that either "
-    "may be the better one."
+    "t-tests at 5%, adjusted for the number of losses; for the two that the verdict compares, the verdict decides), so "
+    "that either may be the better one."
 )
 LEVEL = 0.05
 
@@ -91,8 +91,8 @@ def close(result: StudyResult, most: int = 8) -> str:
     if not names or not p_values or not first:
         return ""
     if names == others:
-        return f"No loss is shown to be worse than {first.candidate}, which is first on the leaderboard."
-    return f"Not shown to be worse than {first.candidate}, which is first on the leaderboard: {listed(names, most)}."
+        return f"{first.candidate} is first on the leaderboard, but not shown to be better than any other loss."
+    return f"{first.candidate} is first on the leaderboard, but not shown to be better than {listed(names, most)}."
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:

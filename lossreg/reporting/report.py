@@ -21,7 +21,7 @@ LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
 )
 CONFIRMED = (
-    "Scores are means over {splits} of the rows that are no test rows, +- the standard error of one setting; the first "
+    "Scores are means over {splits} of the rows without the test rows, +- the standard error of one setting; the first "
     "is a little optimistic, as the best of {settings}, and those in the search much more, as the best of all trials; "
 )
 NO_TEST_ROW, NO_TEST_ROWS = "no test row was used for them.", "there are no test rows."

@@ -159,7 +159,7 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     assert [leaderboard.rank(study, row) for row in study.ranking()] == ["1", "~2", "3"]
     assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
     # the verdict decides between the two that it compares: the second is not shown to be worse than the first
-    assert leaderboard.close(study).endswith("focal, which is first on the leaderboard: cross_entropy.")
+    assert leaderboard.close(study).endswith("first on the leaderboard, but not shown to be better than cross_entropy.")
     better = dataclasses.replace(study, verdict=dataclasses.replace(study.verdict, answer=Answer.BETTER))
     assert [leaderboard.rank(better, row) for row in better.ranking()] == ["1", "2", "3"]
     assert leaderboard.close(better) == ""
@@ -171,11 +171,11 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     study.verdict = dataclasses.replace(
         study.verdict, winner=sample_verdict.arm(trials[2]), baseline=study.verdict.winner
     )
-    assert leaderboard.close(study).endswith("first on the leaderboard: cross_entropy.")
+    assert leaderboard.close(study).endswith("first on the leaderboard, but not shown to be better than cross_entropy.")
     p_values = [dataclasses.replace(one, p_value=0.2) for one in reevaluated]
     undecided = dataclasses.replace(study.verdict, answer=Answer.NO_DIFFERENCE, reevaluated=tuple(p_values))
     assert leaderboard.close(dataclasses.replace(study, verdict=undecided)) == (
-        "No loss is shown to be worse than focal, which is first on the leaderboard."
+        "focal is first on the leaderboard, but not shown to be better than any other loss."
     )
     assert leaderboard.close(sample.study(0, trials=trials)) == ""
     assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict

@@ -13,7 +13,7 @@ from sample_verdict import CASES, compared
 
 from lossreg.reporting import interval, report, verdict
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.verdict import OF_FOLDS, Answer, Kept, KeptBy, Reevaluated
+from lossreg.storage.verdict import OF_FOLDS, Answer, Kept, KeptBy, Reevaluated, Value
 from lossreg.verdict import answers
 
 DIRECTIONS = ["maximize", "minimize"]
@@ -66,7 +66,50 @@ def test_one_loss_under_two_names_is_said_to_be_one():
     constraint = Constraint("recall", 0.9, "maximize")
     broken, other = Kept(constraint, violated, kept), Kept(replace(constraint, bound=0.85), kept, violated)
     result.verdict = replace(result.verdict, constraints=(broken, other))
-    assert lines(result)[0].endswith("in learning rate; it violates recall of at least 0.9 in validation.")
+    assert lines(result)[0].endswith(
+        "in learning rate; in validation focal violates recall >= 0.9 (focal 0.8, cross_entropy 0.95)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        (
+            "no difference, behind",
+            "Train with cross_entropy: focal is not shown to be better; in validation neither keeps recall >= 0.8 "
+            "(cross_entropy 0.143, focal 0.514); on the test rows neither keeps recall >= 0.8 (cross_entropy 0.333, "
+            "focal 0.646).",
+        ),
+        (
+            "better, because of the loss",
+            "Train with focal(gamma=2.1): shown to be better; in validation neither keeps recall >= 0.8 (focal 0.514, "
+            "cross_entropy 0.143); on the test rows neither keeps recall >= 0.8 (focal 0.646, cross_entropy 0.333).",
+        ),
+    ],
+)
+def test_constraints_that_neither_keeps_are_said_of_both_with_their_values(case, sentence):
+    result = sample_verdict.study(case)
+    focal = KeptBy(0.5143, Value(0.6458, 0.5, 0.81, 20))
+    cross_entropy = KeptBy(0.1429, Value(0.3333, 0.2, 0.5, 20))
+    kept = Kept(Constraint("recall", 0.8, "maximize"), focal, cross_entropy)
+    result.verdict = replace(result.verdict, constraints=(kept,))
+    assert lines(result)[0] == sentence
+    assert any(line.endswith("which violates it; the interval of focal includes the bound.") for line in lines(result))
+
+
+def test_one_that_alone_keeps_a_constraint_but_not_on_the_test_rows_is_said_with_both_values():
+    result = sample_verdict.study("no difference, ahead")
+    kept = Kept(
+        Constraint("recall", 0.5, "maximize"),
+        KeptBy(0.6, Value(0.43, 0.3, 0.6, 20)),
+        KeptBy(0.14, Value(0.51, 0.4, 0.6, 20)),
+    )
+    result.verdict = replace(result.verdict, constraints=(kept,))
+    assert lines(result)[0] == (
+        "Train with focal(gamma=2.1): in validation it alone keeps recall >= 0.5 (0.6, cross_entropy 0.14); on the "
+        "test rows focal violates recall >= 0.5 (focal 0.43, cross_entropy 0.51)."
+    )
+    assert any(line.endswith("which keeps it; both intervals include the bound.") for line in lines(result))
 
 
 @pytest.mark.parametrize(("left", "is_said"), [(-0.001, True), (0.003, True), (0.004, False)])

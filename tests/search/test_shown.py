@@ -163,12 +163,16 @@ def test_the_second_ctrl_c_and_one_outside_training_end_at_once(capfd):
 
 
 def test_ctrl_c_in_a_callback_of_the_garbage_collector_is_not_lost(capfd, collecting):
-    collect = collecting(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), shown.shown(None, "one") as observer:
-        try:
+    observers, collect = [], collecting(signal.SIGINT)
+
+    def pressed():
+        with shown.shown(None, "one") as observer:
+            observers.append(observer)
             collect()
-        finally:
-            assert observer.stopping()
+
+    with pytest.raises(KeyboardInterrupt):
+        pressed()
+    assert observers[0].stopping()
     assert "Traceback" not in capfd.readouterr().err
 
 
