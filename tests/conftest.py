@@ -150,8 +150,8 @@ def _no_store_of_other_files():
     """Undo that a test names a store to MLflow, which tells the processes that are started later."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     yield
-    if "mlflow" in sys.modules:
-        sys.modules["mlflow"].set_tracking_uri(None)
+    if undo := getattr(sys.modules.get("mlflow"), "set_tracking_uri", None):
+        undo(None)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if before is not None:
         os.environ["MLFLOW_TRACKING_URI"] = before

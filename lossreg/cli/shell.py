@@ -7,6 +7,7 @@ import gc
 import inspect
 import json
 import os
+import re
 import sys
 import textwrap
 import traceback
@@ -132,8 +133,24 @@ def _masked_errors() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):
-            error.message = printable(masked(message))  # type: ignore[attr-defined]
+            error.message = printable(masked(_plainly(message) + _whose_option(error)))  # type: ignore[attr-defined]
         raise
+
+
+def _plainly(message: str) -> str:
+    """Return a message of the parser without its words for types: `'1.5' is not a whole number`."""
+    return re.sub(r"is not a valid int(eger)?( range)?\b", "is not a whole number", message)
+
+
+def _whose_option(error: Any) -> str:
+    """Return `. `lossreg init` has it` where other commands have an option that this one lacks; else nothing."""
+    group = getattr(getattr(getattr(error, "ctx", None), "parent", None), "command", None)
+    name, commands = getattr(error, "option_name", None), getattr(group, "commands", {})
+    having = [command for command, one in commands.items() if any(name in param.opts for param in one.params)]
+    if not name or len(having) != 1:
+        return ""
+    error.possibilities = []
+    return f". `lossreg {having[0]}` has it."
 
 
 app = typer.Typer(

@@ -381,13 +381,14 @@ def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) 
     switches.check(folder)
     folder.require_free()
     folder.require_writable()
-    from lossreg.search import more, run
+    from lossreg.search import more, run, study_metrics
 
     if not switches.fresh:
         spec = more.extended(spec, folder)
     if not switches.fresh and (result := run.finished(spec, folder, progress)):
         return result
     _require_sampler(spec)
+    study_metrics.require_known(spec)
     _import_keras(spec)
     devices.require(device)
     return run.go_on(spec, folder, progress, switches)

@@ -28,6 +28,7 @@ from lossreg.terminal import masking
 from lossreg.terminal.caller import words
 
 Document = dict[str, Any]
+DATA = (".csv", ".tsv", ".jsonl", ".gz", ".parquet", ".pq", ".feather", ".xlsx", ".npz")
 MOST_BYTES = 16 << 20
 MOST_DEEP = 32
 MOST_BITS = 1000  # of a whole number: as many as a float has room for
@@ -77,8 +78,12 @@ def gathered(mistakes: Sequence[InputError], origin: Origin) -> InputError:
 def read(path: str | Path) -> Document:
     """Return the document of a TOML file; raises `InputError` when it is missing, unreadable or not TOML."""
     file, where = Path(path), brief(path)
+    if str(path).startswith("sklearn:"):
+        raise _is_data(where, where)
     with on_disk(where):
         _check_file(file, where)
+        if file.name.lower().endswith(DATA):
+            raise _is_data(where, f"{where} --target COLUMN")
         content = file.read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -89,6 +94,11 @@ def read(path: str | Path) -> Document:
         return _parsed(text)
     except InputError as error:
         raise error.at(where) from error
+
+
+def _is_data(where: str, source: str) -> InputError:
+    how = words(f"`lossreg init {source}` writes a study of it", "`lossreg.tune(rows, labels)` takes data")
+    return InputError("is data, and no study file", where=where, hint=f"{how}.")
 
 
 def _check_file(file: Path, where: str) -> None:

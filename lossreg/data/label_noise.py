@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -42,12 +43,17 @@ class LabelNoise:
 
     def notes(self, development: Rows) -> list[str]:
         """Return lines for the user."""
-        what = f"{self.count(development):,} of {len(development):,} labels of training and validation rows"
+        count = self.count(development)
+        what = f"{count:,} of {len(development):,} labels of training and validation rows"
+        if not count:
+            return [f"noise = {self.share:g} has no effect: it is less than one of {what.removeprefix('0 of ')}."]
         lines = [f"noise = {self.share:g}: {what} are replaced by another class at random; test rows keep theirs."]
         kept, classes = 1 - self.share, len(self.labels.classes)
-        if kept <= self.share / (classes - 1):
+        other = self.share / (classes - 1)
+        if kept <= other:
             chance = f"each of the {classes - 1} others" if classes > 2 else "the other one"
-            lines.append(f"With noise = {self.share:g} the true class is no more frequent than {chance}.")
+            how = "as frequent as" if math.isclose(kept, other) else "rarer than"
+            lines.append(f"With noise = {self.share:g} the true class is {how} {chance}.")
         return lines
 
 

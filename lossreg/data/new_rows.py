@@ -104,7 +104,7 @@ def _by_name(rows: pd.DataFrame, form: Form) -> pd.DataFrame:
     columns = form.columns
     frame = rows.set_axis(_names(rows, columns), axis=1)
     if missing := [name for name in form.used if name not in frame.columns]:
-        raise DataError(f"columns are missing: {listed(missing)}", hint=_hint(missing[0], rows))
+        raise DataError(f"columns are missing: {listed(missing)}", hint=_hint(missing[0], rows, columns))
     frame = frame.assign(**dict.fromkeys((name for name in form.optional if name not in frame.columns), None))
     frame = frame[list(columns)]
     if frame.shape[1] != len(columns):
@@ -119,11 +119,13 @@ def _names(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return [name.strip() if name.strip() in lacking else name for name in names]
 
 
-def _hint(name: str, rows: pd.DataFrame) -> str:
+def _hint(name: str, rows: pd.DataFrame, known: Sequence[str]) -> str:
+    """Return which column of the rows may be meant, of those that the study does not know."""
     if name in map(shown, rows.index.names):
         return f"{name} is the index: give rows.reset_index()."
     return (
-        did_you_mean(name, map(shown, rows.columns)) or f"The rows have {listed(map(shown, rows.columns)) or 'none'}."
+        did_you_mean(name, [column for column in map(shown, rows.columns) if column not in known])
+        or f"The rows have {listed(map(shown, rows.columns)) or 'none'}."
     )
 
 

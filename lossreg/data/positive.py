@@ -48,8 +48,13 @@ def choose(pair: Pair, asked: Any, former: str | None) -> Positive:
     """
     if asked is not None:
         return _said(pair, find(pair.names, asked), "as data.positive says")
-    if former is not None and former in pair.names:
+    guess = _guess(pair)
+    if former is not None and former in pair.names and former != pair.names[guess.place]:
         return _said(pair, pair.names.index(former), "as when the study began")
+    return guess
+
+
+def _guess(pair: Pair) -> Positive:
     if pair.ordered:
         return _said(pair, 1, "the higher of the ordered categories", is_guess=True)
     for texts, reason in ((pair.values, "by its value"), (pair.names, "by its name")):

@@ -355,21 +355,30 @@ def resolve(name: str, task: str, *, may_be_left_out: bool = True) -> Metric:
     may_be_left_out: whether the task's default takes its place then, which the message says.
     Raises `UnknownError` for an unknown name, `InputError` for a loss and for a metric of another task.
     """
-    key = name.strip().lower()
-    if key in LOSS_NAMES:
-        raise _is_a_loss(name, task)
-    key = key.removeprefix("val_")
-    metric = BY_NAME.get(ALIASES.get(key, key))
+    require_known(name)
+    metric = find(name)
     if metric is None:
-        if _is_registered_loss(key):
-            raise _is_a_loss(name, task)
-        near = did_you_mean(key, (*BY_NAME, *ALIASES))
-        raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {words(*ALL_HINT)}".strip())
+        raise _is_a_loss(name, task)
     if task not in metric.tasks:
         what = f"{metric.name} is for {' and '.join(metric.tasks)} tasks, and this one is {task}"
         default_hint = f"Leave it out for {default(task)}. " if may_be_left_out else ""
         raise InputError(what, hint=default_hint + _fits(metric, task))
     return metric
+
+
+def find(name: str) -> Metric | None:
+    """Return the metric of a name, whatever its task; None where there is none."""
+    key = name.strip().lower()
+    return None if key in LOSS_NAMES else BY_NAME.get(ALIASES.get(key.removeprefix("val_"), key.removeprefix("val_")))
+
+
+def require_known(name: str) -> None:
+    """Raise `UnknownError` for a name that neither a metric nor a loss has."""
+    key = name.strip().lower()
+    short = key.removeprefix("val_")
+    if find(name) is None and key not in LOSS_NAMES and not _is_registered_loss(short):
+        near = did_you_mean(short, (*BY_NAME, *ALIASES))
+        raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {words(*ALL_HINT)}".strip())
 
 
 def _is_a_loss(name: str, task: str) -> InputError:

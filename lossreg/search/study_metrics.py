@@ -67,6 +67,21 @@ def _negated(metric: Metric) -> str:
     return metric.name.removeprefix("neg_") if metric.name.startswith("neg_") else f"neg_{metric.name}"
 
 
+def require_known(spec: StudySpec) -> None:
+    """Raise `InputError` for a metric that no task has, or a bound that it cannot have, before Keras is imported."""
+    search = spec.search
+    named = [("search.metric", search.metric)] * (not search.metrics) + [
+        ("search.metrics", one) for one in search.metrics
+    ]
+    constraints = {f"search.constraints.{name}": name for name in search.constraints}
+    for key, name in [*named, *constraints.items()]:
+        if isinstance(name, str) and not is_function(name):
+            located(spec, key, catalogue.require_known, name)
+    for key, name in constraints.items():
+        if metric := catalogue.find(name):
+            located(spec, key, _check_bound, metric, search.constraints[name])
+
+
 def _check_apart(metric: Metric, others: Sequence[Metric], hint: str) -> None:
     """Raise `InputError` where a metric is one of the others, or is one with the other sign."""
     names = [one.name for one in others]
@@ -77,10 +92,16 @@ def _check_apart(metric: Metric, others: Sequence[Metric], hint: str) -> None:
 
 
 def _check_bound(metric: Metric, bound: float) -> None:
-    """Raise `InputError` for a bound that is better than the best value."""
-    is_maximised, best = metric.direction == "maximize", metric.best
+    """Raise `InputError` for a bound that is better than the best value, or one that every value keeps."""
+    is_maximised, best, worst = metric.direction == "maximize", metric.best, metric.worst
+    sides = ("at most", "at least") if is_maximised else ("at least", "at most")
+    if worst is not None and ((bound <= worst) if is_maximised else (bound >= worst)):
+        what = f"{metric.name} is {sides[1]} {worst:g}, so every trial keeps {bound:g}"
+        raise InputError(
+            what, hint=f"Give a number from {min(worst, best):g} to {max(worst, best):g}, or leave it out."
+        )
     if (bound > best) if is_maximised else (bound < best):
-        what = f"{metric.name} is {'at most' if is_maximised else 'at least'} {best:g}, so no trial can keep {bound:g}"
+        what = f"{metric.name} is {sides[0]} {best:g}, so no trial can keep {bound:g}"
         hint = f"Write {-bound:g}, or {_negated(metric)} = {bound:g}." if best == 0 and is_maximised else ""
         raise InputError(what, hint=hint or ("A share is a number from 0 to 1." if is_maximised else ""))
 

@@ -217,3 +217,23 @@ def test_what_no_system_has_is_one_message(folder, right, wrong, message):
     Path("loop.py").symlink_to("loop.py")
     Path("study.toml").write_text(GOOD.replace(right, wrong))
     refused(folder, "tune", "study.toml", parts=message)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            "tune rows.csv",
+            "rows.csv: is data, and no study file. `lossreg init rows.csv --target COLUMN` writes a study",
+        ),
+        ("tune sklearn:iris", "sklearn:iris: is data, and no study file. `lossreg init sklearn:iris` writes a study"),
+        ("results rows.csv", "rows.csv: is data, and no study file."),
+        ("tune rows.csv --target y", "No such option: --target. `lossreg init` has it.\n"),
+        ("tune study.toml --more 1.5", "Invalid value for '--more': '1.5' is not a whole number."),
+        ("verdict study.toml --repeats many", "Invalid value for '--repeats': 'many' is not a whole number."),
+    ],
+)
+def test_arguments_of_another_command_or_kind_are_told_what_would_work(folder, command, told):
+    done = CliRunner().invoke(app, command.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr

@@ -186,7 +186,10 @@ def test_well_formed_returns_what_it_was_given():
 
 
 def test_long_values_are_cut():
-    assert len(shown(list(range(100)))) == 60
+    assert shown(list(range(100))) == "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, ...]"
+    constraints = {"recall": 0.8, "precision": 0.1, "accuracy": 0.1, "roc_auc": 0.1}
+    assert shown(constraints) == "{ recall = 0.8, precision = 0.1, accuracy = 0.1, ... }"
+    assert shown(["x" * 100]) == '["' + "x" * 55 + "..."
     assert shown({"a": [1, "b", True]}) == '{ a = [1, "b", true] }'
 
 

@@ -625,6 +625,17 @@ def test_a_file_that_is_not_there(write, path, message):
     assert refusal(study.load, path) == message
 
 
+@pytest.mark.parametrize("name", ["churn.csv", "churn.CSV.gz", "churn.parquet", "churn.xlsx"])
+def test_data_is_no_study_file_and_init_writes_one(write, name):
+    Path(write("")).with_name(name).write_bytes(b"left,age\n1,2\n\xff")
+    with caller.shell():
+        assert refusal(study.load, f"studies/{name}") == (
+            f"studies/{name}: is data, and no study file. "
+            f"`lossreg init studies/{name} --target COLUMN` writes a study of it."
+        )
+        assert "`lossreg init sklearn:iris` writes a study of it." in refusal(study.load, "sklearn:iris")
+
+
 def test_a_byte_order_mark_is_no_mistake(write):
     path = write("")
     Path(path).write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())

@@ -472,6 +472,18 @@ def test_as_many_rows_of_both_take_the_last_and_a_former_choice_stays(tmp_path):
     assert loaded(path, former="a", positive="b").classes == ("a", "b")
 
 
+@pytest.mark.parametrize(("former", "reason"), [("yes", "by its value; data.positive = "), ("no", "as when the study")])
+def test_a_study_that_goes_on_gives_the_same_reason_for_its_positive_class(former, reason):
+    from lossreg.data import positive
+
+    pair = positive.Pair(("no", "yes"), ("no", "yes"), (5, 5), False)
+    chosen = positive.choose(pair, None, former)
+    assert pair.names[chosen.place] == former
+    assert f"{former}, {reason}" in chosen.note
+    if former == "yes":
+        assert chosen == positive.choose(pair, None, None)
+
+
 @pytest.mark.parametrize("asked", [1, 1.0, "1", "1.0", True])
 def test_the_positive_class_may_be_a_number(asked):
     from lossreg.data import positive

@@ -95,8 +95,10 @@ def test_class_weights_are_those_of_the_labels_in_training(tmp_path: Path) -> No
 
 
 def test_a_note_says_where_the_true_class_is_lost(tmp_path: Path) -> None:
-    assert "no more frequent" in " ".join(loaded(tmp_path, noise=0.75).notes)
-    assert "no more frequent" not in " ".join(loaded(tmp_path, noise=0.7).notes)
+    assert "the true class is as frequent as each of the 3 others." in " ".join(loaded(tmp_path, noise=0.75).notes)
+    assert "the true class is rarer than each of the 3 others." in " ".join(loaded(tmp_path, noise=0.9).notes)
+    assert "the true class" not in " ".join(loaded(tmp_path, noise=0.7).notes)
+    assert "noise = 0.0001 has no effect: it is less than one of " in " ".join(loaded(tmp_path, noise=0.0001).notes)
 
 
 @pytest.mark.parametrize(

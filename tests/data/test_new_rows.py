@@ -214,6 +214,12 @@ FORMS: dict[str, Any] = {
 }
 
 
+def test_a_column_that_the_study_knows_is_not_meant_by_another_name() -> None:
+    fitted = TablePreprocessor().fit(TABLE[["a", "f"]].rename(columns={"a": "income", "f": "incomes"}))
+    with pytest.raises(DataError, match=r"columns are missing: incomes\. The rows have income\."):
+        fitted.transform(pd.DataFrame({"income": [1.0, 2.0]}))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_may_have_any_form(form: str) -> None:
     array, notes = transformed(TablePreprocessor().fit(TABLE[["a", "f"]]), FORMS[form])

@@ -23,7 +23,7 @@ from lossreg.errors import InputError
 from lossreg.metrics import catalogue
 from lossreg.reporting import leaderboard, progress, report, watcher
 from lossreg.reporting.verdict import decision, evidence
-from lossreg.search import confirming, judgement, preparation
+from lossreg.search import confirming, judgement, preparation, study_metrics
 from lossreg.search.arms import BASELINE, WINNER
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import KeepPolicy
@@ -416,6 +416,9 @@ def data_of(document):
     [
         ({"constraints": {"recal": 0.9}}, r"search.constraints.recal: unknown metric 'recal'. Did you mean"),
         ({"constraints": {"recall": 90}}, "recall is at most 1, so no trial can keep 90"),
+        ({"constraints": {"recall": 0}}, "recall is at least 0, so every trial keeps 0. Give a number from 0 to 1"),
+        ({"constraints": {"mcc": -1}}, "every trial keeps -1. Give a number from -1 to 1"),
+        ({"constraints": {"brier": 2}}, "brier_score is at most 2, so every trial keeps 2. Give a number from 0 to 2"),
         ({"constraints": {"brier": -1}}, "brier_score is at least 0, so no trial can keep -1"),
         ({"constraints": {"r2": 0.5}}, r"constraints.r2: r2 is for .* this one is binary\. For binary: accuracy"),
         ({"constraints": {"log_loss": 1, "logloss": 2}}, "log_loss is there twice"),
@@ -436,6 +439,26 @@ def test_wrong_constraints_are_refused_in_words(tmp_path, monkeypatch, search, t
     Path("table.py").write_text(ROWS)
     with pytest.raises(InputError, match=told):
         plan({**STUDY, "search": {**STUDY["search"], **search}})
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ({"metric": "acuracy"}, r"^search.metric: unknown metric 'acuracy'. Did you mean accuracy\?"),
+        ({"metrics": ["f1", "recal"]}, r"^search.metrics: unknown metric 'recal'"),
+        ({"constraints": {"recal": 0.9}}, r"^search.constraints.recal: unknown metric 'recal'"),
+        ({"constraints": {"recall": 1.5}}, r"^search.constraints.recall: recall is at most 1"),
+        ({"constraints": {"recall": 0}}, r"^search.constraints.recall: recall is at least 0"),
+    ],
+)
+def test_metrics_that_no_task_has_are_refused_without_the_data(search, told):
+    with pytest.raises(InputError, match=told):
+        study_metrics.require_known(studies.from_dict({"data": {"source": "nowhere.csv"}, "search": search}))
+
+
+def test_metrics_of_some_task_and_losses_wait_for_the_data():
+    for search in ({"metric": "focal"}, {"metric": "r2"}, {"constraints": {"rmse": 3}}, {"metrics": ["f1", "brier"]}):
+        study_metrics.require_known(studies.from_dict({"data": {"source": "nowhere.csv"}, "search": search}))
 
 
 def test_losses_without_probabilities_have_no_constraint_that_needs_them(tmp_path, monkeypatch):
