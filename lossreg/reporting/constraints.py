@@ -50,7 +50,7 @@ def violated(arms: Arms) -> str:
     That is said of constraints that the recommended one violates.
     """
     validation = [(one, of_it.validation, of_other.validation) for one, of_it, of_other in _sides(arms)]
-    on_test = [(one, *map(_mean, sides)) for one, *sides in _sides(arms) if sides[0].tested]
+    on_test = [(one, _mean(of_it), _mean(of_other)) for one, of_it, of_other in _sides(arms) if of_it.tested]
     parts = _violated(arms, "in validation", validation) + _violated(arms, "on the test rows", on_test)
     return "".join(f"; {part}" for part in parts)
 
