@@ -232,7 +232,7 @@ COMMANDS = [
     (("tune", "big.toml"), ("big.toml", "too large")),
     (("tune", LONG), ("too long",)),
     (("tune", "x" * 5000), ("too long",)),
-    (("tune", "rows.csv"), ("rows.csv", "TOML")),
+    (("tune", "rows.csv"), ("rows.csv", "lossreg init rows.csv")),
     (("results",), ("STUDY",)),
     (("results", "study.toml"), ("study", "not been run")),
     (("results", "none.toml"), ("none.toml",)),
