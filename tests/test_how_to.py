@@ -161,7 +161,7 @@ def test_what_pages_count_is_counted():
     )
     assert f"| {len(registry.default().specs())} and plugins |" in compared
     number, none, better = re.search(
-        r"Of (\d+) data sets: \*no difference shown\* on (\d+), \*better\* on (\d+),", benchmark
+        r"Of (\d+) data sets: \*no difference shown\* on (\d+), \*better\* on (\d+)\.", benchmark
     ).groups()
     assert f"[{number} of them](benchmark.md): *no difference shown* on {none}, *better* on {better}," in sure
     boosting = re.search(r"better than the network's best loss on (\d+), and worse on (\d+)", benchmark).groups()

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from inline import Inline
 from mlflow import MlflowClient
+from postgres import free_port
 from typer.testing import CliRunner
 
 import lossreg
@@ -22,7 +23,7 @@ from lossreg import cli
 from lossreg.errors import InputError
 from lossreg.prediction import bundle, export
 from lossreg.reporting import study_plots
-from lossreg.tracking import free_port, tracker
+from lossreg.tracking import tracker
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:(.|\n)*Gaps filled:UserWarning")
 RNG = np.random.default_rng(2)
