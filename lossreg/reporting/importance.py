@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lossreg.reporting.plotted import completed, spans_decades
+from lossreg.reporting.plot_data import completed, spans_decades
 from lossreg.storage.records import StudyResult, TrialRecord
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from lossreg.contract.spec import LossSpec
 from lossreg.errors import InputError, LossregError, contained, one_line
 from lossreg.reporting import loss_curves
 from lossreg.reporting.loss_curves import Panel, View
-from lossreg.reporting.plotted import COLOURS, GREY
+from lossreg.reporting.plot_data import COLOURS, GREY
 from lossreg.reporting.study_plots import new_figure, plain
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from lossreg.errors import InputError
 from lossreg.reporting import instructions, leaderboard, report, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
-from lossreg.reporting.pictures.interval import interval
+from lossreg.reporting.pictures.differences import differences
 from lossreg.storage.records import StudyResult
 from lossreg.terminal.masking import masked_values
 from lossreg.terminal.plain_text import printable, printable_line
@@ -57,7 +57,7 @@ def html(result: StudyResult, study: str = "", folder: str = "") -> str:
 def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
     """Return what the page shows, by the name that its template has for it."""
     best = [row.best for row in result.ranking() if row.best]
-    of_verdict = interval(result)
+    of_verdict = differences(result)
     return {
         "result": result,
         "version": __version__,

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lossreg.errors import count_of
 from lossreg.reporting.arms import tested
-from lossreg.reporting.plotted import (
+from lossreg.reporting.plot_data import (
     COLOURS,
     GREY,
     MOST_SLICES,

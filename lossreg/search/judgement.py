@@ -21,8 +21,9 @@ from lossreg.storage.records import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring
-from lossreg.verdict import answers, predicted, variation
+from lossreg.verdict import answers, variation
 from lossreg.verdict.comparison import FEWEST, compare, is_finite
+from lossreg.verdict.predictions import summary
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -120,7 +121,7 @@ class Judgement:
         odds = self._of({name: name + ODDS for name in tuned})
         decided = arms if self.frozen.decision == "tuned" else self._of(tuned)
         scores = {name: values[np.isfinite(values)].tolist() for name, values in repeats.scores.items()}
-        pictures = predicted.summary(metric.response, task, self.tested.y, arms, odds=odds, tuned=decided)
+        pictures = summary(metric.response, task, self.tested.y, arms, odds=odds, tuned=decided)
         return {"scores": scores, **pictures}
 
     def _of(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -234,9 +235,9 @@ def shortage(prepared: Prepared) -> str:
             {} if dataset.spatial_shape else dict(zip(dataset.classes, _counts(dataset, y, slice(None)), strict=True))
         )
         return answers.shortage(_independent(dataset, np.ones(len(y), bool)), counts, "groups")
-    summary = dataset.summary()
-    counts = {} if dataset.spatial_shape else summary["classes"]
-    return answers.shortage(sum(summary["rows"].values()), counts)
+    facts = dataset.summary()
+    counts = {} if dataset.spatial_shape else facts["classes"]
+    return answers.shortage(sum(facts["rows"].values()), counts)
 
 
 def too_few(dataset: Dataset, metric: Metric) -> str:

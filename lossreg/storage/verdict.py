@@ -195,7 +195,7 @@ class Verdict:
     that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;
     reevaluated: the candidates on fresh splits, best first; notes: lines for the user; constraints: the study's, with
     what winner and baseline have of them; predicted: what both predict of the test rows, in few numbers for pictures
-    (see `lossreg.verdict.predicted`), which `to_json` leaves out.
+    (see `lossreg.verdict.predictions`), which `to_json` leaves out.
     """
 
     answer: Answer

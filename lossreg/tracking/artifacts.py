@@ -81,9 +81,9 @@ class Artifacts:
 
         Scores by loss are drawn again, with the verdict's repeats.
         """
-        from lossreg.reporting import plotted, study_plots
+        from lossreg.reporting import plot_data, study_plots
 
-        if plotted.repeats(result):
+        if plot_data.repeats(result):
             self.client.log_figure(self.run_id, study_plots.by_loss(result), f"{PLOTS}/by_loss.png")
 
         figure = study_plots.verdict(result)

@@ -21,13 +21,13 @@ import sample_verdict
 from typer.testing import CliRunner
 
 from lossreg import cli
-from lossreg.reporting import importance, instructions, page, pictures, plotted, study_plots, verdict
-from lossreg.reporting.pictures import interval, time_line
+from lossreg.reporting import importance, instructions, page, pictures, plot_data, study_plots, verdict
+from lossreg.reporting.pictures import differences, time_line
 from lossreg.reporting.pictures import scores as score_pictures
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.pareto import Objective
-from lossreg.verdict import predicted
+from lossreg.verdict.predictions import summary
 
 pytest.importorskip("plotly")
 
@@ -78,8 +78,8 @@ def predicted_of_both():
     y, arms = rng.integers(0, 2, 60), ("winner", "baseline", "winner_tuned")
     p = {name: np.clip(0.6 * y + 0.4 * rng.random((3, 60)), 0, 1) for name in arms}
     both = {name: np.stack([1 - one, one], -1) for name, one in p.items()}
-    of_classes = predicted.summary("probability", "binary", y, both)
-    return {**of_classes, **predicted.summary("value", "regression", y, p)}
+    of_classes = summary("probability", "binary", y, both)
+    return {**of_classes, **summary("value", "regression", y, p)}
 
 
 def many(count):
@@ -108,7 +108,7 @@ STUDIES = {
 
 def figures(result):
     found = [figure for picture in pictures.pictures(result) for figure in picture.figures]
-    of_verdict = interval.interval(result)
+    of_verdict = differences.differences(result)
     return [*found, *([of_verdict] if of_verdict else [])]
 
 
@@ -239,19 +239,19 @@ def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
         assert low <= repeated <= high
         assert axes.get_xlim()[0] <= repeated <= axes.get_xlim()[1]
     folds = dataclasses.replace(result.verdict, outer=5, folds_won={"focal": 3, "gce_mild": 2})
-    assert plotted.repeats(dataclasses.replace(result, verdict=folds)) == {"cross_entropy": REPEATS["baseline"]}
+    assert plot_data.repeats(dataclasses.replace(result, verdict=folds)) == {"cross_entropy": REPEATS["baseline"]}
 
 
 def test_the_band_is_the_pooled_deviation_of_a_setting_on_fresh_splits():
     fresh = np.random.default_rng(0).normal(0.9, 0.02, (4, 5))
     result = sample.study(4, confirmation=Confirmation(4, 5, dict(enumerate(map(tuple, fresh.tolist()))), ratio=0.25))
-    low, high = plotted.noise(result)
+    low, high = plot_data.noise(result)
     assert (high - low) / 2 == pytest.approx(np.sqrt(fresh.var(axis=1, ddof=1).mean()))
     assert (high + low) / 2 == pytest.approx(fresh.mean(axis=1).max())
     (figure,) = score_pictures.by_loss(result).figures
     shaded = next(shape for shape in figure["layout"]["shapes"] if shape["type"] == "rect")
     assert (shaded["x0"], shaded["x1"]) == pytest.approx((low, high), rel=1e-5)
-    assert plotted.noise(sample.study(4)) is None
+    assert plot_data.noise(sample.study(4)) is None
 
 
 def scored(score, losses=("focal", "cross_entropy"), count=80):

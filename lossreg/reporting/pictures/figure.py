@@ -1,6 +1,6 @@
 """Parts of the figures of a page: traces, axes, texts and numbers in the form that plotly.js takes.
 
-Colours, markers and names are those of `plotted`. `INK` and `GRID` stand for colours of the reader's theme, which the
+Colours, markers and names are those of `plot_data`. `INK` and `GRID` stand for colours of the reader's theme, which the
 page puts in their place.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg.errors import count_of
-from lossreg.reporting.plotted import GREY, MARKERS, looks, number_outside, shown_name
+from lossreg.reporting.plot_data import GREY, MARKERS, looks, number_outside, shown_name
 from lossreg.reporting.values import loss_params, number
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal.plain_text import printable_line

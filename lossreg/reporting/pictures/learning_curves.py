@@ -16,7 +16,7 @@ from lossreg.reporting.pictures.figure import (
     text,
     vertical,
 )
-from lossreg.reporting.plotted import COLOURS, looks
+from lossreg.reporting.plot_data import COLOURS, looks
 from lossreg.storage.records import StudyResult, TrialRecord
 
 

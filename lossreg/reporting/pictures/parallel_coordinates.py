@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg.reporting.pictures.figure import MOST_CURVES, Picture, figure, named, rounded, text
-from lossreg.reporting.plotted import GREY, completed, looks, searched, spans_decades
+from lossreg.reporting.plot_data import GREY, completed, looks, searched, spans_decades
 from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 

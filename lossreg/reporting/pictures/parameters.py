@@ -8,7 +8,7 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting import importance as importances
 from lossreg.reporting.pictures.figure import MOST_CURVES, Picture, dots, figure, named, outside, rounded, text
-from lossreg.reporting.plotted import GREY, MOST_SLICES, completed, looks, searched, shown_range, spans_decades
+from lossreg.reporting.plot_data import GREY, MOST_SLICES, completed, looks, searched, shown_range, spans_decades
 from lossreg.storage.records import StudyResult
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lossreg.errors import count_of
 from lossreg.reporting.pictures.figure import CLEAR, INK, Picture, Trace, figure, named, rounded, rule, scatter, text
-from lossreg.reporting.plotted import GREY, looks
+from lossreg.reporting.plot_data import GREY, looks
 from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 

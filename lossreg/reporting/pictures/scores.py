@@ -21,7 +21,7 @@ from lossreg.reporting.pictures.figure import (
     text,
     vertical,
 )
-from lossreg.reporting.plotted import (
+from lossreg.reporting.plot_data import (
     GREY,
     SHADED,
     completed,

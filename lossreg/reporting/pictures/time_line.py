@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lossreg.errors import count_of
 from lossreg.reporting.pictures.figure import INK, Picture, figure, named, rounded
-from lossreg.reporting.plotted import looks
+from lossreg.reporting.plot_data import looks
 from lossreg.storage.records import StudyResult, TrialRecord
 
 

@@ -1,4 +1,4 @@
-"""The interval of a verdict: by how much the winner is better, and how sure that is."""
+"""The differences that a verdict found: by how much the winner is better, and how sure that is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from lossreg.reporting.arms import tested
 from lossreg.reporting.pictures.figure import INK, band, figure, rounded, scatter, text, vertical
-from lossreg.reporting.plotted import COLOURS, comparisons
+from lossreg.reporting.plot_data import COLOURS, comparisons
 from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Comparison
 
 
-def interval(result: StudyResult) -> Mapping[str, Any] | None:
+def differences(result: StudyResult) -> Mapping[str, Any] | None:
     """Return the winner's differences from other arms with their 95% intervals; None where there is none."""
     rows = comparisons(result)
     if result.verdict is None or not rows:
