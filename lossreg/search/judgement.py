@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +14,7 @@ from lossreg.data import splits
 from lossreg.errors import InputError, count_of
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, ODDS, SAME_RATE, TUNED, WINNER, Arms
+from lossreg.search.final_stage import why
 from lossreg.search.frozen import TRIALS, Frozen, Notes
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions
@@ -23,7 +24,7 @@ from lossreg.terminal import caller
 from lossreg.training import scoring
 from lossreg.verdict import answers, variation
 from lossreg.verdict.comparison import FEWEST, compare, is_finite
-from lossreg.verdict.predictions import summary
+from lossreg.verdict.predictions import rounded, summary
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -96,7 +97,7 @@ class Judgement:
         compared = [one for one in (main, tuned) if one]
         refused = answers.refused_equality(compared, margin) if answer is Answer.NO_DIFFERENCE else ""
         winner, baseline = self.arms.described(repeats.paired if main else repeats.scores)
-        return Verdict(
+        verdict = Verdict(
             answer, winner, baseline,
             answers.recommend(winner, baseline, main, margin, scored=repeats.scored, repeats=len(repeats)),
             answers.cause(answer, same_rate, same_rate=SAME_RATE not in self.predictions), main, same_rate, tuned,
@@ -105,8 +106,9 @@ class Judgement:
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
-            reason=refused if is_of_interval else reason, predicted=self._predicted(repeats),
+            reason=refused if is_of_interval else reason,
         )  # fmt: skip
+        return with_predictions(verdict, lambda: self._predicted(repeats))
 
     def _predicted(self, repeats: Repeats) -> dict[str, Any]:
         """Return what winner and baseline predict, in few numbers, and the score of each repeat.
@@ -120,7 +122,7 @@ class Judgement:
             arms |= self._of({name: name for name in tuned.values()})
         odds = self._of({name: name + ODDS for name in tuned})
         decided = arms if self.frozen.decision == "tuned" else self._of(tuned)
-        scores = {name: values[np.isfinite(values)].tolist() for name, values in repeats.scores.items()}
+        scores = {name: rounded(values[np.isfinite(values)].tolist()) for name, values in repeats.scores.items()}
         pictures = summary(metric.response, task, self.tested.y, arms, odds=odds, tuned=decided)
         return {"scores": scores, **pictures}
 
@@ -170,6 +172,15 @@ class Judgement:
         lanes = lanes.astype(np.int64) if metric.response == "label" else lanes
         scores[finite] = variation.scores(metric, self.tested.y, lanes, self.tested.folds)
         return scores
+
+
+def with_predictions(verdict: Verdict, predicted: Callable[[], Mapping[str, Any]]) -> Verdict:
+    """Return the verdict with what pictures show of predictions; with a note in place of it where that fails."""
+    try:
+        return replace(verdict, predicted=predicted())
+    except Exception as error:
+        note = f"there are no pictures of what winner and baseline predict: {why(error)}"
+        return replace(verdict, notes=(*verdict.notes, note))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,8 @@ Array = NDArray[Any]
 
 MOST_CLASSES = 30  # of a confusion matrix
 BINS = 10  # of confidence
-POINTS = 101  # of a curve
+POINTS = 101  # of the quantiles of residuals
+RECALLS = np.linspace(0.01, 1.0, 100)  # at which precision is told
 MOST_NUMBERS = 20_000_000  # of an arm
 HALF = 0.5  # the probability above which class 1 of two is decided for
 # the value above which it is, by the kind of predictions: log odds stand for classes, and of scores there is none
@@ -28,6 +29,8 @@ def summary(
 ) -> dict[str, Any]:  # fmt: skip
     """Return pictures by name, each with its numbers by arm; none of tasks and metrics that have no such picture.
 
+    `repeats` beside them has the number of repeats of each arm that they are of.
+
     response: the kind of predictions, as metrics have it; arms: `(repeats, rows[, k])` predictions by name, those of
     repeats that were not finished NaN; of metrics that take classes, odds: `(repeats, rows)` log odds of the second of
     two classes, tuned: `(repeats, rows)` classes by a threshold that was tuned in each repeat.
@@ -38,8 +41,10 @@ def summary(
     known = _finished(arms)
     if not known:
         return {}
+    repeats = {name: len(values) for name, values in known.items()}
     if response == "value":
-        return {"residuals": {name: _quantiles(values - labels) for name, values in known.items()}}
+        residuals = {name: _quantiles(values - labels) for name, values in known.items()}
+        return rounded({"residuals": residuals, "repeats": repeats})
     labels = labels.astype(np.int64)
     pictures: dict[str, Any] = {}
     # a score of two classes may be a probability or none, so that nothing is known of a threshold
@@ -56,7 +61,17 @@ def summary(
             name: _precision_recall(labels, values, THRESHOLDS[response], decisions.get(name))
             for name, values in ranked.items()
         }
-    return {name: arms for name, arms in pictures.items() if arms}
+    shown = {name: arms for name, arms in pictures.items() if arms}
+    return rounded({**shown, "repeats": repeats}) if shown else {}
+
+
+def rounded(value: Any) -> Any:
+    """Return a document with its numbers in six significant digits, as many as a picture can show."""
+    if isinstance(value, dict):
+        return {name: rounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _finished(arms: Mapping[str, Array]) -> dict[str, Array]:
@@ -109,23 +124,34 @@ def _reliability(labels: Array, values: Array) -> list[list[float]]:
 def _precision_recall(
     labels: Array, values: Array, threshold: float | None, tuned: Array | None = None
 ) -> dict[str, list[float]]:
-    """Return recall and precision along the thresholds, of all repeats together, and both at the usual threshold.
+    """Return precision at fixed recalls, its mean over the repeats, and the point of the usual threshold.
 
-    tuned: classes by thresholds that were tuned, which have a point too.
+    Each repeat has a curve of its own: the scores of one model say nothing of those of another. tuned: classes by
+    thresholds that were tuned, which have a point too.
     """
+    scores = values[..., 1] if values.ndim == 3 else values
+    curves = [_precision(labels, one) for one in scores]
+    curve = {"recall": RECALLS.tolist(), "precision": np.mean(curves, axis=0).tolist()}
+    decisions = {"at": None if threshold is None else scores > threshold, "at_tuned": tuned}
+    points = {name: _point(labels, one > HALF) for name, one in decisions.items() if one is not None}
+    return {**curve, **{name: point for name, point in points.items() if point}}
+
+
+def _precision(labels: Array, scores: Array) -> Array:
+    """Return the precision of one repeat at `RECALLS`: that of the highest threshold which has so much recall."""
     from sklearn.metrics import precision_recall_curve
 
-    scores = values[..., 1] if values.ndim == 3 else values
-    precision, recall, _ = precision_recall_curve(np.tile(labels, len(scores)), scores.ravel())
-    some = np.unique(np.linspace(0, len(recall) - 1, POINTS).astype(np.int64))
-    curve = {"recall": recall[some].tolist(), "precision": precision[some].tolist()}
-    if threshold is not None:
-        curve["at"] = _point(labels, scores > threshold)
-    return curve if tuned is None else {**curve, "at_tuned": _point(labels, tuned > HALF)}
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return np.asarray(precision[::-1][np.searchsorted(recall[::-1], RECALLS - 1e-9)])
 
 
 def _point(labels: Array, decided: Array) -> list[float]:
-    """Return recall and precision of decisions `(repeats, rows)` for the second class."""
-    positive = labels == 1
-    hits = float((decided & positive).sum())
-    return [hits / max(1, len(decided) * int(positive.sum())), hits / max(1, int(decided.sum()))]
+    """Return mean recall and precision of decisions `(repeats, rows)` for the second class.
+
+    A repeat that decides for no row has no precision; empty where none has.
+    """
+    hits, count = (decided & (labels == 1)).sum(-1), decided.sum(-1)
+    if not count.any():
+        return []
+    precision = hits[count > 0] / count[count > 0]
+    return [float(hits.mean()) / max(1, int((labels == 1).sum())), float(precision.mean())]

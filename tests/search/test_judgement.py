@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import sample_verdict
 
-from lossreg.search.judgement import Repeats
+from lossreg.search.judgement import Repeats, with_predictions
 from lossreg.storage.verdict import Answer
 
 NAN, INF = np.nan, np.inf
@@ -47,3 +50,15 @@ def test_why_there_is_no_comparison(winner, baseline, reason):
 def test_it_is_said_that_a_winner_lost_many_repeats_where_that_may_decide(lost, answer, is_said):
     said = repeats([NAN] * lost + [1.0] * (20 - lost), [0.0] * 20).reason("f1", answer, is_compared=True)
     assert said == "15 of its 20 repeats alone have a score, which are its best ones" * is_said
+
+
+def test_a_picture_that_fails_costs_no_verdict_and_is_noted():
+    def fails():
+        raise MemoryError("no room for a picture")
+
+    verdict = dataclasses.replace(sample_verdict.study("equal").verdict, notes=("a note",))
+    kept = with_predictions(verdict, fails)
+    assert dataclasses.replace(kept, notes=verdict.notes) == verdict
+    assert kept.notes[0] == "a note"
+    assert "no room for a picture" in kept.notes[1]
+    assert with_predictions(verdict, lambda: {"scores": {}}).predicted == {"scores": {}}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, precision_score, recall_score
+from sklearn.metrics import average_precision_score, confusion_matrix, precision_score, recall_score
 
+from lossreg.verdict import predictions
 from lossreg.verdict.predictions import summary
 
 REPEATS, ROWS = 5, 300
@@ -27,8 +29,8 @@ def test_confusion_is_the_mean_of_the_repeats(task, y):
     labels = probabilities(y, int(y.max()) + 1).argmax(-1).astype(np.float32)
     found = summary("label", task, y, {"winner": labels})
     expected = np.mean([confusion_matrix(y, one) for one in labels], axis=0)
-    assert set(found) == {"confusion"}
-    np.testing.assert_allclose(found["confusion"]["winner"], expected)
+    assert set(found) == {"confusion", "repeats"}
+    np.testing.assert_allclose(found["confusion"]["winner"], expected, rtol=1e-5)
     assert summary("probability", task, y, {"winner": probabilities(y, 3)})["confusion"].keys() == {"winner"}
 
 
@@ -40,16 +42,45 @@ def test_reliability_is_that_of_scikit_learn():
     assert np.array(bins)[:, 2].sum() == pytest.approx(1)
 
 
-def test_the_dot_is_where_the_decision_is_and_lies_on_the_curve():
+def test_a_curve_is_the_mean_of_those_of_the_repeats_whose_scores_have_scales_of_their_own():
+    """The scores of five good models that are offset against each other say little where they are taken together."""
+    noise = rng.normal(size=(REPEATS, ROWS)) * 0.6
+    raw = BINARY + noise + np.linspace(-3, 3, REPEATS)[:, None]
+    curve = summary("score", "binary", BINARY, {"winner": raw})["precision_recall"]["winner"]
+    each = np.mean([average_precision_score(BINARY, one) for one in raw])
+    pooled = average_precision_score(np.tile(BINARY, REPEATS), raw.ravel())
+    assert each - pooled > 0.2
+    assert np.mean(curve["precision"]) == pytest.approx(each, abs=0.01)
+    assert "at" not in curve
+
+
+def test_the_dot_is_the_mean_decision_of_the_repeats_and_lies_at_the_curve():
     values = probabilities(BINARY, 2)
     curve = summary("probability", "binary", BINARY, {"winner": values})["precision_recall"]["winner"]
-    truths, decided = np.tile(BINARY, REPEATS), (values[..., 1] > 0.5).ravel()
-    assert curve["at"] == pytest.approx([recall_score(truths, decided), precision_score(truths, decided)])
+    assert curve["at"] == pytest.approx(mean_of(values[..., 1] > 0.5), rel=1e-5)
     raw = np.log(values[..., 1] / values[..., 0])
-    (of_scores,) = summary("score", "binary", BINARY, {"winner": raw}).values()
+    of_scores = summary("score", "binary", BINARY, {"winner": raw})["precision_recall"]
     assert of_scores["winner"] == {name: pytest.approx(curve[name], abs=1e-6) for name in ("recall", "precision")}
     gaps = np.abs(np.array(curve["recall"]) - curve["at"][0])
     assert curve["precision"][int(gaps.argmin())] == pytest.approx(curve["at"][1], abs=0.03)
+
+
+def mean_of(decisions):
+    """Mean recall and precision over the repeats."""
+    scores = (recall_score, precision_score)
+    return [np.mean([score(BINARY, one.astype(int)) for one in decisions]) for score in scores]
+
+
+def test_a_repeat_that_decides_for_no_row_has_no_precision():
+    decided = probabilities(BINARY, 2)[..., 1] > 0.5
+    decided[0] = False
+    odds = np.where(decided, 1.0, -1.0)
+    (curve,) = summary(
+        "label", "binary", BINARY, {"winner": decided * 1.0}, odds={"winner": odds}, tuned={"winner": decided * 0.0}
+    )["precision_recall"].values()
+    recall, precision = mean_of(decided[1:])
+    assert curve["at"] == pytest.approx([recall * (REPEATS - 1) / REPEATS, precision], rel=1e-5)
+    assert "at_tuned" not in curve
 
 
 def test_classes_have_a_curve_along_their_odds_with_the_points_of_both_decisions():
@@ -61,10 +92,7 @@ def test_classes_have_a_curve_along_their_odds_with_the_points_of_both_decisions
     curve, other = (one["precision_recall"]["winner"] for one in (found, of_probabilities))
     for name, expected in other.items():
         np.testing.assert_allclose(curve[name], expected, atol=1e-5)
-    truths = np.tile(BINARY, REPEATS)
-    assert curve["at_tuned"] == pytest.approx(
-        [recall_score(truths, tuned.ravel()), precision_score(truths, tuned.ravel())]
-    )
+    assert curve["at_tuned"] == pytest.approx(mean_of(tuned), rel=1e-5)
 
 
 def test_residuals_and_repeats_that_did_not_finish():
@@ -74,8 +102,25 @@ def test_residuals_and_repeats_that_did_not_finish():
     found = summary("value", "regression", y, {"winner": values, "baseline": np.full_like(values, np.nan)})
     residuals = np.delete(values, 2, axis=0) - y
     assert set(found["residuals"]) == {"winner"}
+    assert found["repeats"] == {"winner": REPEATS - 1}
     np.testing.assert_allclose(found["residuals"]["winner"][50], np.median(residuals), rtol=1e-5)
     json.dumps(found, allow_nan=False)
+
+
+def test_of_very_many_numbers_the_first_repeats_are_told_and_counted(monkeypatch):
+    monkeypatch.setattr(predictions, "MOST_NUMBERS", 3 * ROWS)
+    labels = probabilities(BINARY, 2).argmax(-1).astype(np.float32)
+    found = summary("label", "binary", BINARY, {"winner": labels})
+    assert found["repeats"] == {"winner": 3}
+    expected = np.mean([confusion_matrix(BINARY, one) for one in labels[:3]], axis=0)
+    np.testing.assert_allclose(found["confusion"]["winner"], expected, rtol=1e-5)
+
+
+def test_numbers_have_no_more_digits_than_a_picture_shows():
+    found = summary("probability", "binary", BINARY, {"winner": probabilities(BINARY, 2)})
+    numbers = re.findall(r"\d\.(\d+)", json.dumps(found))
+    assert len(numbers) > 100
+    assert max(map(len, numbers)) <= 8
 
 
 def test_nothing_is_told_where_there_is_no_such_picture():
