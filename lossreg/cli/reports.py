@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from lossreg.cli.studies import StudyOrFolder
 from lossreg.errors import InputError, brief, on_disk
 from lossreg.storage.records import StudyResult, is_study_folder
 
+GENERATOR = '<meta name="generator" content="lossreg '  # of each page
+HEAD = 4_000  # characters of a page that have it
 PageFile = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FILE", help="Where the page goes; by default named after STUDY, .html."),
@@ -26,9 +29,11 @@ def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
 
     The page stands alone: it has all pictures in it, and asks nothing of any server. No code of a study is run.
     """
-    file = output or Path(f"{study.absolute().stem}.html")
+    file = output or _page_of(study)
     with on_disk(f"--output {brief(file)}"):
         _check_page(file)
+        if output is None:
+            _check_own(file)
     result = read(study)
     from lossreg.reporting import page
 
@@ -48,6 +53,23 @@ def read(study: Path) -> StudyResult:
     from lossreg.search import history
 
     return history.results(spec or study)
+
+
+def _page_of(study: Path) -> Path:
+    """Return the name of a study's page: that of its file without the ending, or that of its folder as it is."""
+    path = study.absolute()
+    return Path(f"{path.name if is_study_folder(study) else path.stem}.html")
+
+
+def _check_own(file: Path) -> None:
+    """Raise `InputError` where something else than a page of lossreg has this name."""
+    if not file.exists():
+        return
+    with file.open(encoding="utf-8", errors="replace") as text:
+        is_own = GENERATOR in text.read(HEAD)
+    if not is_own:
+        hint = f"-o {shlex.quote(str(file))} writes over it, and -o study.html beside it."
+        raise InputError("exists, and lossreg did not write it", where=brief(file), hint=hint)
 
 
 def _check_page(file: Path) -> None:
