@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lossreg.reporting.arms import differing
 from lossreg.reporting.change import known
@@ -19,7 +19,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#888888"
 MOST_SLICES = 24
-SHADED = "where the first's setting would come two times in three, on other validation rows"
+ON_OTHER_ROWS = "where about two of three scores of the best setting would lie on other rows"
+OF_FOLDS = "the best trial's mean of {folds} folds, +- the standard deviation of a single fold"
 FEWEST_BOXED = 5  # scores from which quartiles are drawn
 
 
@@ -96,21 +97,31 @@ def number_outside(result: StudyResult, limits: tuple[float, float] | None = Non
     return sum(not low <= score <= high for score in _scores(result))
 
 
-def noise(result: StudyResult) -> tuple[float, float] | None:
-    """Return between which scores the first's setting would come two times in three, on other validation rows.
+class Noise(NamedTuple):
+    """A range of scores that is shaded, and what it is, in words."""
 
-    That is its score, and one standard deviation to each side: that of a setting's scores on fresh splits, pooled over
-    the settings, else that of the members of its trial. None where neither is known.
+    low: float
+    high: float
+    words: str
+
+
+def noise(result: StudyResult) -> Noise | None:
+    """Return the score of the first's setting, and one standard deviation to each side.
+
+    That is the deviation of a setting's scores on fresh splits, pooled over the settings, else that of the folds of its
+    trial. None where neither is known: seeds alone are scored on the same validation rows.
     """
     first, score = result.best, result.compared_score(result.best)
     if first is None or score is None:
         return None
-    of_settings: Iterable[Sequence[float]] = [first.scores]
+    is_confirmed, folds = bool(result.confirmation), result.spec.get("data", {}).get("folds")
+    of_settings: Iterable[Sequence[float]] = [first.scores] if folds else []
     if result.confirmation:
         of_settings = result.confirmation.scores.values()
     variances = [statistics.variance(scores) for scores in of_settings if len(scores) > 1]
     deviation = math.sqrt(statistics.fmean(variances)) if variances else math.nan
-    return (score - deviation, score + deviation) if math.isfinite(deviation) else None
+    words = ON_OTHER_ROWS if is_confirmed else OF_FOLDS.format(folds=folds)
+    return Noise(score - deviation, score + deviation, words) if math.isfinite(deviation) else None
 
 
 def repeats(result: StudyResult) -> dict[str, Sequence[float]]:
@@ -126,7 +137,9 @@ def reach(result: StudyResult, board: Sequence[Standing]) -> tuple[float, float]
     """Return a range that has scores on fresh splits with their errors, their noise, and those of repeats too."""
     fresh = [row.confirmed for row in board if row.confirmed]
     ends = [one.mean + 1.05 * sign * (one.error or 0.0) for one in fresh for sign in (-1, 1)]
-    ends += [*(noise(result) or ()), *(score for scores in repeats(result).values() for score in scores)]
+    shaded = noise(result)
+    ends += [shaded.low, shaded.high] if shaded else []
+    ends += [score for scores in repeats(result).values() for score in scores]
     low, high = shown_range(result)
     room = 0.02 * (max([high, *ends]) - min([low, *ends]))
     return min([low, *(end - room for end in ends)]), max([high, *(end + room for end in ends)])
@@ -144,9 +157,30 @@ def _scores(result: StudyResult) -> list[float]:
     return sorted(score for trial in result.trials if (score := trial.finite_score) is not None)
 
 
-def offsets(count: int) -> list[float]:
-    """Return offsets from -1 to 1, by which dots of equal scores stand beside each other."""
+def dot_heights(line: int, count: int) -> list[float]:
+    """Return the heights of a row's dots, by which those of equal scores stand beside each other."""
+    return [line + 0.22 * offset for offset in _offsets(count)]
+
+
+def ring_heights(line: int, count: int) -> list[float]:
+    """Return the heights of a row's rings, below its dots."""
+    return [line + 0.36 + 0.06 * offset for offset in _offsets(count)]
+
+
+def _offsets(count: int) -> list[float]:
+    """Return offsets from -1 to 1."""
     return [(7 * i) % 11 / 5 - 1 for i in range(count)]
+
+
+def score_axis(result: StudyResult) -> str:
+    """Return the title of an axis of scores by loss; where the verdict's repeats are on it, they are on other rows."""
+    return result.metric if repeats(result) else f"{result.metric} (validation)"
+
+
+def right_side(result: StudyResult, verdict: Verdict) -> str:
+    """Return what the right side of a verdict's differences is: `right: better with focal`."""
+    lower = "" if result.direction == "maximize" else ", which is lower"
+    return f"right: better with {compared(verdict)[0]}{lower}"
 
 
 def is_boxed(scores: Sequence[float]) -> bool:

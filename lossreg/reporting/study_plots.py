@@ -21,17 +21,19 @@ from lossreg.reporting.plot_data import (
     COLOURS,
     GREY,
     MOST_SLICES,
-    SHADED,
     compared,
     comparisons,
     completed,
+    dot_heights,
     is_boxed,
     looks,
     noise,
     number_outside,
-    offsets,
     reach,
     repeats,
+    right_side,
+    ring_heights,
+    score_axis,
     searched,
     shown_name,
     shown_range,
@@ -158,8 +160,7 @@ def by_loss(result: StudyResult) -> Figure:
     look = looks(result)
     groups = [[score for _, score in completed(result, row.candidate)] for row in board]
     for line, (row, scores) in enumerate(zip(board, groups, strict=True)):
-        spread = [line + 0.22 * offset for offset in offsets(len(scores))]
-        axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **look[row.candidate])
+        axes.scatter(scores, dot_heights(line, len(scores)), s=22, alpha=0.85, zorder=3, **look[row.candidate])
         if row.is_baseline and row.best:
             label = f"{'confirmed score' if row.confirmed else result.extreme} of the baseline"
             score = result.compared_score(row.best) or 0.0
@@ -174,7 +175,7 @@ def by_loss(result: StudyResult) -> Figure:
     names = [f"{shown_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
     axes.set_ylim(len(board) - 0.5, -0.5)
-    axes.set(xlabel=f"{result.metric} (validation)", title=f"{result.study}: scores by loss")
+    axes.set(xlabel=score_axis(result), title=f"{result.study}: scores by loss")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.22 * 3 / figure.get_figheight()), frameon=False)
     return figure
@@ -189,16 +190,16 @@ def _draw_confirmed(axes: Axes, result: StudyResult, board: Sequence[Standing]) 
         label = "on fresh splits, +- standard error"
         axes.errorbar(means, lines, xerr=errors, fmt="D", color="black", markersize=5, capsize=3, zorder=5, label=label)
     if shaded := noise(result):
-        axes.axvspan(*shaded, color=GREY, alpha=0.15, linewidth=0, zorder=0, label=SHADED)
+        axes.axvspan(*shaded[:2], color=GREY, alpha=0.15, linewidth=0, zorder=0, label=shaded.words)
 
 
 def _draw_repeats(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
     """Draw the repeats of the verdict below the trials of their loss."""
     lines, look = {row.candidate: line for line, row in enumerate(board)}, looks(result)
-    label = "repeats of the verdict, on the test rows"
+    label = f"repeats of the verdict, on {tested(result.verdict)}" if result.verdict else ""
     for candidate, scores in repeats(result).items():
         if candidate in lines:
-            spread = [lines[candidate] + 0.36 + 0.06 * offset for offset in offsets(len(scores))]
+            spread = ring_heights(lines[candidate], len(scores))
             colour = look[candidate]["color"]
             axes.scatter(scores, spread, s=26, facecolors="none", edgecolors=colour, label=label)
             label = ""
@@ -258,9 +259,8 @@ def verdict(result: StudyResult) -> Figure | None:
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     name, baseline = compared(result.verdict)
-    lower = "" if result.direction == "maximize" else ", which is lower"
     where = f"{result.metric} on {tested(result.verdict)}"
-    axes.set(xlabel=f"difference in {where}\nright: better with {name}{lower}")
+    axes.set(xlabel=f"difference in {where}\n{right_side(result, result.verdict)}")
     figure.suptitle(f"{result.study}: {name} against {baseline}, with 95% intervals")
     return figure
 

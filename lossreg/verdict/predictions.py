@@ -44,7 +44,7 @@ def summary(
     repeats = {name: len(values) for name, values in known.items()}
     if response == "value":
         residuals = {name: _quantiles(values - labels) for name, values in known.items()}
-        return rounded({"residuals": residuals, "repeats": repeats})
+        return {"residuals": rounded(residuals), "repeats": repeats}
     labels = labels.astype(np.int64)
     pictures: dict[str, Any] = {}
     # a score of two classes may be a probability or none, so that nothing is known of a threshold
@@ -62,7 +62,7 @@ def summary(
             for name, values in ranked.items()
         }
     shown = {name: arms for name, arms in pictures.items() if arms}
-    return rounded({**shown, "repeats": repeats}) if shown else {}
+    return {name: rounded(one) for name, one in {**shown, "repeats": repeats}.items()} if shown else {}
 
 
 def rounded(value: Any) -> Any:

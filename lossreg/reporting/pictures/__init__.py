@@ -21,25 +21,21 @@ def pictures(result: StudyResult) -> list[Picture]:
     """Return the pictures of a study in order; none without a completed trial."""
     if result.best is None:
         return []
-    shown = _thinned(result, MOST_POINTS)
-    every, drawn = len(result.trials), len(shown.trials)
-    few = f" {drawn:,} of {every:,} trials are drawn." if drawn < every else ""
+    drawn = _drawn(result, MOST_POINTS)
+    few = f" {len(drawn):,} of {len(result.trials):,} trials are drawn." if len(drawn) < len(result.trials) else ""
 
     def thinned(picture: Picture) -> Picture:
         return replace(picture, note=f"{picture.note}{few}")
 
-    first = [thinned(draw(shown)) for draw in (by_loss, history, pareto)]
-    last = [thinned(draw(shown)) for draw in (slices, parallel, timeline)]
+    first = [thinned(draw(result, drawn)) for draw in (by_loss, history, pareto)]
+    last = [thinned(draw(result, drawn)) for draw in (slices, parallel, timeline)]
     whole = [curves(result), *predicted(result), importance(result)]
     return [picture for picture in (*first, *whole, *last) if picture.figures]
 
 
-def _thinned(result: StudyResult, most: int) -> StudyResult:
-    """Return a study with at most about so many trials: all that lead or were confirmed, of the others each n-th."""
-    if len(result.trials) <= most:
-        return result
+def _drawn(result: StudyResult, most: int) -> set[int]:
+    """Return the numbers of about so many trials: of all that lead or were confirmed, of the others each n-th."""
     step = math.ceil(len(result.trials) / most)
     kept = {row.best.number for row in result.ranking() if row.best} | {trial.number for trial in result.front}
     kept |= set(result.confirmation.scores) if result.confirmation else set()
-    trials = [trial for i, trial in enumerate(result.trials) if i % step == 0 or trial.number in kept]
-    return replace(result, trials=trials)
+    return kept | {trial.number for trial in result.trials[::step]}

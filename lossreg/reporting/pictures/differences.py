@@ -7,7 +7,7 @@ from typing import Any
 
 from lossreg.reporting.arms import tested
 from lossreg.reporting.pictures.figure import INK, band, figure, rounded, scatter, text, vertical
-from lossreg.reporting.plot_data import COLOURS, comparisons
+from lossreg.reporting.plot_data import COLOURS, comparisons, right_side
 from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Comparison
@@ -20,9 +20,8 @@ def differences(result: StudyResult) -> Mapping[str, Any] | None:
         return None
     margin, ends = result.verdict.margin, [0.0, *(end for row in rows.values() for end in row.interval)]
     room = 0.05 * (max(ends) - min(ends)) or 0.01
-    lower = "" if result.direction == "maximize" else ", which is lower"
     shaded = f"; shaded: the margin of {margin:g}" if margin else ""
-    better = f"right: better with {text(result.verdict.sides[0])}{lower}{shaded}"
+    better = f"{text(right_side(result, result.verdict))}{shaded}"
     where = f"difference in {text(result.metric)} on {tested(result.verdict)}"
     return figure(
         [_intervals(list(rows.values()))],

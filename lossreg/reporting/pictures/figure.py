@@ -7,7 +7,7 @@ page puts in their place.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,20 +94,34 @@ def scatter(x: Iterable[Any], y: Iterable[Any], mode: str = "markers", **more: A
     return {"type": "scatter", "mode": mode, "x": rounded(x), "y": rounded(y), **more}
 
 
+class Every:
+    """The numbers of all trials."""
+
+    def __contains__(self, number: object) -> bool:
+        return True
+
+
+EVERY = Every()
+
+
 def dots(
     result: StudyResult, candidate: str, x: Iterable[Any], y: Iterable[Any], trials: Sequence[TrialRecord],
-    *, value: str, size: int = 8, legend: bool = False,
+    *, value: str, drawn: Container[int] = EVERY, size: int = 8, legend: bool = False,
 ) -> Trace:  # fmt: skip
-    """Return the trials of a candidate as dots in its colour, which name trial and parameters under the pointer."""
+    """Return the trials of a candidate as dots in its colour, which name trial and parameters under the pointer.
+
+    drawn: the numbers of the trials that have a dot.
+    """
     look, name = looks(result)[candidate], named(result, candidate)
+    points = [point for point in zip(x, y, trials, strict=True) if point[2].number in drawn]
     return scatter(
-        x,
-        y,
+        [x for x, _, _ in points],
+        [y for _, y, _ in points],
         name=name,
         legendgroup=name,
         showlegend=legend,
         marker={"color": look["color"], "symbol": SYMBOLS[look["marker"]], "size": size, "opacity": 0.85},
-        customdata=[[trial.number, text(_settings(trial))] for trial in trials],
+        customdata=[[trial.number, text(_settings(trial))] for _, _, trial in points],
         hovertemplate=f"{value}<br>trial %{{customdata[0]}}, %{{customdata[1]}}<extra>{name}</extra>",
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossreg.reporting.pictures.figure import MOST_CURVES, Picture, figure, named, rounded, text
+from lossreg.reporting.pictures.figure import EVERY, MOST_CURVES, Picture, Trace, figure, named, rounded, text
 from lossreg.reporting.plot_data import GREY, completed, looks, searched, spans_decades
 from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
@@ -15,9 +15,9 @@ from lossreg.storage.records import StudyResult
 MOST_AXES = 8
 
 
-def parallel(result: StudyResult) -> Picture:
+def parallel(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw each loss's trials as lines through its parameters and the score, the best tenth in the loss's colour."""
-    figures = [drawn for candidate in result.losses if (drawn := _coordinates(result, candidate))]
+    figures = [one for candidate in result.losses if (one := _coordinates(result, candidate, drawn))]
     note = (
         "A line is a trial of the loss, from parameter to parameter to its score, the best tenth (at least one) in "
         "colour. Each axis has the range that was tried, on a log scale where the search has one."
@@ -25,41 +25,48 @@ def parallel(result: StudyResult) -> Picture:
     return Picture("parallel", "Parallel coordinates", note, tuple(figures[:MOST_CURVES]), leads=False)
 
 
-def _coordinates(result: StudyResult, candidate: str) -> Mapping[str, Any] | None:
+def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> Mapping[str, Any] | None:
     """Return a candidate's trials as lines; None where there are fewer than two, or it has fewer than two axes."""
     done = sorted(completed(result, candidate), key=lambda pair: pair[1], reverse=result.direction == "minimize")
     names = [name for name in searched(result) if len({str(trial.params.get(name)) for trial, _ in done}) > 1]
     if len(done) < 2 or not names:
         return None
-    columns = {name: [trial.params.get(name) for trial, _ in done] for name in names[:MOST_AXES]}
-    axes = [_Scale.of(values) for values in columns.values()]
-    axes.append(_Scale.of([score for _, score in done]))
-    rows = list(zip(*columns.values(), [score for _, score in done], strict=True))
+    names = names[:MOST_AXES]
+    rows = [(*(trial.params.get(name) for name in names), score) for trial, score in done]
+    axes = [_Scale.of(values) for values in zip(*rows, strict=True)]
     lines = [rounded([*map(_Scale.place, axes, row), None]) for row in rows]
-    top = len(lines) - max(1, len(lines) // 10)
-    x = [*range(len(axes)), None]
-    drawn = [
-        {"type": "scatter", "mode": "lines", "x": x * len(part), "y": [y for line in part for y in line],
-         "line": {"color": colour, "width": width}, "opacity": opacity, "hoverinfo": "skip"}
-        for part, colour, width, opacity in (
-            (lines[:top], GREY, 1, 0.4), (lines[top:], looks(result)[candidate]["color"], 2, 1.0)
-        ) if part
-    ]  # fmt: skip
-    ends = [
-        {"x": place, "y": y, "yanchor": anchor, "yshift": shift, "showarrow": False, "text": text(label),
-         "font": {"size": 10}}
-        for place, scale in enumerate(axes)
-        for y, anchor, shift, label in ((0, "top", -2, scale.first), (1, "bottom", 2, scale.last))
-    ]  # fmt: skip
-    labels = [text(name.removeprefix(f"{candidate}.")) for name in [*columns, result.metric]]
+    shown = [trial.number in drawn for trial, _ in done]
+    labels = [text(name.removeprefix(f"{candidate}.")) for name in [*names, result.metric]]
     return figure(
-        drawn,
+        _lines(lines, shown, looks(result)[candidate]["color"]),
         x={"tickvals": list(range(len(axes))), "ticktext": labels, "range": [-0.3, len(axes) - 0.7], "gridcolor": GREY},
         y={"visible": False, "range": [-0.12, 1.12]},
         title=named(result, candidate),
         legend=False,
-        annotations=ends,
+        annotations=[one for place, scale in enumerate(axes) for one in _ends(place, scale)],
     )
+
+
+def _lines(lines: Sequence[Sequence[float | None]], shown: Sequence[bool], colour: str) -> list[Trace]:
+    """Return lines, worst first, the best tenth of all of them in colour; shown: which of them are drawn."""
+    top = len(lines) - max(1, len(lines) // 10)
+    parts = [[line for line, is_shown in zip(lines[part], shown[part], strict=True) if is_shown]
+             for part in (slice(top), slice(top, None))]  # fmt: skip
+    x = [*range(len(lines[0]) - 1), None]
+    return [
+        {"type": "scatter", "mode": "lines", "x": x * len(part), "y": [y for line in part for y in line],
+         "line": {"color": ink, "width": width}, "opacity": opacity, "hoverinfo": "skip"}
+        for part, ink, width, opacity in zip(parts, (GREY, colour), (1, 2), (0.4, 1.0), strict=True) if part
+    ]  # fmt: skip
+
+
+def _ends(place: int, scale: _Scale) -> list[dict[str, Any]]:
+    """Return what stands at both ends of an axis."""
+    return [
+        {"x": place, "y": y, "yanchor": anchor, "yshift": shift, "showarrow": False, "text": text(label),
+         "font": {"size": 10}}
+        for y, anchor, shift, label in ((0, "top", -2, scale.first), (1, "bottom", 2, scale.last))
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

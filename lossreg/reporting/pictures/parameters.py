@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from lossreg.errors import count_of
 from lossreg.reporting import importance as importances
-from lossreg.reporting.pictures.figure import MOST_CURVES, Picture, dots, figure, named, outside, rounded, text
+from lossreg.reporting.pictures.figure import EVERY, MOST_CURVES, Picture, dots, figure, named, outside, rounded, text
 from lossreg.reporting.plot_data import GREY, MOST_SLICES, completed, looks, searched, shown_range, spans_decades
 from lossreg.storage.records import StudyResult
 
 
-def slices(result: StudyResult) -> Picture:
+def slices(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw score against each searched parameter, coloured by candidate."""
     names = searched(result)
-    figures = tuple(_slice(result, name) for name in names[:MOST_SLICES])
+    figures = tuple(_slice(result, name, drawn) for name in names[:MOST_SLICES])
     few = f" {count_of(len(names) - MOST_SLICES, 'more parameter')} left out." if len(names) > MOST_SLICES else ""
     note = f"A dot is a trial.{few}{outside(result)}"
     return Picture("parameters", "Score against each parameter", note, figures, leads=False)
 
 
-def _slice(result: StudyResult, name: str) -> Mapping[str, Any]:
+def _slice(result: StudyResult, name: str, drawn: Container[int]) -> Mapping[str, Any]:
     traces = []
     for candidate in looks(result):
         done = [(t, score) for t, score in completed(result, candidate) if t.params.get(name) is not None]
         if done:
             values, trials = [_value(trial.params[name]) for trial, _ in done], [trial for trial, _ in done]
             scores = [score for _, score in done]
-            traces.append(dots(result, candidate, values, scores, trials, value="%{y:.5g} at %{x:.4g}", size=6))
+            value = "%{y:.5g} at %{x:.4g}"
+            traces.append(dots(result, candidate, values, scores, trials, value=value, drawn=drawn, size=6))
     is_log = spans_decades(trial.params.get(name) for trial in result.trials)
     return figure(
         traces,

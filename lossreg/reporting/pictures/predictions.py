@@ -1,4 +1,4 @@
-"""What winner and baseline of a verdict predict of the test rows."""
+"""Predictions of the test rows by winner and baseline of a verdict."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lossreg.errors import count_of
+from lossreg.reporting.arms import Arms, tested
 from lossreg.reporting.pictures.figure import CLEAR, INK, Picture, Trace, figure, named, rounded, rule, scatter, text
-from lossreg.reporting.plot_data import GREY, looks
+from lossreg.reporting.plot_data import GREY, compared, looks
 from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 
@@ -24,18 +25,26 @@ def predicted(result: StudyResult) -> list[Picture]:
     return [draw(result, shown[name]) for name, draw in drawers.items() if shown.get(name)]
 
 
-def _arm(result: StudyResult, name: str) -> tuple[str, str]:
-    """Return name and colour of an arm of the verdict."""
+def _arm(result: StudyResult, name: str, *, decided: bool = False) -> tuple[str, str]:
+    """Return name and colour of an arm of the verdict; decided: whether its predictions show a decision that is tuned.
+
+    With outer folds the winner is that of each fold.
+    """
     if result.verdict is None:
         return name, GREY
-    candidate = result.verdict.baseline.candidate if name.startswith("baseline") else result.verdict.winner.candidate
-    tuned = ", temperature tuned" if name.endswith("_tuned") else ""
+    candidate = compared(result.verdict)[name.startswith("baseline")]
+    is_tuned = name.endswith("_tuned") or (decided and result.verdict.decision == "tuned")
+    tuned = f", {Arms(result, result.verdict).tuned_part} tuned" if is_tuned else ""
     return f"{named(result, candidate)}{tuned}", looks(result).get(candidate, {"color": GREY})["color"]
 
 
 def _of_repeats(result: StudyResult) -> str:
-    repeats = result.verdict.repeats if result.verdict else 0
-    return f"of {count_of(repeats, 'repeated training')} on the test rows"
+    """Return `of 20 repeated trainings on 114 test rows`: of those that the pictures are made of."""
+    if result.verdict is None:
+        return ""
+    few, *more = sorted(set(result.verdict.predicted.get("repeats", {}).values())) or [result.verdict.repeats]
+    trainings = f"{few} to {count_of(more[-1], 'repeated training')}" if more else count_of(few, "repeated training")
+    return f"of {trainings} on {tested(result.verdict)}"
 
 
 def _confusion(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
@@ -47,7 +56,7 @@ def _confusion(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]
 def _matrix(result: StudyResult, arm: str, counts: Sequence[Sequence[float]]) -> Mapping[str, Any]:
     names = list(map(text, result.data.get("classes") or ()))
     classes = names if len(names) == len(counts) else list(map(str, range(len(counts))))
-    title, colour = _arm(result, arm)
+    title, colour = _arm(result, arm, decided=True)
     trace = {
         "type": "heatmap", "z": [rounded(count / (sum(row) or 1) for count in row) for row in counts],
         "x": classes, "y": classes, "zmin": 0, "zmax": 1, "showscale": False,
@@ -79,16 +88,17 @@ def _residuals(result: StudyResult, arms: Mapping[str, Sequence[float]]) -> Pict
 
 
 def _reliability(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
-    hover = "said %{x:.3f}, so in %{y:.3f}; %{customdata:.1%} of the rows<extra></extra>"
+    hover = "predicted %{x:.3f}, observed %{y:.3f}; %{customdata:.1%} of the rows<extra></extra>"
     traces = []
     for name, bins in arms.items():
-        said, is_so, shares = zip(*bins, strict=True)
+        confidence, observed, shares = zip(*bins, strict=True)
         more = {"mode": "lines+markers", "customdata": rounded(shares), "hovertemplate": hover}
-        traces.append(_curve(result, name, said, is_so, **more))
-    words = "probability of the second class" if result.task == "binary" else "probability of the predicted class"
-    x, y = {"title": words, "range": [0, 1]}, {"title": "share that is so", "range": [0, 1]}
+        traces.append(_curve(result, name, confidence, observed, decided=True, **more))
+    of_class = "of the second class" if result.task == "binary" else "of the predicted class"
+    x = {"title": f"predicted probability {of_class}", "range": [0, 1]}
+    y = {"title": f"observed frequency {of_class}", "range": [0, 1]}
     drawn = figure(traces, x=x, y=y, height=420, shapes=[rule(0, 0, 1, 1)])
-    note = f"In ten bins, {_of_repeats(result)}: on the dashed line probabilities are as they should be."
+    note = f"In ten bins, {_of_repeats(result)}: on the dashed line classes are as frequent as predicted."
     return Picture("reliability", "Reliability", note, (drawn,))
 
 
@@ -102,7 +112,7 @@ def _precision_recall(result: StudyResult, arms: Mapping[str, Mapping[str, Any]]
     drawn = figure(traces, x=x, y=y, height=420)
     points = [f"; a {mark} is where {words} decides" for key, (mark, words) in DECIDED.items()
               if any(key in curve for curve in arms.values())]  # fmt: skip
-    note = f"Of the second class, {_of_repeats(result)}{''.join(points)}."
+    note = f"Of the second class, means {_of_repeats(result)}, at each recall{''.join(points)}."
     return Picture("precision-recall", "Precision and recall", note, (drawn,))
 
 
@@ -116,7 +126,9 @@ def _decided(result: StudyResult, arm: str, at: Sequence[float], symbol: str, wo
     return scatter([at[0]], [at[1]], marker=marker, showlegend=False, hovertemplate=hover)
 
 
-def _curve(result: StudyResult, arm: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> Trace:
-    name, colour = _arm(result, arm)
+def _curve(
+    result: StudyResult, arm: str, x: Sequence[Any], y: Sequence[Any], *, decided: bool = False, **more: Any
+) -> Trace:
+    name, colour = _arm(result, arm, decided=decided)
     dash = "dot" if arm.endswith("_tuned") else "solid"
     return scatter(x, y, **{"mode": "lines", "name": name, "line": {"color": colour, "dash": dash}, **more})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from lossreg.reporting.arms import tested
 from lossreg.reporting.pictures.figure import (
     CLEAR,
+    EVERY,
     INK,
     Picture,
     Trace,
@@ -23,61 +25,64 @@ from lossreg.reporting.pictures.figure import (
 )
 from lossreg.reporting.plot_data import (
     GREY,
-    SHADED,
     completed,
+    dot_heights,
     is_boxed,
     looks,
     noise,
-    offsets,
     reach,
     repeats,
+    ring_heights,
+    score_axis,
     shown_range,
 )
 from lossreg.storage.records import Standing, StudyResult, TrialRecord
 
 
-def by_loss(result: StudyResult) -> Picture:
+def by_loss(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw the scores of each candidate as dots, the best on top, on fresh splits as diamonds, of repeats as rings."""
     board = [row for row in result.ranking() if row.best]
-    traces = [trace for line, row in enumerate(board) for trace in _scores_of(result, row, line)]
+    traces = [trace for line, row in enumerate(board) for trace in _scores_of(result, row, line, drawn)]
     traces += [*_confirmed(board), *_repeated(result, board)]
     score = next((result.compared_score(row.best) for row in board if row.is_baseline), None)
     shaded, limits = noise(result), reach(result, board)
-    drawn = figure(
+    picture = figure(
         traces,
-        x={"title": f"{text(result.metric)} (validation)", "range": rounded(limits)},
+        x={"title": text(score_axis(result)), "range": rounded(limits)},
         y={
             "tickvals": list(range(len(board))),
             "ticktext": [named(result, row.candidate) for row in board],
             "range": [len(board) - 0.5, -0.5],
         },
         height=130 + 44 * max(len(board), 2),
-        shapes=[*([band(*rounded(shaded))] if shaded else []), *([] if score is None else [vertical(score)])],
+        shapes=[*([band(*rounded(shaded[:2]))] if shaded else []), *([] if score is None else [vertical(score)])],
         legend=False,
     )
-    return Picture("by-loss", "Scores by loss", f"{_marks(result, board)}{outside(result, limits)}", (drawn,))
+    return Picture("by-loss", "Scores by loss", f"{_marks(result, board)}{outside(result, limits)}", (picture,))
 
 
 def _marks(result: StudyResult, board: Sequence[Standing]) -> str:
     """Return what each mark of the scores by loss is, in sentences."""
     is_confirmed, baseline = any(row.confirmed for row in board), next((row for row in board if row.is_baseline), None)
-    marks = ["A dot is a trial"]
+    marks = ["A dot is a trial, by its validation score"]
     marks += ["a diamond the loss's best setting on fresh splits with its standard error"] if is_confirmed else []
-    marks += ["a ring a repeated training of the verdict, by its score on the test rows"] if repeats(result) else []
+    if result.verdict and repeats(result):
+        marks += [f"a ring one of the verdict's repeated trainings, by its score on {tested(result.verdict)}"]
     best = "confirmed" if baseline and baseline.confirmed else result.extreme
     lines = [f"The dashed line is the {best} score of the baseline."] if baseline else []
-    lines += [f"Shaded is {SHADED}."] if noise(result) else []
-    return " ".join([f"{', '.join(marks)}.", *lines])
+    shaded = noise(result)
+    lines += [f"Shaded is {shaded.words}."] if shaded else []
+    return " ".join([f"{'; '.join(marks)}.", *lines])
 
 
-def _scores_of(result: StudyResult, row: Standing, line: int) -> list[Trace]:
+def _scores_of(result: StudyResult, row: Standing, line: int, drawn: Container[int]) -> list[Trace]:
     """Return the dots of a candidate, and a box behind them where there are enough of them for one."""
     done = completed(result, row.candidate)
     scores = rounded(score for _, score in done)
-    heights = [line + 0.22 * offset for offset in offsets(len(done))]
-    drawn = dots(result, row.candidate, scores, heights, [trial for trial, _ in done], value="%{x:.5g}")
+    heights, trials = dot_heights(line, len(done)), [trial for trial, _ in done]
+    points = dots(result, row.candidate, scores, heights, trials, value="%{x:.5g}", drawn=drawn)
     if not is_boxed(scores):
-        return [drawn]
+        return [points]
     box = {
         "type": "box",
         "orientation": "h",
@@ -90,7 +95,7 @@ def _scores_of(result: StudyResult, row: Standing, line: int) -> list[Trace]:
         "line": {"color": GREY, "width": 1},
         "showlegend": False,
     }
-    return [box, drawn]
+    return [box, points]
 
 
 def _confirmed(board: Sequence[Standing]) -> list[Trace]:
@@ -116,9 +121,9 @@ def _repeated(result: StudyResult, board: Sequence[Standing]) -> list[Trace]:
     return [
         scatter(
             scores,
-            [lines[candidate] + 0.36 + 0.06 * offset for offset in offsets(len(scores))],
+            ring_heights(lines[candidate], len(scores)),
             marker={"symbol": "circle-open", "color": looks(result)[candidate]["color"], "size": 8},
-            hovertemplate=f"repeat on the test rows: %{{x:.5g}}<extra>{named(result, candidate)}</extra>",
+            hovertemplate=f"repeated training: %{{x:.5g}}<extra>{named(result, candidate)}</extra>",
             showlegend=False,
         )
         for candidate, scores in repeats(result).items()
@@ -126,15 +131,15 @@ def _repeated(result: StudyResult, board: Sequence[Standing]) -> list[Trace]:
     ]
 
 
-def history(result: StudyResult) -> Picture:
+def history(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw score against number of trial, coloured by candidate, with the best so far."""
     traces = []
     for candidate in looks(result):
         done = completed(result, candidate)
         trials, scores = [trial for trial, _ in done], [score for _, score in done]
         numbers = [trial.number for trial in trials]
-        traces.append(dots(result, candidate, numbers, scores, trials, value="%{y:.5g}", legend=True))
-    so_far = result.best_so_far()
+        traces.append(dots(result, candidate, numbers, scores, trials, value="%{y:.5g}", drawn=drawn, legend=True))
+    so_far = _steps(result.best_so_far())
     best = scatter(
         [trial.number for trial, _ in so_far],
         [score for _, score in so_far],
@@ -144,19 +149,25 @@ def history(result: StudyResult) -> Picture:
         hoverinfo="skip",
     )
     y = {"title": f"{text(result.metric)} (validation)", "range": rounded(shown_range(result))}
-    drawn = figure([best, *traces], x={"title": "trial"}, y=y, height=420)
-    return Picture("history", "Every trial", f"The search, in order of trials.{outside(result)}", (drawn,))
+    picture = figure([best, *traces], x={"title": "trial"}, y=y, height=420)
+    return Picture("history", "Every trial", f"The search, in order of trials.{outside(result)}", (picture,))
 
 
-def pareto(result: StudyResult) -> Picture:
+def _steps(so_far: Sequence[tuple[TrialRecord, float]]) -> list[tuple[TrialRecord, float]]:
+    """Return the first and the last of a best-so-far curve, and those that change it."""
+    ends = {0, len(so_far) - 1}
+    return [one for i, one in enumerate(so_far) if i in ends or one[1] != so_far[i - 1][1]]
+
+
+def pareto(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw every trial by each pair of metrics, those of the Pareto front with a ring."""
-    figures = tuple(_pair(result, *pair) for pair in combinations(range(len(result.objectives)), 2))
+    figures = tuple(_pair(result, *pair, drawn) for pair in combinations(range(len(result.objectives)), 2))
     count = len(result.front) if figures else 0
     note = f"Trials than which none is better in all metrics have a ring: {count} of them."
     return Picture("pareto", "Pareto front", note, figures)
 
 
-def _pair(result: StudyResult, first: int, second: int) -> Mapping[str, Any]:
+def _pair(result: StudyResult, first: int, second: int, drawn: Container[int]) -> Mapping[str, Any]:
     def points(trials: Iterable[TrialRecord]) -> tuple[list[TrialRecord], list[float], list[float]]:
         valued = [(trial, result.objective_values(trial)) for trial in trials]
         known = [(t, x, y) for t, values in valued if None not in (x := values[first], y := values[second])]
@@ -165,7 +176,7 @@ def _pair(result: StudyResult, first: int, second: int) -> Mapping[str, Any]:
     traces = []
     for candidate in looks(result):
         trials, x, y = points(trial for trial in result.trials if trial.candidate == candidate)
-        traces.append(dots(result, candidate, x, y, trials, value="%{x:.5g}, %{y:.5g}", legend=True))
+        traces.append(dots(result, candidate, x, y, trials, value="%{x:.5g}, %{y:.5g}", drawn=drawn, legend=True))
     _, x, y = points(result.front)
     marker = {"symbol": "circle-open", "size": 14, "color": INK}
     ring = scatter(x, y, name="Pareto front", hoverinfo="skip", marker=marker)
