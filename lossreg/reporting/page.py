@@ -10,14 +10,12 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lossreg.errors import InputError
-from lossreg.reporting import instructions, leaderboard, report, usage
+from lossreg.reporting import instructions, leaderboard, report, toml_text, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
 from lossreg.reporting.pictures.differences import differences
@@ -28,15 +26,10 @@ from lossreg.version import __version__
 
 TEMPLATES = Path(__file__).with_name("templates")
 CODE = re.compile(r"`([^`]+)`")
-BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-MISSING = "the pictures of the page take Plotly"
 
 
 def html(result: StudyResult, study: str = "", folder: str = "") -> str:
-    """Return the page of a study; study: the study file as commands name it; folder: that of its trials instead.
-
-    Raises `InputError` where Plotly is not installed.
-    """
+    """Return the page of a study; study: the study file as commands name it; folder: that of its trials instead."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -75,7 +68,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
         "loading": instructions.loading(result, study, folder),
         "command": instructions.repeating(result, study),
-        "study_file": toml(result.spec, result.study),
+        "study_file": toml_text.of_study(result.spec, result.study),
         "warnings": [*report.notes(result), *report.failures(result)],
         "pictures": [(one, list(map(_embedded, one.figures))) for one in pictures(result)],
     }
@@ -87,7 +80,7 @@ def _decision(result: StudyResult) -> str:
         return verdict_words.decision(result, result.verdict)
     if result.best is None:
         return f"No trial has completed yet ({report.counts(result)})."
-    return f"{report.heading(result)}: {result.best.candidate}, without a verdict."
+    return f"{report.none_kept(result)}{report.heading(result)}: {result.best.candidate}, without a verdict."
 
 
 def _evidence(result: StudyResult) -> list[str]:
@@ -114,51 +107,10 @@ def _embedded(spec: Mapping[str, Any]) -> Any:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
-def can_be_made() -> bool:
-    """Tell whether what the page takes is installed."""
-    return find_spec("plotly") is not None
-
-
 @cache
 def plotly_js() -> Any:
-    """Return plotly.js, compressed, as text; raises `InputError` where Plotly is not installed."""
+    """Return plotly.js, compressed, as text."""
     from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
 
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise InputError(MISSING, hint='pip install "plotly>=6"') from None
     return Markup(base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode())
-
-
-# ------------------------------------------------------------------------------ the study file
-
-
-def toml(spec: Mapping[str, Any], name: str) -> str:
-    """Return a study as its file could have it, with every key that has a value; none of an address with a password."""
-    plain = [f"name = {_toml(name)}"]
-    tables = []
-    for key, value in spec.items():
-        if isinstance(value, Mapping):
-            lines = [f"{_key(name)} = {_toml(one)}" for name, one in value.items() if _is_kept(one)]
-            tables.append("\n".join([f"[{_key(key)}]", *lines]))
-        elif key != "name" and _is_kept(value):
-            plain.append(f"{_key(key)} = {_toml(value)}")
-    return "\n\n".join(["\n".join(plain), *tables]) + "\n"
-
-
-def _is_kept(value: Any) -> bool:
-    return value is not None and not (isinstance(value, str) and instructions.HIDDEN in value)
-
-
-def _key(name: str) -> str:
-    return name if BARE_KEY.fullmatch(name) else _toml(name)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{_key(str(name))} = {_toml(one)}" for name, one in value.items() if _is_kept(one))
-        return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else repr(value)

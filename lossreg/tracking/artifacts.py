@@ -41,8 +41,7 @@ def warm_up() -> None:
     from lossreg.reporting import page
 
     Figure().savefig(io.BytesIO())
-    if page.can_be_made():
-        page.plotly_js()
+    page.plotly_js()
 
 
 class Artifacts:
@@ -96,9 +95,8 @@ class Artifacts:
         """Write the page of the study, which stands alone."""
         from lossreg.reporting import page
 
-        if page.can_be_made():
-            tracking = result.tracking or {"uri": without_secrets(self.client.tracking_uri)}
-            self.client.log_text(self.run_id, page.html(replace(result, tracking=tracking)), PAGE)
+        tracking = result.tracking or {"uri": without_secrets(self.client.tracking_uri)}
+        self.client.log_text(self.run_id, page.html(replace(result, tracking=tracking)), PAGE)
 
     def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
         """Write the recommended trial's model, described by `model_package.describe`, as an MLflow model of the parent.

@@ -97,10 +97,17 @@ function followLinks() {
   }
 }
 
+/* The text of the page is for a browser without DecompressionStream; of other errors it is their own. */
+function sayWhy(error) {
+  for (const text of document.querySelectorAll(".failure")) {
+    if (typeof DecompressionStream !== "undefined") text.textContent = `The pictures cannot be drawn: ${error.message}`;
+    text.hidden = false;
+  }
+  console.error(error);
+}
+
 offerCopies();
 followLinks();
 if (figures.length) {
-  loadPlotly().then(watch).catch(() => {
-    document.querySelectorAll(".failure").forEach((text) => { text.hidden = false; });
-  });
+  loadPlotly().then(watch).catch(sayWhy);
 }
