@@ -13,6 +13,7 @@ from lossreg.errors import count_of
 from lossreg.reporting import instructions, leaderboard, pareto, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.values import brief, compared, listed, loss_params, number
+from lossreg.storage.constraints import NONE_KEPT, in_words
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import printable, printable_line
@@ -43,6 +44,11 @@ NO_FILE = (
 def heading(result: StudyResult) -> str:
     """Return the title of the trial at the top: `Highest validation score (f1)`, or `Highest confirmed score (f1)`."""
     return f"{result.extreme.capitalize()} {kind_of_score(result, result.best)} score ({result.metric})"
+
+
+def none_kept(result: StudyResult) -> str:
+    """Return `No trial keeps recall of at least 0.9. ` where that is so; else empty."""
+    return f"{NONE_KEPT.capitalize()} {in_words(result.constraints)}. " if result.unkept else ""
 
 
 def kind_of_score(result: StudyResult, trial: TrialRecord | None) -> str:
@@ -266,6 +272,7 @@ def _headline(result: StudyResult) -> str:
         return f"No trial has completed yet ({counts(result)})."
     best, score = result.best, compared(result, result.best)
     top = f"{heading(result)} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
+    top = f"{plain_text.markdown(none_kept(result))} {top}".lstrip()
     return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
 
 

@@ -96,11 +96,14 @@ def standing(result: StudyResult) -> str:
 
 
 def so_far(result: StudyResult, running: Sequence[Running]) -> str:
-    """Return `standing`, or the score that a trial in training has, where no trial that has ended is as good."""
+    """Return `standing`, or the score that a trial in training has, where no trial that has ended is as good.
+
+    With constraints it is `standing` alone: whether a trial keeps them is not known before its end.
+    """
     scores = [(result.sign * one.score, one) for one in running if one.score is not None]
     worth, top = max(scores, key=lambda pair: pair[0], default=(0.0, None))
     best = result.compared_score(result.best)
-    if top is None or (best is not None and result.sign * best >= worth):
+    if top is None or result.constraints or (best is not None and result.sign * best >= worth):
         return standing(result) if result.trials else ""
     return f"{result.extreme} {result.metric} so far {values.number(top.score)} ({top.candidate})"
 
