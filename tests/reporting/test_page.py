@@ -21,15 +21,25 @@ import sample_verdict
 from typer.testing import CliRunner
 
 from lossreg import cli
-from lossreg.reporting import importance, instructions, page, pictures, plot_data, study_plots, verdict
+from lossreg.reporting import (
+    importance,
+    instructions,
+    page,
+    pictures,
+    plot_data,
+    report,
+    study_plots,
+    toml_text,
+    verdict,
+)
 from lossreg.reporting.pictures import differences, time_line
 from lossreg.reporting.pictures import scores as score_pictures
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.pareto import Objective
+from lossreg.terminal import plain_text
 from lossreg.verdict.predictions import summary
-
-pytest.importorskip("plotly")
 
 
 class Elements(HTMLParser):
@@ -173,14 +183,21 @@ HOSTILE = '</script><img src=x onerror="alert(1)"><b>\u202e{{ 7 * 7 }}'
 
 def test_names_from_outside_are_never_markup():
     trials = [sample.trial(n, HOSTILE, params={f"{HOSTILE}.q": n / 3, "learning_rate": 0.1}) for n in range(12)]
-    result = sample.study(0, losses={HOSTILE: "focal"}, baseline=HOSTILE, trials=trials, study=HOSTILE, notes=[HOSTILE])
+    data = {**sample.study(1).data, "name": HOSTILE, "classes": {HOSTILE: 1, "b": 2}}
+    of_verdict = dataclasses.replace(rich().verdict, predicted={"confusion": {"winner": [[1.0, 2.0], [3.0, 4.0]]}})
+    result = sample.study(
+        0, losses={HOSTILE: "focal"}, baseline=HOSTILE, trials=trials, study=HOSTILE, notes=[HOSTILE], metric=HOSTILE,
+        data=data, file=HOSTILE, verdict=of_verdict,
+    )  # fmt: skip
     text = page.html(result)
+    assert "&lt;/script&gt;" in text
     elements = Elements(text)
     assert {tag for tag, _ in elements.seen} & {"img", "b"} == set()
     assert "\u202e" not in text
     specs = [json.loads(part) for part in elements.texts["script"] if part.startswith('{"data"')]
     assert len(specs) == len(figures(result))
-    assert all("<b>" not in trace.get("name", "") for spec in specs for trace in spec["data"])
+    assert "<b>" not in json.dumps(specs)
+    assert any(trace["type"] == "heatmap" for spec in specs for trace in spec["data"])
 
 
 def test_a_study_without_a_completed_trial_says_so():
@@ -195,7 +212,44 @@ def test_the_study_file_of_the_page_is_the_study():
     rest = {"name": "toy", "train": {"learning_rate": rate}, "losses": {"cross_entropy": {}, "f-1": {"loss": "focal"}}}
     spec = {**rest, "data": {**data, "target": None}, "tracking": {"uri": "http://me:***@host"}}
     expected = {**rest, "data": data, "tracking": {}}
-    assert tomllib.loads(page.toml(spec, "toy")) == expected
+    assert tomllib.loads(toml_text.of_study(spec, "toy")) == expected
+
+
+def test_a_file_has_every_text_but_masked_addresses_and_is_read_as_it_was_also_from_the_page():
+    odd = ["\x7f", "\x85", "\u202e", 'a "b"\\n', "\t\n", "a***b", "x"]
+    addresses = ["http://me:***@host/a", "***", "DRIVER=x;PWD=***", "postgresql://h/d?password=***"]
+    spec = {"data": {"drop": [*odd, None, *addresses], "source": "a***b.csv"}, "tracking": {"uri": addresses[0]}}
+    expected = {"name": "\x7f", "data": {"drop": odd, "source": "a***b.csv"}, "tracking": {}}
+    text = toml_text.of_study(spec, "\x7f")
+    assert tomllib.loads(text) == expected
+    assert tomllib.loads(plain_text.printable(text)) == expected
+    assert tomllib.loads(toml_text.of_study({"name": "a", "x": "\ud800"}, "a"))["x"] == "\ufffd"
+
+
+def test_of_a_large_study_the_dots_alone_are_thinned(monkeypatch):
+    """Curves, boxes, rows and numbers of scores are those of all trials."""
+    trials = [dataclasses.replace(trial, metrics={"brier": trial.number / 300}) for trial in sample.study(300).trials]
+    trials[7] = dataclasses.replace(trials[8], number=7, state="complete", score=-50.0)
+    result = dataclasses.replace(sample.study(300), trials=trials, objectives=rich().objectives)
+    whole = {one.key: one for one in pictures.pictures(result)}
+    monkeypatch.setattr(pictures, "MOST_POINTS", 60)
+    few = {one.key: one for one in pictures.pictures(result)}
+    for key in ("by-loss", "history", "pareto", "parameters", "parallel", "timeline"):
+        assert re.fullmatch(r"(.*) \d\d of 300 trials are drawn\.", few[key].note)[1] == whole[key].note, key
+        assert [one["layout"] for one in few[key].figures] == [one["layout"] for one in whole[key].figures], key
+        assert len(json.dumps(few[key].figures)) < 0.7 * len(json.dumps(whole[key].figures)), key
+    assert "1 score is outside" in few["by-loss"].note
+
+    def of_all(key):
+        return [[trace for trace in one[key].figures[0]["data"] if "customdata" not in trace] for one in (few, whole)]
+
+    for key in ("by-loss", "history", "pareto"):
+        first, second = of_all(key)
+        assert first == second != [], key
+    (curve,), _ = of_all("history")
+    at = dict(zip(curve["x"], curve["y"], strict=True))
+    for trial, best in result.best_so_far():
+        assert at[max(number for number in at if number <= trial.number)] == pytest.approx(best, rel=1e-5)
 
 
 def test_of_a_large_study_the_best_are_drawn_and_the_page_says_how_many(monkeypatch):
@@ -222,6 +276,76 @@ def test_lanes_of_the_time_line_are_as_many_as_trials_ran_at_once_and_no_two_ove
         assert all(end <= start + 1e-3 for (_, end), (start, _) in itertools.pairwise(spans))
 
 
+def test_pauses_of_a_study_that_was_resumed_are_cut_out_of_its_time_line():
+    days = 3 * 86_400.0
+    starts = [100.0, 101.0, 110.0, 112.0, 110.0 + days, 120.0 + days]
+    trials = [sample.trial(n, started=at, ended=at + 10) for n, at in enumerate(starts)]
+    (picture,) = time_line.timeline(sample.study(0, trials=trials)).figures
+    bars = [(base, length) for trace in picture["data"] for base, length in zip(trace["base"], trace["x"], strict=True)]
+    # the first pass ends at 122, and the second begins there
+    assert sorted(bars) == [(0, 10), (1, 10), (10, 10), (12, 10), (22, 10), (32, 10)]
+    assert [shape["x0"] for shape in picture["layout"]["shapes"]] == [22]
+    assert "259,188 s" in picture["layout"]["xaxis"]["title"]["text"]
+    assert "1 pause is cut out" in time_line.timeline(sample.study(0, trials=trials)).note
+    assert "cut out" not in time_line.timeline(sample.study(0, trials=trials[:4])).note
+
+
+def of_predictions(**changes):
+    """The pictures of predictions of a verdict with these changes, by key."""
+    result = rich()
+    told = {**result.verdict.predicted, "repeats": {"winner": 14, "baseline": 18}}
+    changed = dataclasses.replace(result.verdict, **{"predicted": told, **changes})
+    drawn = pictures.pictures(dataclasses.replace(result, verdict=changed))
+    return {one.key: one for one in drawn}
+
+
+def named(picture):
+    """The names of the arms in a picture."""
+    figures = picture.figures
+    names = [trace["name"] for one in figures for trace in one["data"] if "name" in trace]
+    return names or [one["layout"]["title"]["text"] for one in figures]
+
+
+def test_pictures_say_of_how_many_repeats_and_of_which_rows_they_are():
+    for key, rows in ("", "500 test rows"), (5, "all 500 rows"):
+        drawn = of_predictions(**({"outer": key, "folds_won": {"focal": 3, "gce_mild": 2}} if key else {}))
+        for one in ("confusion", "residuals", "reliability", "precision-recall"):
+            assert f"of 14 to 18 repeated trainings on {rows}" in drawn[one].note
+        assert f"on {rows}" in drawn["by-loss"].note
+    title = drawn["by-loss"].figures[0]["layout"]["xaxis"]["title"]["text"]
+    assert title == rich().metric
+    assert score_pictures.by_loss(sample.study(9)).figures[0]["layout"]["xaxis"]["title"]["text"] == (
+        "accuracy (validation)"
+    )
+
+
+def test_predictions_of_outer_folds_are_named_after_the_winners_of_the_folds():
+    sides = dataclasses.replace(rich().verdict, outer=5, folds_won={"focal": 3, "gce_mild": 2}).sides
+    drawn = of_predictions(outer=5, folds_won={"focal": 3, "gce_mild": 2})
+    assert named(drawn["confusion"])[:2] == [sides[0], "cross_entropy (baseline)"]
+    assert "focal" not in " ".join(named(drawn["residuals"]))
+    drawn = of_predictions(outer=5, folds_won={"gce_mild": 5})
+    assert named(drawn["confusion"])[:2] == ["gce_mild", "cross_entropy (baseline)"]
+
+
+def test_decisions_that_a_study_tunes_are_called_so():
+    tuned = of_predictions(decision="tuned")
+    assert all("tuned" in name for name in [*named(tuned["reliability"]), *named(tuned["confusion"])])
+    default = of_predictions()
+    assert [("tuned" in name) for name in named(default["reliability"])] == [False, False, True]
+    # the curve is that of all thresholds
+    assert "tuned" not in named(tuned["precision-recall"])[0]
+
+
+def test_a_study_none_of_whose_trials_keeps_its_constraint_says_so_first():
+    result = sample.study(6, constraints=(Constraint("recall", 0.99, "maximize"),))
+    sentence = "No trial keeps recall of at least 0.99."
+    assert Elements(page.html(result)).text("h1").startswith(f"{sentence} Highest validation score (accuracy): ")
+    text = report.markdown(result, title=False)
+    assert text.replace("\\", "").startswith(f"{sentence} Highest validation score (accuracy) **")
+    assert "No trial keeps" not in report.markdown(sample.study(6))
+
+
 def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
     result = rich()
     (figure,) = score_pictures.by_loss(result).figures
@@ -245,13 +369,23 @@ def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
 def test_the_band_is_the_pooled_deviation_of_a_setting_on_fresh_splits():
     fresh = np.random.default_rng(0).normal(0.9, 0.02, (4, 5))
     result = sample.study(4, confirmation=Confirmation(4, 5, dict(enumerate(map(tuple, fresh.tolist()))), ratio=0.25))
-    low, high = plot_data.noise(result)
+    low, high, words = plot_data.noise(result)
+    assert words == plot_data.ON_OTHER_ROWS
     assert (high - low) / 2 == pytest.approx(np.sqrt(fresh.var(axis=1, ddof=1).mean()))
     assert (high + low) / 2 == pytest.approx(fresh.mean(axis=1).max())
     (figure,) = score_pictures.by_loss(result).figures
     shaded = next(shape for shape in figure["layout"]["shapes"] if shape["type"] == "rect")
     assert (shaded["x0"], shaded["x1"]) == pytest.approx((low, high), rel=1e-5)
     assert plot_data.noise(sample.study(4)) is None
+
+
+def test_without_fresh_splits_the_band_is_that_of_a_fold_and_seeds_alone_have_none():
+    scores = [0.8, 0.9, 0.94]
+    trials = [sample.trial(0, score=0.88, scores=scores)]
+    low, high, words = plot_data.noise(sample.study(0, trials=trials, spec={"data": {"folds": 3}}))
+    assert (high - low) / 2 == pytest.approx(np.std(scores, ddof=1))
+    assert "mean of 3 folds" in words
+    assert plot_data.noise(sample.study(0, trials=trials, spec={"search": {"seeds": 3}})) is None
 
 
 def scored(score, losses=("focal", "cross_entropy"), count=80):
@@ -286,6 +420,28 @@ def test_the_choice_of_loss_is_what_matters_where_one_is_better_whatever_its_par
     shares = importance.of_study(result)
     assert next(iter(shares)) == "loss"
     assert importance.of_study(sample.study(5)) == {}
+
+
+def test_a_page_is_named_after_the_whole_folder_and_takes_the_place_of_pages_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    former = tmp_path / ".lossreg" / "churn.20261130-120000"
+    former.mkdir(parents=True)
+    (former / "journal.log").touch()
+    Path("index.toml").write_text('data = { source = "sklearn:iris" }\n')
+    Path("index.html").write_text("<p>mine</p>")
+    monkeypatch.setattr(history, "results", lambda study: sample.study(3))
+
+    def run(*words):
+        return CliRunner().invoke(cli.app, ["report", *words])
+
+    assert run(str(former)).exit_code == run(str(former)).exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.html")} == {"churn.20261130-120000.html", "index.html"}
+    refused = run("index.toml")
+    assert refused.exit_code == 2
+    assert "index.html" in refused.output
+    assert "-o index.html writes over it" in refused.output
+    assert Path("index.html").read_text() == "<p>mine</p>"
+    assert run("index.toml", "-o", "index.html").exit_code == run("index.toml").exit_code == 0
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "report.md"

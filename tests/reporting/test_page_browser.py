@@ -11,7 +11,6 @@ from lossreg.reporting import page
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 pytestmark = pytest.mark.long
-pytest.importorskip("plotly")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from lossreg.reporting.pace import Pace
 from lossreg.reporting.progress import Display, Lines
 from lossreg.reporting.watcher import so_far, where
+from lossreg.storage.constraints import Constraint
 from lossreg.storage.observer import Running
 
 
@@ -77,6 +79,9 @@ def test_a_score_in_training_is_shown_only_where_none_that_stands_is_as_good():
     assert "so far" not in so_far(study, [Running("huber", 3, 30, top), Running("huber", 1, 30, None)])
     better = top + study.sign * 0.001
     assert so_far(study, [Running("huber", 3, 30, better)]).endswith("(huber)")
+    # whether it will keep a constraint is not known
+    bound = dataclasses.replace(study, constraints=(Constraint("recall", 0.9, "maximize"),))
+    assert "huber" not in so_far(bound, [Running("huber", 3, 30, better)])
 
 
 @pytest.mark.parametrize(
