@@ -80,3 +80,14 @@ def test_on_paper_every_picture_is_drawn_in_black_and_fits(opened):
     one.wait_for_function("figures.every((figure) => figure.querySelector('.main-svg').clientWidth <= PAPER_WIDTH)")
     assert one.evaluate("getComputedStyle(document.querySelector('.figure text')).fill") == "rgb(0, 0, 0)"
     assert told == []
+
+
+def test_an_error_of_the_pictures_is_told_as_it_is(browser, file, tmp_path):
+    broken = tmp_path / "broken.html"
+    text = file.read_text(encoding="utf-8")
+    broken.write_text(text.replace("figures.forEach(reserve);", 'throw new Error("no room");'), encoding="utf-8")
+    one = browser.new_page()
+    one.goto(broken.as_uri())
+    one.wait_for_selector(".failure", state="visible", timeout=120_000)
+    assert one.locator(".failure").inner_text() == "The pictures cannot be drawn: no room"
+    one.close()

@@ -29,7 +29,7 @@ def timeline(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     shown = [(trial, row) for trial, row in zip(timed, rows, strict=True) if trial.number in drawn]
     at, count = _Clock(timed[0].started, pauses), max(rows) + 1
     cuts = f", without pauses of {sum(end - start for start, end in pauses):,.0f} s" if pauses else ""
-    figure_ = figure(
+    picture = figure(
         [_bars(result, candidate, shown, at) for candidate in looks(result)],
         x={"title": f"seconds since the first trial{cuts}"},
         y={"title": "trials at a time", "range": [count - 0.5, -0.5], "showticklabels": False},
@@ -37,7 +37,7 @@ def timeline(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     )  # fmt: skip
     cut = f" {count_of(len(pauses), 'pause is', 'pauses are')} cut out at the dashed lines." if pauses else ""
     note = f"A bar is a trial; up to {count_of(count, 'trial was', 'trials were')} trained at the same time.{cut}"
-    return Picture("timeline", "Time line", note, (figure_,))
+    return Picture("timeline", "Time line", note, (picture,))
 
 
 def _bars(result: StudyResult, candidate: str, shown: Sequence[tuple[TrialRecord, int]], at: _Clock) -> Trace:
