@@ -31,6 +31,13 @@ def file(tmp_path_factory):
     return path
 
 
+def wait_until(one, condition):
+    """Wait for a condition in the page, which itself forbids that text is run as code later on."""
+    one.evaluate(
+        f"new Promise((done) => {{ (function look() {{ {condition} ? done() : setTimeout(look, 50); }})(); }})"
+    )
+
+
 @pytest.fixture
 def opened(browser, file):
     """A function of width and scheme that opens the page, and what it asked for and complained of."""
@@ -45,9 +52,9 @@ def opened(browser, file):
         one.on("pageerror", lambda error: told.append(str(error)))
         one.on("request", lambda request: asked.append(request.url))
         one.goto(file.as_uri())
-        one.wait_for_function("window.Plotly !== undefined")
+        wait_until(one, "window.Plotly !== undefined")
         one.evaluate("figures.forEach(draw)")
-        one.wait_for_function("figures.every((figure) => figure.querySelector('.main-svg'))")
+        wait_until(one, "figures.every((figure) => figure.querySelector('.main-svg'))")
         return one, told, asked
 
     yield at
@@ -70,14 +77,14 @@ def test_ink_follows_the_theme(opened):
     light, dark = (opened(1280, scheme)[0] for scheme in ("light", "dark"))
     assert {light.evaluate(colour), dark.evaluate(colour)} == {"rgb(27, 31, 36)", "rgb(230, 233, 236)"}
     dark.emulate_media(color_scheme="light")
-    dark.wait_for_function(f"{colour} === 'rgb(27, 31, 36)'")
+    wait_until(dark, f"{colour} === 'rgb(27, 31, 36)'")
 
 
 def test_on_paper_every_picture_is_drawn_in_black_and_fits(opened):
     one, told, _ = opened(1280, "dark")
     one.emulate_media(media="print")
     one.evaluate("dispatchEvent(new Event('beforeprint'))")
-    one.wait_for_function("figures.every((figure) => figure.querySelector('.main-svg').clientWidth <= PAPER_WIDTH)")
+    wait_until(one, "figures.every((figure) => figure.querySelector('.main-svg').clientWidth <= PAPER_WIDTH)")
     assert one.evaluate("getComputedStyle(document.querySelector('.figure text')).fill") == "rgb(0, 0, 0)"
     assert told == []
 
