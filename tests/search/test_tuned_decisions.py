@@ -142,11 +142,13 @@ def test_tuned_predictions_are_those_of_the_thresholds_of_the_rows_left_out(plai
     against = plain.verdict.against_tuned_decision
     assert against.difference == pytest.approx(scores["winner_tuned"] - scores["baseline_tuned"])
     assert scores["baseline_tuned"] > scores["baseline"] + 0.02
-    curve, truths = plain.verdict.predicted["precision_recall"]["baseline"], np.tile(y, REPEATS)
+    curve = plain.verdict.predicted["precision_recall"]["baseline"]
     for point, arm in (("at", "baseline"), ("at_tuned", "baseline_tuned")):
-        decided = stored[arm].ravel()
-        assert curve[point] == pytest.approx([sk.recall_score(truths, decided), sk.precision_score(truths, decided)])
-    assert np.mean(plain.verdict.predicted["scores"]["baseline"]) == pytest.approx(plain.verdict.baseline.score)
+        of_repeats = [(sk.recall_score(y, one), sk.precision_score(y, one)) for one in stored[arm]]
+        assert curve[point] == pytest.approx(np.mean(of_repeats, axis=0), rel=1e-5)
+    told = plain.verdict.predicted["scores"]["baseline"]
+    assert np.mean(told) == pytest.approx(plain.verdict.baseline.score, rel=1e-5)
+    assert plain.verdict.predicted["repeats"] == {"winner": REPEATS, "baseline": REPEATS}
 
 
 @pytest.mark.long
