@@ -286,7 +286,7 @@ def test_pauses_of_a_study_that_was_resumed_are_cut_out_of_its_time_line():
     assert sorted(bars) == [(0, 10), (1, 10), (10, 10), (12, 10), (22, 10), (32, 10)]
     assert [shape["x0"] for shape in picture["layout"]["shapes"]] == [22]
     assert "259,188 s" in picture["layout"]["xaxis"]["title"]["text"]
-    assert "1 pause is cut out" in time_line.timeline(sample.study(0, trials=trials)).note
+    assert "a pause that is cut out" in time_line.timeline(sample.study(0, trials=trials)).note
     assert "cut out" not in time_line.timeline(sample.study(0, trials=trials[:4])).note
 
 

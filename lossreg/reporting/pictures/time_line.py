@@ -28,14 +28,14 @@ def timeline(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     pauses, rows = _pauses(timed), _rows(timed)
     shown = [(trial, row) for trial, row in zip(timed, rows, strict=True) if trial.number in drawn]
     at, count = _Clock(timed[0].started, pauses), max(rows) + 1
-    cuts = f", without pauses of {sum(end - start for start, end in pauses):,.0f} s" if pauses else ""
+    cuts = f", pauses of {sum(end - start for start, end in pauses):,.0f} s cut out" if pauses else ""
     picture = figure(
         [_bars(result, candidate, shown, at) for candidate in looks(result)],
         x={"title": f"seconds since the first trial{cuts}"},
         y={"title": "trials at a time", "range": [count - 0.5, -0.5], "showticklabels": False},
         height=min(600, 160 + 14 * count), barmode="overlay", shapes=[vertical(at(start)) for start, _ in pauses],
     )  # fmt: skip
-    cut = f" {count_of(len(pauses), 'pause is', 'pauses are')} cut out at the dashed lines." if pauses else ""
+    cut = " A dashed line is a pause that is cut out." if pauses else ""
     note = f"A bar is a trial; up to {count_of(count, 'trial was', 'trials were')} trained at the same time.{cut}"
     return Picture("timeline", "Time line", note, (picture,))
 
