@@ -6,6 +6,7 @@ whose standard input is no terminal read nothing.
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import threading
@@ -33,6 +34,7 @@ class Keys:
 
         before = termios.tcgetattr(self._descriptor)
         _changed.append((self._descriptor, before))
+        atexit.register(restore)
         self.are_read = True
         # what was typed before is kept
         tty.setcbreak(self._descriptor, termios.TCSANOW)
@@ -54,6 +56,7 @@ class Keys:
         if self.are_read:
             self.are_read = False
             restore()
+            atexit.unregister(restore)
 
 
 def _is_ours(descriptor: int) -> bool:

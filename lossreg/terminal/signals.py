@@ -17,15 +17,34 @@ SOON = 0.01  # seconds: a callback has mostly returned by then
 
 @contextmanager
 def handled(handlers: Mapping[int, Any]) -> Iterator[None]:
-    """Have these handlers of signals, by number, during the block, and the former ones after it."""
-    former = {number: signal.getsignal(number) for number in handlers}
+    """Have these handlers of signals, by number, during the block, and the former ones after it.
+
+    Signals that this process ignores, as SIGHUP under `nohup`, stay ignored.
+    """
+    now = {number: signal.getsignal(number) for number in handlers}
+    former = {number: handler for number, handler in now.items() if handler is not signal.SIG_IGN}
     try:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number in former:
+            signal.signal(number, handlers[number])
         yield
     finally:
         for number, before in former.items():
             signal.signal(number, before)
+
+
+class Ending:
+    """A handler that raises `KeyboardInterrupt`, which no `except Exception` takes for a failure.
+
+    code: the exit code, 128 and the number of the signal, as in shells; 0 without a signal.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> NoReturn:
+        """Note the signal, and interrupt."""
+        self.code = 128 + number
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import select
+import subprocess
+import sys
 import termios
 
 import pytest
@@ -68,3 +70,19 @@ def test_a_pipe_has_no_keys():
     assert os.read(read, 1) == b"q"
     os.close(read)
     os.close(write)
+
+
+CRASH = """
+import os, sys, time
+os.tcgetpgrp = lambda descriptor: os.getpgrp()
+from lossreg.terminal.keys import Keys
+Keys(int(sys.argv[1])).start()
+sys.exit(7)
+"""
+
+
+def test_the_terminal_is_restored_by_a_program_that_ends_by_itself(terminal):
+    before = termios.tcgetattr(terminal[1])
+    command = [sys.executable, "-c", CRASH, str(terminal[1])]
+    assert subprocess.run(command, pass_fds=[terminal[1]], check=False).returncode == 7
+    assert termios.tcgetattr(terminal[1]) == before
