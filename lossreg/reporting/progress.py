@@ -53,7 +53,7 @@ def spinner(console: Console, text: str) -> Status:
 
 
 class Lines(Watcher):
-    """A line at the end of an epoch: after a tenth of the trials, or `EVERY_SECONDS`."""
+    """A line after a tenth of the trials, at the end of an epoch, and every `EVERY_SECONDS`."""
 
     def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(now)
@@ -99,6 +99,11 @@ class Lines(Watcher):
         super().epoch(active, epochs_done)
         new, is_time = self._pace.done - self._written, self._now() - self._written_at >= EVERY_SECONDS
         if new >= max(1, self._pace.total // 10) or is_time or (new and not active):
+            self._count()
+
+    def meanwhile(self) -> None:
+        """Write how far the study is, every `EVERY_SECONDS` also while an epoch lasts."""
+        if self._now() - self._written_at >= EVERY_SECONDS:
             self._count()
 
     def searched(self) -> None:
@@ -160,7 +165,8 @@ class Display(Watcher):
 
     def stopping(self) -> bool:
         """Tell whether the study shall end: whether `stop` was called, or q pressed."""
-        if self._keys and self.training and not self._stop and "q" in self._keys.pressed().lower():
+        is_asked = self.training or self.is_onlooker
+        if self._keys and is_asked and not self._stop and "q" in self._keys.pressed().lower():
             self.stop(self.stopped_by_q)
         return super().stopping()
 
@@ -172,7 +178,9 @@ class Display(Watcher):
     def phase(self, text: str) -> None:
         """Show what is being done, with a spinner."""
         self.close()
-        self._status = spinner(self._console, text)
+        if self._keys and self.is_onlooker:
+            self._keys.start()
+        self._status = spinner(self._console, "; ".join([text, *map(str, self._hint())]))
         self._status.start()
 
     def end(self, result: StudyResult) -> None:

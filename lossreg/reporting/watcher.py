@@ -15,21 +15,28 @@ from lossreg.storage.records import StudyResult, TrialRecord
 class Watcher(Observer):
     """The common part of all displays: a request to stop, and the result when training ends.
 
-    hint, stopped_by_q: what is shown of the key q, where it stops, before it is pressed and after.
+    is_onlooker: whether it shows a study that another process runs, so that q leaves it at any time.
     training: whether trials are trained now; messages: those shown so far; is_concluded: whether the caller
     prints how the study ended; on_trained: called with the result when its leaderboard is final.
     """
 
-    hint = "q ends after this epoch"
-    stopped_by_q = "q: finishing the epoch; Ctrl-C ends at once"
-
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._pace = now, Pace(now)
         self._result: StudyResult | None = None
-        self.training = self.is_concluded = False
+        self.training = self.is_concluded = self.is_onlooker = False
         self.messages: set[str] = set()
         self.on_trained: Callable[[StudyResult], Any] = lambda result: None
         self._stop: str | None = None
+
+    @property
+    def hint(self) -> str:
+        """What the key q does, where it is read."""
+        return "q leaves: the study goes on without it" if self.is_onlooker else "q ends after this epoch"
+
+    @property
+    def stopped_by_q(self) -> str:
+        """What is shown once it was pressed."""
+        return "leaving" if self.is_onlooker else "q: finishing the epoch; Ctrl-C ends at once"
 
     def stop(self, text: str) -> None:
         """Ask the study to end after the epoch, and show `text`, if any, at once. A signal's handler may call it."""

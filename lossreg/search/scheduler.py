@@ -6,7 +6,7 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -28,6 +28,8 @@ from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Avoids, Failure, Pool, Refused, Waits
 
 ActiveTrial = Active[optuna.Trial]
+# seconds of an epoch after which observers are told that it still lasts, and again
+MEANWHILE = 1.0
 
 
 class Ended(NamedTuple):
@@ -141,6 +143,7 @@ class Scheduler:
             self._search_meanwhile()
         finally:
             spent = time.perf_counter() - begin
+            self._wait(epoch)
             (reports, failures), seconds = _result_of(epoch)
         self.seconds["training"] += seconds
         self._beside += min(spent, seconds)
@@ -153,6 +156,12 @@ class Scheduler:
             observer.epoch(len(self.active), self.epochs)
         if self._is_stopping():
             raise KeyboardInterrupt
+
+    def _wait(self, epoch: Future[Any]) -> None:
+        """Wait for the end of an epoch, and tell that it lasts."""
+        while wait([epoch], MEANWHILE).not_done:
+            for observer in self.observers:
+                observer.meanwhile()
 
     def _waits(self) -> bool:
         """Wait for what other workers may leave; return whether there is something to train."""

@@ -53,6 +53,9 @@ class Observer:
     def epoch(self, active: int, epochs_done: int) -> None:
         """Note that the active trials were trained for one more epoch."""
 
+    def meanwhile(self) -> None:
+        """Note that the epoch of the active trials still lasts; called every few seconds."""
+
     def stopping(self) -> bool:
         """Return whether the study shall end here, asked after every epoch; a later `tune` goes on with it."""
         return False

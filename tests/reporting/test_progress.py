@@ -58,6 +58,21 @@ def test_a_line_comes_every_few_seconds_before_any_trial_has_ended():
     assert not [letter for line in written for letter in line if not letter.isprintable()]
 
 
+def test_a_line_comes_every_few_seconds_also_while_an_epoch_lasts():
+    written, wave = [], Wave()
+    lines = Lines(written.append, wave.clock)
+    wave.begin(lines)
+    for _ in range(12):
+        wave.clock.now += 1.0
+        lines.meanwhile()
+    assert len(written) == 1 + 2
+    assert written[1].startswith("0/8 trials, 4 in epoch 1 of 30")
+    lines.searched()
+    wave.clock.now += 60.0
+    lines.meanwhile()
+    assert len(written) == 3, "nothing is searched any more"
+
+
 def test_the_first_epoch_in_which_programs_are_compiled_does_not_count_in_the_time_left():
     wave = Wave()
     pace = Pace(wave.clock)
@@ -151,3 +166,18 @@ def test_q_ends_the_study_after_the_epoch_and_other_keys_do_not():
     assert not pressed.are_read
     text = console.file.getvalue()
     assert text.index("q ends after this epoch") < text.index("q: finishing the epoch; Ctrl-C ends at once")
+
+
+def test_q_leaves_at_any_time_a_study_that_another_process_runs():
+    wave, pressed = Wave(), Pressed()
+    shown, _ = display(wave, keys=pressed)
+    shown.is_onlooker = True
+    wave.begin(shown)
+    shown.searched()
+    shown.phase("8 trials done; the study is being finished")
+    assert pressed.are_read
+    assert not shown.stopping()
+    pressed.text = "q"
+    assert shown.stopping()
+    shown.close()
+    assert not pressed.are_read

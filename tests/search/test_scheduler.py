@@ -52,6 +52,21 @@ def test_every_trial_is_trained_for_all_its_epochs_and_told_its_last_score():
         assert search.study.trials[record.number].value == record.score
 
 
+def test_observers_are_told_while_an_epoch_lasts(monkeypatch):
+    told = threading.Event()
+
+    class Lasting(Fake):
+        def advance(self):
+            assert told.wait(60)
+            return super().advance()
+
+    monkeypatch.setattr("lossreg.search.scheduler.MEANWHILE", 0.01)
+    search = loop(optuna_study(), trials=4, trainer=Lasting(curve))
+    monkeypatch.setattr(search.heard, "meanwhile", told.set)
+    search.run()
+    assert len(search.heard.records) == 4
+
+
 def test_a_freed_slot_is_refilled_at_the_next_epoch():
     ragged = Fake(
         lambda plan, epoch: math.nan if plan.candidate == "mixed" and epoch == 2 else curve(plan, epoch), slots=3
