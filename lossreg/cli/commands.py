@@ -14,7 +14,7 @@ from lossreg.cli import checking, studies  # noqa: F401
 from lossreg.cli import reports  # noqa: F401
 
 # isort: split
-from lossreg.cli import watching  # noqa: F401
+from lossreg.cli import watch  # noqa: F401
 
 # isort: split
 from lossreg.cli import predicting  # noqa: F401

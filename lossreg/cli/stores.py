@@ -14,6 +14,7 @@ from lossreg.cli import waiting
 from lossreg.cli.shell import Overrides, Study, app, display, guarded, load, say, tell, warn
 from lossreg.errors import InputError, count_of
 from lossreg.terminal import streams
+from lossreg.terminal.masking import MASK
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -71,8 +72,8 @@ def ui(
     uri = tracking.check(where.get("uri"))
     if tracking.is_server(uri):
         address = tracking.page(tracking.without_secrets(uri), where)
+        # not opened: the address may be a stranger's, whose journal names it
         say(f"This store is a server with a UI of its own: {address}")
-        _show(address, browser=browser)
         return
     free = tracking.free_port(port)
     address = tracking.page(f"http://127.0.0.1:{free}", where)
@@ -89,21 +90,68 @@ def _show(address: str, *, browser: bool) -> str:
 
 
 def _of_folder(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
-    """List the studies in a folder; return the store that has most of them, None where no store has one."""
+    """List the studies in a folder; return the store that is shown, None where there is none.
+
+    It is that of most studies which MLflow's variable or default names, or which lies in the folder. Others, which only
+    journals name, are listed.
+    """
     if overrides:
         raise InputError("it changes a study, and --all shows those of a folder", where="--set", hint="Leave it out.")
     from lossreg.reporting.tables import table
     from lossreg.search import study_list
 
-    studies = study_list.below(folder)
+    found = study_list.below(folder)
+    studies = [study_list.listed(path) for path in found.studies]
     columns = ("study", "trials", "best loss", "score", "folder")
     display(table("", dict.fromkeys(columns, "left"), [one.cells for one in studies]))
-    stores = study_list.stores(studies)
-    for other in stores[1:]:
-        say(f"Other studies are in another store: MLFLOW_TRACKING_URI={shlex.quote(other)} lossreg ui", whole=True)
+    if found.others:
+        say(f"Without a journal: {', '.join(path.name for path in found.others)}. {study_list.ELSEWHERE}")
+    stores, named = study_list.stores(studies), _default_store()
+    followed = [store for store in stores if _is_followed(store, folder, named)]
+    for other in stores:
+        if other not in followed[:1]:
+            say(_elsewhere(other), whole=True)
     if not stores:
         say("None of them is in MLflow, so there is nothing to serve; `lossreg results FOLDER` shows one.")
-    return {"uri": stores[0]} if stores else None
+    if not followed:
+        return None
+    # as it is named, with its password
+    return {"uri": named if followed[0] == _masked(named) else followed[0]}
+
+
+def _default_store() -> str:
+    """Return the store that MLflow's variable or default names; empty where that is none."""
+    from lossreg import tracking
+
+    try:
+        return tracking.check(environ=os.environ)
+    except InputError:
+        return ""
+
+
+def _masked(uri: str) -> str:
+    from lossreg import tracking
+
+    return tracking.without_secrets(uri)
+
+
+def _is_followed(store: str, folder: Path, named: str) -> bool:
+    """Return whether a store that journals name is looked at: the named one, or a file in the folder."""
+    from lossreg.tracking.uri import sqlite_path
+
+    path = sqlite_path(store) if "?" not in store else None
+    is_inside = path is not None and path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    return is_inside or store == _masked(named)
+
+
+def _elsewhere(store: str) -> str:
+    """Return how a store that only journals name is shown."""
+    from lossreg.tracking.uri import VARIABLE
+
+    command = f"{VARIABLE}={shlex.quote(store)} lossreg ui"
+    if MASK in store:
+        return f"In a store whose password no journal has: {command}, with the password in place of {MASK}"
+    return f"In a store that only journals name: {command}"
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
@@ -205,7 +253,7 @@ def _recommended_model(
 def _kept_uri(result: StudyResult) -> str | None:
     """Return the store where a study was tracked, None if its noted address lacks the password."""
     uri = result.tracking.get("uri")
-    return None if uri is None or "***" in uri else str(uri)
+    return None if uri is None or MASK in uri else str(uri)
 
 
 def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:

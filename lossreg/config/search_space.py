@@ -24,6 +24,7 @@ MOST_FREE_CLASSES = 5
 MOST_FLOAT = sys.float_info.max
 MOST, LEAST = 3.4028234e38, 1e-45  # of float32, in which everything is trained
 DIGITS = 12  # of a number reached in steps: 0.15, not 0.15000000000000002
+FIXED = "(fixed)"  # end of a value in words that is not searched
 FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
 
@@ -67,7 +68,7 @@ class Fixed:
 
     def describe(self) -> str:
         """`2 (fixed)`."""
-        return f"{_plainly(self.value)} (fixed)"
+        return f"{_plainly(self.value)} {FIXED}"
 
     def plain(self) -> Any:
         """Return the value as a study file would give it."""

@@ -43,7 +43,7 @@ def extended(spec: StudySpec, folder: StudyFolder, more: int | None = None) -> S
                 hint=f"Leave it out: the study has {spec.search.trials} trials; search.trials is their number.",
             )  # fmt: skip
         return spec
-    number = max(spec.search.trials, noted(begun), _ended(folder, begun)) + more if more else noted(begun)
+    number = max(spec.search.trials, noted(begun), folder.ended(begun)) + more if more else noted(begun)
     if number <= spec.search.trials or (not more and spec.is_overridden(KEY)):
         return spec
     if number > MOST_COUNT:
@@ -66,10 +66,6 @@ def require_kept(more: int | None) -> None:
     if more:
         what = "adds trials to those that there are, and the study has changed so that they are kept apart"
         raise InputError(what, where=words(*ASKED), hint="Leave one of the two out.")
-
-
-def _ended(folder: StudyFolder, begun: optuna.Study) -> int:
-    return sum(map(folder.counts, begun.get_trials(deepcopy=False)))
 
 
 def note(begun: optuna.Study | None, spec: StudySpec, more: int | None) -> list[str]:

@@ -18,6 +18,7 @@ from lossreg.errors import InputError, LossregError, brief, count_of, is_for_wan
 from lossreg.runtime import backend, digests, user_code
 from lossreg.search import (
     attributes,
+    budget,
     completion,
     history,
     more,
@@ -267,6 +268,7 @@ class Run:
                     new = [*aside, *self.folder.note_place(study), *stages.begin(study, prepared)]
                     new += notes.fewer_lanes(before, begun_with)
                     new += self._added(study)
+                    budget.note(study, prepared.trials)
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin
                     return begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new).execute()

@@ -2,73 +2,96 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossreg.errors import InputError, LossregError, brief, first_line, on_disk
+from lossreg.errors import InputError, brief, first_line, on_disk
 from lossreg.reporting import values
-from lossreg.search import following, history
-from lossreg.storage.records import JOURNAL, StudyResult
-from lossreg.storage.study_folder import StudyFolder
+from lossreg.search import budget, history
+from lossreg.storage.records import JOURNAL
+from lossreg.storage.study_folder import ASIDE, StudyFolder
 
 # of a store that a journal may name to be looked at: a file or a server, but no database to log in to
 LOOKED_AT = ("sqlite:", "http:", "https:")
+# folder of the studies beside their files
+STUDIES = ".lossreg"
+ELSEWHERE = "`lossreg watch STUDY` and `lossreg ui STUDY` find a study in a shared storage."
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A study: its folder, its result and how many trials it shall have, and whether it is run; or what is wrong."""
+    """A study in a folder: name, state, or what is wrong with it; best loss, its score, and the store of MLflow."""
 
     folder: Path
-    result: StudyResult | None = None
-    trials: int = 0
-    is_busy: bool = False
-    wrong: str = ""
-
-    @property
-    def store(self) -> str:
-        """The store of MLflow where it is looked at, empty where there is none."""
-        uri = str((self.result.tracking if self.result else {}).get("uri") or "")
-        return uri if uri.startswith(LOOKED_AT) and "***" not in uri else ""
+    name: str
+    state: str
+    best: str = ""
+    score: str = ""
+    store: str = ""
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """Its name, state, best loss with its score, and folder."""
-        if self.result is None:
-            return self.folder.name, self.wrong, "", "", str(self.folder)
-        best = self.result.best
-        score = f"{values.number(self.result.compared_score(best))} {self.result.metric}" if best else ""
-        return self.result.study, self._state, best.candidate if best else "", score, str(self.folder)
-
-    @property
-    def _state(self) -> str:
-        done = len(self.result.trials) if self.result else 0
-        word = "running, " if self.is_busy else "done, " if done >= self.trials else ""
-        return f"{word}{done:,} of {self.trials:,} trials"
+        return self.name, self.state, self.best, self.score, str(self.folder)
 
 
-def below(folder: Path) -> list[Listed]:
-    """Return the studies in a folder and the folders below it; raises `InputError` where there is none."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The folders of studies that have a journal, and those without, such as of studies in a shared storage."""
+
+    studies: list[Path]
+    others: list[Path]
+
+
+def below(folder: Path) -> Found:
+    """Return the folders of studies in a folder and those below it; raises `InputError` where there are none.
+
+    Former runs and damaged files, which lossreg moved aside, are left out.
+    """
     with on_disk(brief(folder)):
         if not folder.is_dir():
             raise InputError("is no folder", where=brief(folder), hint="`lossreg ui STUDY` takes a study file.")
-        found = sorted(path.parent for path in folder.rglob(JOURNAL) if path.is_file())
-    if not found:
-        hint = "Name the folder of the study files, beside which `.lossreg` has their trials."
+    found = _found(folder)
+    if not found.studies:
+        hint = f"Name the folder of the study files, beside which `{STUDIES}` has their trials. {ELSEWHERE}"
         raise InputError("there is no study that was run in this folder", where=brief(folder), hint=hint)
-    return [listed(path) for path in found]
+    return found
+
+
+def _found(folder: Path) -> Found:
+    found = Found([], [])
+    for place, folders, files in os.walk(folder):
+        path = Path(place)
+        is_inside = STUDIES in path.absolute().parts
+        folders[:] = sorted(name for name in folders if not (is_inside and ASIDE.fullmatch(name)))
+        if JOURNAL in files and (path / JOURNAL).is_file():
+            found.studies.append(path)
+        elif path.absolute().parent.name == STUDIES:
+            found.others.append(path)
+    return found
 
 
 def listed(path: Path) -> Listed:
-    """Return the study in a folder."""
+    """Return the study in a folder; one that cannot be read, for whatever reason, says why."""
     try:
-        folder = StudyFolder.at(path)
-        study = folder.read()
-        return Listed(path, history.result(study, path), following.total(study), folder.is_busy)
-    except (LossregError, OSError) as error:
-        return Listed(path, wrong=first_line(error))
+        return _read(path)
+    except Exception as error:
+        return Listed(path, path.name, first_line(error))
+
+
+def _read(path: Path) -> Listed:
+    folder = StudyFolder.at(path)
+    study = folder.read()
+    result, done = history.result(study, path), folder.ended(study)
+    trials, best = max(done, budget.of(study)), result.best
+    word = "running, " if folder.is_busy else "done, " if done >= trials else ""
+    score = f"{values.number(result.compared_score(best))} {result.metric}" if best else ""
+    store = str(result.tracking.get("uri") or "")
+    state = f"{word}{done:,} of {trials:,} trials"
+    return Listed(path, result.study, state, str(best.candidate) if best else "", score, store)
 
 
 def stores(studies: Sequence[Listed]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -36,6 +38,9 @@ LOOKS, MOMENT = 3, 0.02
 TRIAL = "trial"
 # entry of an archive of predictions with what they are of
 KEY = "key"
+# of folders with a former run, and with damaged files, and their names as a pattern
+DATE, DAMAGED = "%Y%m%d-%H%M%S", "damaged"
+ASIDE = re.compile(rf"(.*\.|{DAMAGED}-)\d{{8}}-\d{{6}}(-\d+)?")
 REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
 FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 
@@ -69,6 +74,10 @@ class StudyFolder:
         names = optuna.get_all_study_names(self._storage()[1])
         self.name = names[0] if len(names) == 1 else self.name
 
+    def ended(self, study: optuna.Study) -> int:
+        """Return the number of trials that have ended and use up the budget."""
+        return sum(map(self.counts, study.get_trials(deepcopy=False)))
+
     @property
     def where(self) -> str:
         """The place of the trials, for messages."""
@@ -91,8 +100,7 @@ class StudyFolder:
         """Keep other processes from running the study; raises `InputError` when one does."""
         with on_disk(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            # not emptied: a link may have been planted in its place
-            opened = (self.path / "lock").open("a")
+            opened = _lock_file(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with opened as file:
             if not _locked(file):
                 raise InputError(f"study {self.name!r} is being run by another process", where=str(self.path))
@@ -127,11 +135,11 @@ class StudyFolder:
         import fcntl
 
         try:
-            with (self.path / "lock").open() as file:
+            with _lock_file(self.path, os.O_RDONLY) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:
+        except (OSError, InputError):
             return False
         return False
 
@@ -172,7 +180,7 @@ class StudyFolder:
         """Move a former run aside and return its new folder; raises `InputError` while another process runs it."""
         if not self.journal.is_dir() and not self.exists:
             return None
-        aside = _new_path(self.path.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
+        aside = _new_path(self.path.with_name(f"{self.name}.{time.strftime(DATE)}"))
         with self.lock():
             self.path.rename(aside)
         return aside
@@ -267,7 +275,7 @@ class StudyFolder:
         """Raise `InputError` for a damaged journal: a line cannot be parsed, or Optuna fails at it."""
         try:
             yield
-        except (LossregError, OSError):
+        except (LossregError, OSError, MemoryError):
             raise
         except Exception as error:
             raise self._damaged(one_line(error)) from error
@@ -379,7 +387,7 @@ class StudyFolder:
 
     def set_aside(self, files: Iterable[Path], journal: bytes = b"") -> Path:
         """Move files into a new folder of the study and return it; a new journal leaves the former one there too."""
-        aside = _new_path(self.path / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+        aside = _new_path(self.path / f"{DAMAGED}-{time.strftime(DATE)}")
         aside.mkdir()
         for file in files:
             file.replace(aside / file.name)
@@ -490,7 +498,21 @@ def _replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
         raise OSError(error.errno, error.strerror, str(part)) from error
 
 
-def _locked(file: IO[str]) -> bool:
+def _lock_file(folder: Path, flags: int) -> IO[bytes]:
+    """Open the lock of a study; a pipe in its place, which would be waited for, raises `InputError`.
+
+    It is not emptied: a link may have been planted in its place.
+    """
+    path = folder / "lock"
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    file = os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "ab", buffering=0)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise InputError("is no file, and the lock of the study belongs there", where=str(path), hint="Move it away.")
+    return file
+
+
+def _locked(file: IO[bytes]) -> bool:
     """Lock a file; again where that fails, since a look at whether the study is run keeps it for a moment."""
     import fcntl
 

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -33,7 +34,8 @@ from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, values, verdict
 from lossreg.reporting.pace import clock
-from lossreg.search import following, history, outline, restore, run
+from lossreg.search import follower, history, outline, restore, run
+from lossreg.storage import study_folder
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import browser, streams
@@ -866,10 +868,12 @@ def test_ui_logs_nobody_into_a_database_that_only_the_journal_names(lossreg, stu
     assert "/#/experiments/7/runs/abc?" in out
 
 
-def test_ui_of_a_server_only_names_it(lossreg, study, served):
+def test_ui_of_a_server_only_names_it(lossreg, study, served, monkeypatch):
+    shown = []
+    monkeypatch.setattr(browser, "show", shown.append)
     study.write_text(f'{STUDY}\n[tracking]\nuri = "http://127.0.0.1:5000"\n')
     code, out, _ = lossreg("ui", study)
-    assert (code, served) == (0, [])
+    assert (code, served, shown) == (0, [], [])
     assert "http://127.0.0.1:5000" in out
 
 
@@ -883,16 +887,43 @@ def test_ui_opens_the_browser_once_the_server_answers(lossreg, served, monkeypat
     assert ("MLflow answers. The page opens in your browser." in err) == opened
 
 
-def test_ui_of_a_folder_lists_its_studies_and_serves_the_store_of_most_of_them(lossreg, study, served):
-    for name, uri in (("one", "sqlite:////x.db"), ("two", "sqlite:////x.db"), ("three", "sqlite:////y.db")):
+def in_stores(**stores):
+    """Studies in a folder, in stores as their journals have them."""
+    for name, uri in stores.items():
         store = StudyFolder(Path(f"studies/.lossreg/{name}"), name)
         never_run(store, tracking={"uri": uri, "experiment_id": "7", "run_id": "abc"})
+
+
+def test_ui_of_a_folder_lists_its_studies_and_serves_the_store_in_it(lossreg, study, served):
+    own = f"sqlite:///{Path.cwd()}/studies/own.db"
+    in_stores(one="sqlite:////x.db", two="sqlite:////x.db", three=own, four="http://example.com")
+    Path("studies/.lossreg/many").mkdir()
+    sqlite3.connect("studies/own.db").close()
     code, out, _ = lossreg("ui", "--all", "studies")
     assert code == 0
-    assert [uri for uri, _ in served] == ["sqlite:////x.db"]
-    assert all(name in out for name in ("one", "two", "three", "0 of 1 trials"))
-    assert "MLFLOW_TRACKING_URI=sqlite:////y.db lossreg ui" in out
+    assert [uri for uri, _ in served] == [own]
+    assert all(name in out for name in ("one", "two", "three", "0 of 1 trials", "Without a journal: many."))
+    for other in ("sqlite:////x.db", "http://example.com"):
+        assert f"In a store that only journals name: MLFLOW_TRACKING_URI={other} lossreg ui\n" in out
     assert "/#/experiments?workflowType=machine_learning" in out
+
+
+def test_ui_of_a_folder_follows_no_store_that_only_journals_name(lossreg, study, served):
+    in_stores(one="http://example.com", two="postgresql://me:***@host/db")
+    code, out, _ = lossreg("ui", "--all", "studies")
+    assert (code, served) == (0, [])
+    assert "MLFLOW_TRACKING_URI=http://example.com lossreg ui" in out
+    assert "In a store whose password no journal has: MLFLOW_TRACKING_URI='postgresql://me:***@host/db' lossreg" in out
+    assert "None of them is in MLflow" not in out
+
+
+def test_ui_of_a_folder_follows_the_store_that_mlflow_s_variable_names(lossreg, study, served, monkeypatch):
+    named = f"sqlite:///{Path.cwd()}/y.db"
+    in_stores(one="sqlite:////x.db", two="sqlite:////x.db", three=named)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///y.db")
+    code, out, err = lossreg("ui", "--all", "studies")
+    assert code == 0, out + err
+    assert [uri for uri, _ in served] == [named]
 
 
 def test_ui_of_a_folder_without_studies_is_a_mistake(lossreg, study, served):
@@ -927,10 +958,24 @@ def test_watch_needs_a_study_that_was_run(lossreg, study):
 def test_watch_follows_a_study_that_is_run_and_leaves_it_alone(lossreg, study, monkeypatch):
     store = StudyFolder(Path(".lossreg/toy"), "toy")
     never_run(store)
-    monkeypatch.setattr(following, "follow", lambda folder, watcher: watcher.stop("leaving"))
+    monkeypatch.setattr(follower, "follow", lambda folder, watcher: watcher.stop("leaving"))
     with store.lock():
         code, out, _ = lossreg("watch", study)
     assert (code, out) == (0, "Study toy goes on: lossreg watch toy.toml\n")
+
+
+def test_a_signal_while_the_journal_is_read_is_no_damage(lossreg, study, monkeypatch):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    monkeypatch.setattr(StudyFolder, "is_busy", True)
+    follow = follower.follow
+
+    def interrupted(folder, watcher):
+        monkeypatch.setattr(study_folder, "StudyStorage", lambda file: signal.raise_signal(signal.SIGTERM))
+        follow(StudyFolder(folder.path, folder.name), watcher)
+
+    monkeypatch.setattr(follower, "follow", interrupted)
+    assert lossreg("watch", study)[:2] == (143, "")
 
 
 # ------------------------------------------------------------------------------- progress

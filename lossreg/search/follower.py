@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.errors import count_of
 from lossreg.reporting.watcher import Watcher
-from lossreg.search import history, more
+from lossreg.search import budget, history
 from lossreg.search.unfinished import CLOCK, PLACED
 from lossreg.storage.observer import Running
 from lossreg.storage.records import StudyResult
@@ -22,13 +22,6 @@ from lossreg.storage.trials import ATTRIBUTE
 EVERY, REST = 1.0, 10
 # of these, between two looks at the keys
 STEP = 0.1
-
-
-def total(study: optuna.Study) -> int:
-    """Return how many trials a study shall have: where nothing is searched, one per loss."""
-    noted = study.user_attrs[ATTRIBUTE]
-    trials = max(noted["spec"].get("search", {}).get("trials", 0), more.noted(study))
-    return trials if any(noted["spaces"].values()) else len(noted["losses"])
 
 
 def running(study: optuna.Study) -> list[Running]:
@@ -53,20 +46,22 @@ def _running(trial: FrozenTrial, epochs: int) -> Running:
 def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] = time.sleep) -> None:
     """Show a study on `watcher` until nobody runs it, or `watcher` is to stop."""
     told: set[int] | None = None
-    is_over = False
+    done, is_over = 0, False
     while folder.is_busy and not watcher.stopping():
         begin = time.monotonic()
         study = folder.read()
-        result, trials, now = history.result(study, folder.path), total(study), running(study)
+        result, trials, now = history.result(study, folder.path), budget.of(study), running(study)
         if told is None:
-            told = {trial.number for trial in result.trials}
-            watcher.begin(trials, len(told), list(result.losses), 0)
+            told, done = {trial.number for trial in result.trials}, folder.ended(study)
+            watcher.begin(trials, done, list(result.losses), 0)
         if not is_over:
-            told |= _tell(watcher, result, now, told)
-        if len(result.trials) >= trials and not now and not is_over:
+            new = _tell(watcher, result, now, told)
+            # also one that fails: it is run again by the next run alone
+            told, done = told | new, done + len(new)
+        if done >= trials and not now and not is_over:
             is_over = True
             watcher.searched()
-            watcher.phase(f"{count_of(trials, 'trial')} done; what is left is to confirm settings, and the verdict")
+            watcher.phase(f"{count_of(trials, 'trial')} done; the study is being finished")
         _wait(watcher, max(EVERY, REST * (time.monotonic() - begin)), pause)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
 from contextlib import ExitStack
 
 import optuna
@@ -10,10 +13,12 @@ import sample_study as sample
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
+from lossreg.config.search_space import Fixed
 from lossreg.errors import InputError
 from lossreg.reporting.progress import Lines
-from lossreg.search import following, history, study_list
+from lossreg.search import budget, follower, history, study_list
 from lossreg.search.unfinished import ASKED, CLOCK
+from lossreg.storage import server
 from lossreg.storage.records import TOLD
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.study_folder import StudyFolder
@@ -31,6 +36,10 @@ def attributes(trials, **others):
     spec = {"search": {"trials": trials}, "train": {"epochs": 30}}
     losses = {name: name for name in LOSSES.choices}
     return {**texts, **tables, "spec": spec, "losses": losses, "spaces": SEARCHED, **others}
+
+
+def listed(folder):
+    return [study_list.listed(path) for path in study_list.below(folder).studies]
 
 
 def add(study, number, state=TrialState.COMPLETE):
@@ -73,7 +82,7 @@ def begun(tmp_path):
 
 def test_a_study_is_followed_until_nobody_runs_it(begun):
     written = []
-    following.follow(begun.folder, Lines(written.append), begun)
+    follower.follow(begun.folder, Lines(written.append), begun)
     assert written[0] == "4 trials of 4 to run over 3 losses"
     assert [line.partition(",")[0] for line in written[1:5]] == [f"{n}/4 trials" for n in range(1, 5)]
     assert all(" per trial" in line or "trials/s" in line for line in written[1:5])
@@ -84,47 +93,92 @@ def test_a_study_is_followed_until_nobody_runs_it(begun):
 
 def test_who_leaves_ends_nothing(begun):
     lines = Lines([].append)
-    following.follow(begun.folder, lines, lambda seconds: lines.stop("leaving"))
+    follower.follow(begun.folder, lines, lambda seconds: lines.stop("leaving"))
     assert begun.folder.is_busy
 
 
-def test_a_look_writes_nothing_and_is_no_obstacle_to_who_runs_the_study(tmp_path):
+def test_a_look_writes_nothing(tmp_path):
     folder = StudyFolder(tmp_path / "toy", "toy")
     assert not folder.is_busy
     assert not folder.path.exists()
     with folder.lock():
         assert folder.is_busy
+
+
+def test_a_look_at_the_same_moment_is_no_obstacle_to_who_runs_the_study(tmp_path, monkeypatch):
+    folder = StudyFolder(tmp_path / "toy", "toy")
     with folder.lock():
         pass
+    with (folder.path / "lock").open() as looks:
+        fcntl.flock(looks, fcntl.LOCK_SH)
+        with pytest.raises(InputError, match="is being run by another process"), folder.lock():
+            pass
+        monkeypatch.setattr(time, "sleep", lambda seconds: fcntl.flock(looks, fcntl.LOCK_UN))
+        with folder.lock():
+            assert folder.is_busy
+
+
+def test_a_pipe_in_the_place_of_the_lock_is_not_waited_for(tmp_path):
+    folder = StudyFolder(tmp_path / "toy", "toy")
+    folder.path.mkdir()
+    os.mkfifo(folder.path / "lock")
+    assert not folder.is_busy
+    with pytest.raises(InputError), folder.lock():
+        pass
+    reader = os.open(folder.path / "lock", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(InputError, match="is no file, and the lock of the study belongs there"), folder.lock():
+        pass
+    os.close(reader)
+
+
+def test_a_trial_that_failed_before_is_to_run_again_and_counts_as_none(begun):
+    add(begun.study, 0, TrialState.FAIL)
+    written = []
+    follower.follow(begun.folder, Lines(written.append), begun)
+    assert written[0] == "4 trials of 4 to run over 3 losses"
+    assert [line.partition(",")[0] for line in written[1:5]] == [f"{n}/4 trials" for n in range(1, 5)]
 
 
 def test_trials_that_run_are_told_with_what_is_known_of_their_epochs(begun):
     add(begun.study, 0, TrialState.RUNNING)
-    [one] = following.running(begun.folder.read())
+    [one] = follower.running(begun.folder.read())
     assert (one.candidate, one.epoch, one.epochs, one.score) == ("focal", 0, 0, None)
     [trial] = begun.study.get_trials()
     begun.study.add_trial(create_trial(
         state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions,
         user_attrs={CLOCK: {ASKED: 3}},
     ))  # fmt: skip
-    assert len(following.running(begun.folder.read())) == 1, "the other one waits for its turn"
+    assert len(follower.running(begun.folder.read())) == 1, "the other one waits for its turn"
 
 
-@pytest.mark.parametrize(("spaces", "more", "trials"), [(SEARCHED, 0, 4), ({}, 0, 3), (SEARCHED, 9, 9)])
-def test_the_number_of_trials_is_the_study_s(spaces, more, trials):
+FIXED = {"focal": {"gamma": Fixed(2.0).describe()}}
+RANGE = {"low": 1e-4, "high": 1e-2, "log": True}
+
+
+@pytest.mark.parametrize(("about", "more", "trials"), [
+    ({"spaces": SEARCHED}, 0, 64), ({"spaces": SEARCHED}, 99, 99), ({"spaces": {}}, 0, 3), ({"spaces": FIXED}, 0, 3),
+    ({"spaces": FIXED, "train": {"learning_rate": RANGE}}, 0, 64),
+    ({"spaces": {}, "train": {"learning_rate": 0.01, "optimizer": {"name": "adam", "beta_1": 0.9}}}, 0, 3),
+    ({"spaces": {}, "train": {"learning_rate": 0.01, "optimizer": {"name": "adam", "beta_1": RANGE}}}, 0, 64),
+    ({"spaces": FIXED, "shapes": {"batch_size": "16, 32"}}, 0, 64),
+])  # fmt: skip
+def test_the_number_of_trials_is_the_study_s(about, more, trials):
     study = optuna.create_study()
-    study.set_user_attr(ATTRIBUTE, attributes(4, spaces=spaces))
+    spec = {"search": {"trials": 64}, "train": about.get("train", {})}
+    study.set_user_attr(ATTRIBUTE, attributes(64, **about | {"spec": spec}))
     study.set_user_attr("lossreg:trials", more)
-    assert following.total(study) == trials
+    assert budget.of(study) == trials
+    budget.note(study, 7)
+    assert budget.of(study) == 7, "as the last run has noted it"
 
 
 # ------------------------------------------------------------------------------ a shared storage
 
 
-def test_workers_are_seen_by_their_beats_and_nothing_is_written(tmp_path):
+def test_workers_are_seen_by_their_beats_and_nothing_is_written(tmp_path, monkeypatch):
     storage, now = optuna.storages.InMemoryStorage(), [0.0]
     shared = SharedStudy(tmp_path, "many", "postgresql://host/db", dead_after=60.0, patience=1.0, now=lambda: now[0])
-    shared.__dict__["storage"] = storage
+    monkeypatch.setattr(server, "connect", lambda url, patience: storage)
     assert not shared.is_busy
     assert not optuna.get_all_study_names(storage)
     worker = Workers(storage, "many", 60.0)
@@ -148,7 +202,7 @@ def test_workers_are_seen_by_their_beats_and_nothing_is_written(tmp_path):
 
 def test_the_studies_below_a_folder_are_listed_with_their_state(begun, tmp_path):
     add(begun.study, 0)
-    [running] = study_list.below(tmp_path)
+    [running] = listed(tmp_path)
     assert running.cells[:2] == ("toy", "running, 1 of 4 trials")
     stored = attributes(1, tracking={"uri": "sqlite:////data/mlflow.db"})
     other = StudyFolder(tmp_path / "more" / ".lossreg" / "other", "other")
@@ -157,10 +211,43 @@ def test_the_studies_below_a_folder_are_listed_with_their_state(begun, tmp_path)
         add(study, 0)
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "journal.log").write_text("no line of a journal\n")
-    rows = {one.cells[0]: one for one in study_list.below(tmp_path)}
+    odd = StudyFolder(tmp_path / "odd", "odd")
+    with odd.lock(), odd.opened("maximize", None, None) as study:
+        study.set_user_attr(ATTRIBUTE, attributes(4, verdict={"trials": 1}))
+        add(study, 0)
+    rows = {one.cells[0]: one for one in listed(tmp_path)}
+    assert set(rows) == {"toy", "other", "odd", "torn"}
     assert rows["other"].cells[1:3] == ("done, 1 of 1 trials", "focal")
     assert "damaged" in rows["torn"].cells[1]
+    assert "winner" in rows["odd"].cells[1]
     assert study_list.stores(list(rows.values())) == ["sqlite:////data/mlflow.db"]
+
+
+def test_a_failed_trial_is_not_done(begun, tmp_path):
+    for number in range(4):
+        add(begun.study, number, TrialState.FAIL if number == 2 else TrialState.COMPLETE)
+    begun.held.close()
+    [one] = listed(tmp_path)
+    assert one.state == "3 of 4 trials"
+
+
+def test_former_runs_and_damaged_copies_are_no_studies_and_those_without_a_journal_are_named(begun, tmp_path):
+    add(begun.study, 0)
+    begun.held.close()
+    path = begun.folder.path
+    damaged = begun.folder.set_aside([], journal=begun.folder.journal.read_bytes())
+    assert (damaged / "journal.log").exists()
+    assert study_list.below(tmp_path).studies == [path]
+    former = begun.folder.archive()
+    assert (former / "journal.log").exists()
+    (tmp_path / ".lossreg" / "many").mkdir()
+    with pytest.raises(InputError, match="there is no study"):
+        study_list.below(tmp_path)
+    mine = tmp_path / "results.20261130-120000" / ".lossreg" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "journal.log").write_text("{}\n")
+    found = study_list.below(tmp_path)
+    assert ([place.name for place in found.studies], [place.name for place in found.others]) == (["mine"], ["many"])
 
 
 def test_a_folder_without_a_study_is_a_mistake(tmp_path):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,6 +16,7 @@ from lossreg.terminal import signals
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
+    from lossreg.reporting.watcher import Watcher
     from lossreg.storage.study_folder import StudyFolder
 
 
@@ -30,28 +30,31 @@ def watch(study: StudyOrFolder) -> None:
     """
     spec, folder = _opened(study)
     from lossreg.reporting.progress import progress
-    from lossreg.search import following
 
     folder.require_begun()
     watcher = progress()
-    watcher.hint, watcher.stopped_by_q = "q leaves: the study goes on without it", "leaving"
-    if folder.is_busy:
-        try:
-            with signals.handled(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), _leave)):
-                following.follow(folder, watcher)
-        except KeyboardInterrupt:
-            watcher.stop("leaving")
-        finally:
-            watcher.close()
-        if watcher.stopping():
-            say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
-            return
+    watcher.is_onlooker = True
+    if folder.is_busy and _follow(folder, watcher):
+        say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
+        return
     _show(study, spec, folder)
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave by way of what restores the terminal."""
-    raise typer.Exit(128 + number)
+def _follow(folder: StudyFolder, watcher: Watcher) -> bool:
+    """Show a study until it ends; return whether the user left before. A signal ends the command with its code."""
+    from lossreg.search import follower
+
+    ending = signals.Ending()
+    try:
+        with signals.handled(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), ending)):
+            follower.follow(folder, watcher)
+    except KeyboardInterrupt:
+        if ending.code:
+            raise typer.Exit(ending.code) from None
+        watcher.stop(watcher.stopped_by_q)
+    finally:
+        watcher.close()
+    return watcher.stopping()
 
 
 def _opened(study: Path) -> tuple[StudySpec | None, StudyFolder]:
@@ -68,13 +71,13 @@ def _opened(study: Path) -> tuple[StudySpec | None, StudyFolder]:
 
 def _show(study: Path, spec: StudySpec | None, folder: StudyFolder) -> None:
     """Print the results as far as they have come, and how the study goes on where trials are left."""
-    from lossreg.search import following, history
+    from lossreg.search import budget, history
 
     kept = folder.read()
-    result, trials = history.result(kept, folder.path), following.total(kept)
-    show_results(study, spec, result)
-    if len(result.trials) < trials and not folder.is_busy:
-        done = f"Nobody runs this study now: {len(result.trials):,} of {trials:,} trials are done."
+    ended, trials = folder.ended(kept), budget.of(kept)
+    show_results(study, spec, history.result(kept, folder.path))
+    if ended < trials and not folder.is_busy:
+        done = f"Nobody runs this study now: {ended:,} of {trials:,} trials are done."
         command = "worker" if spec and spec.storage.url else "tune"
         how = f" `lossreg {command} {shlex.quote(str(study))}` goes on with it." if spec else ""
         say(f"{done}{how}", whole=True)
