@@ -104,7 +104,9 @@ HINTS = {
 }
 
 
-@pytest.mark.parametrize("command", ["results", "model", "repair", "tune", "worker", "verdict", "sync", "ui"])
+@pytest.mark.parametrize(
+    "command", ["results", "report", "watch", "model", "repair", "tune", "worker", "verdict", "sync", "ui"]
+)
 def test_the_hint_names_only_what_the_command_has(command, tmp_path, monkeypatch, capfd):
     file = tmp_path / "toy.toml"
     file.write_text('data.source = "sklearn:iris"\nstorage.url = "grpc://evil.example:13000"\n')
