@@ -11,19 +11,22 @@ from lossreg.config.search_space import FIXED
 from lossreg.search import more
 from lossreg.storage.trials import ATTRIBUTE
 
-# attribute of a study with the number of trials that its last run gave it
+# attribute of a study with the number of trials that its last run gave it, where that is another than it began with
 NOTED = "lossreg:budget"
+# what it began with, among the other things that it did
+FIRST = "budget"
 
 
 def note(study: optuna.Study, trials: int) -> None:
     """Note the number of trials, where it is another one."""
-    if study.user_attrs.get(NOTED) != trials:
+    if of(study) != trials:
         study.set_user_attr(NOTED, trials)
 
 
 def of(study: optuna.Study) -> int:
     """Return the number of trials; of a study of a version before, which noted none, one per loss or as searched."""
-    noted, about = study.user_attrs.get(NOTED), study.user_attrs[ATTRIBUTE]
+    about = study.user_attrs[ATTRIBUTE]
+    noted = study.user_attrs.get(NOTED, about.get(FIRST))
     if isinstance(noted, int):
         return noted
     if not is_searched(about):

@@ -168,6 +168,10 @@ def test_the_number_of_trials_is_the_study_s(about, more, trials):
     study.set_user_attr(ATTRIBUTE, attributes(64, **about | {"spec": spec}))
     study.set_user_attr("lossreg:trials", more)
     assert budget.of(study) == trials
+    study.set_user_attr(ATTRIBUTE, study.user_attrs[ATTRIBUTE] | {budget.FIRST: 5})
+    assert budget.of(study) == 5, "as the study began"
+    budget.note(study, 5)
+    assert budget.NOTED not in study.user_attrs
     budget.note(study, 7)
     assert budget.of(study) == 7, "as the last run has noted it"
 
