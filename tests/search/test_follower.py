@@ -18,7 +18,7 @@ from lossreg.errors import InputError
 from lossreg.reporting.progress import Lines
 from lossreg.search import budget, follower, history, study_list
 from lossreg.search.unfinished import ASKED, CLOCK
-from lossreg.storage import server
+from lossreg.storage import server, study_folder
 from lossreg.storage.records import TOLD
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.study_folder import StudyFolder
@@ -129,6 +129,15 @@ def test_a_pipe_in_the_place_of_the_lock_is_not_waited_for(tmp_path):
     with pytest.raises(InputError, match="is no file, and the lock of the study belongs there"), folder.lock():
         pass
     os.close(reader)
+
+
+def test_a_journal_for_which_there_is_no_memory_is_not_damaged(begun, monkeypatch):
+    def read(file):
+        raise MemoryError
+
+    monkeypatch.setattr(study_folder, "StudyStorage", read)
+    with pytest.raises(MemoryError):
+        StudyFolder(begun.folder.path, "toy").read()
 
 
 def test_a_trial_that_failed_before_is_to_run_again_and_counts_as_none(begun):
