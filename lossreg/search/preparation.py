@@ -13,13 +13,14 @@ from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, functions
 from lossreg.metrics.catalogue import Metric
 from lossreg.registry import registry
+from lossreg.registry.registry import Registry
 from lossreg.runtime.user_code import is_function
 from lossreg.search import rehearsal, resumption
 from lossreg.search.proposer import Proposer
 from lossreg.search.resumption import Changes
 from lossreg.search.study_data import load_data, untested, unused_shares
 from lossreg.search.study_losses import choose_losses
-from lossreg.search.study_metrics import choose_metric, constrained, objectives
+from lossreg.search.study_metrics import choose_metric, measured_beside
 from lossreg.search.study_problem import build_problem, choose_model
 from lossreg.storage.constraints import Constraint
 from lossreg.training.interface import Problem
@@ -118,6 +119,14 @@ class Prepared:
         return any(params for params, _ in self.published.values())
 
 
+def _installed(spec: StudySpec, stored: Mapping[str, Any], wanted: str) -> tuple[Registry, dict[str, str]]:
+    """Return the losses that are installed, and where those came from that no longer are; `wanted` as in `prepare`."""
+    installed = registry.default(tuple(spec.plugins.block))
+    missing = resumption.missing(spec, installed, stored)
+    resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
+    return installed, missing
+
+
 def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = True, wanted: str = "") -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
@@ -129,18 +138,14 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     studies.require_trusted(spec)
     begun = begun or Changes(spec, {})
     stored = begun.stored
-    installed = registry.default(tuple(spec.plugins.block))
-    missing = resumption.missing(spec, installed, stored)
-    resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
+    installed, missing = _installed(spec, stored, wanted)
     dataset, data_notes = load_data(spec, stored)
     if rehearsed and not stored:  # a document that was kept names defaults too
         data_notes = [*data_notes, *unused_shares(spec, dataset.rows.layout)]
     data_notes = [*data_notes, *untested(spec)]
     spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
-    several = objectives(spec, dataset)
-    bounded = constrained(spec, dataset, [metric, *several[1:]])
-    also = (*bounded, *(one for one in several[1:] if one not in bounded))
+    also = measured_beside(spec, dataset, metric)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, also, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(
         spec, dataset, metric, candidates, stored, is_missing=bool(missing), also=also

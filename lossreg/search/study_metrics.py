@@ -30,6 +30,13 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, list[
     return metric, [*([f"{metric.name} takes {taken} of each row, as before preprocessing"] if taken else []), *notes]
 
 
+def measured_beside(spec: StudySpec, dataset: data.Dataset, metric: Metric) -> tuple[Metric, ...]:
+    """Return the further metrics that trials are measured by: those of constraints, then the others of several."""
+    others = objectives(spec, dataset)[1:]
+    bounded = constrained(spec, dataset, [metric, *others])
+    return (*bounded, *(one for one in others if one not in bounded))
+
+
 def objectives(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, ...]:
     """Return the metrics of a study that has several; raises `InputError` where one has no value or is there twice."""
     known: list[Metric] = []
