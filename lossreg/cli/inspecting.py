@@ -82,10 +82,10 @@ def _facts(inspection: Inspection) -> Table:
 
 
 def _of_rows(inspection: Inspection) -> dict[str, str]:
-    from lossreg.reporting import report
+    from lossreg.reporting import facts
 
     return {
-        "data": ", ".join(filter(None, [inspection.dataset.name, report.rows_of(inspection.dataset.summary())])),
+        "data": ", ".join(filter(None, [inspection.dataset.name, facts.rows_of(inspection.dataset.summary())])),
     }
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lossreg.errors import count_of
-from lossreg.reporting import report
+from lossreg.reporting import facts, report
 from lossreg.reporting.tables import DIM, cell, table
 from lossreg.search.notes import alone
 
@@ -30,7 +30,7 @@ def _facts(outline: Outline) -> Table:
     grid.add_column(style=DIM, no_wrap=True)
     grid.add_column()
     for name, value in {
-        "data": ", ".join(filter(None, [str(outline.data.get("name", "")), report.rows_of(outline.data)])),
+        "data": ", ".join(filter(None, [str(outline.data.get("name", "")), facts.rows_of(outline.data)])),
         "task": outline.task,
         "metric": f"{outline.metric}, {report.arrow(outline.direction)}",
         "baseline": _baseline(outline),

@@ -450,8 +450,9 @@ def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:
 
     if completion.is_confirmed(spec, result):
         return ""
-    command = "worker" if spec.storage.url else "tune"
-    return f"These are scores of the search: `lossreg {command} {study}` confirms the best settings on fresh splits."
+    return (
+        f"These are scores of the search: `lossreg {spec.command} {study}` confirms the best settings on fresh splits."
+    )
 
 
 def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
@@ -461,9 +462,8 @@ def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
     if result.verdict or not spec.has_verdict or not completion.is_comparable(result):
         return ""
     text = f"There is no verdict yet. `lossreg verdict {study}` reaches one on the trials that there are"
-    command = "worker" if spec.storage.url else "tune"
     is_awaited = spec.verdict.enabled and not result.failure
-    return f"{text}; `lossreg {command} {study}` runs what is missing before." if is_awaited else f"{text}."
+    return f"{text}; `lossreg {spec.command} {study}` runs what is missing before." if is_awaited else f"{text}."
 
 
 def _conclude(

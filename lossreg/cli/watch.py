@@ -78,6 +78,5 @@ def _show(study: Path, spec: StudySpec | None, folder: StudyFolder) -> None:
     show_results(study, spec, history.result(kept, folder.path))
     if ended < trials and not folder.is_busy:
         done = f"Nobody runs this study now: {ended:,} of {trials:,} trials are done."
-        command = "worker" if spec and spec.storage.url else "tune"
-        how = f" `lossreg {command} {shlex.quote(str(study))}` goes on with it." if spec else ""
+        how = f" `lossreg {spec.command} {shlex.quote(str(study))}` goes on with it." if spec else ""
         say(f"{done}{how}", whole=True)

@@ -53,10 +53,14 @@ PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of a document: a file as the user gave it (or ""), and the keys that `--set` replaced."""
+    """The origin of a document: a file as the user gave it (or ""), and the keys that `--set` replaced.
+
+    overrides: what `--set` was given, in order.
+    """
 
     file: str = ""
     overridden: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
 
     def of(self, key: str) -> str:
         """`studies/x.toml: train.epochs`, or `--set train.epochs` where that is its source."""
@@ -181,10 +185,10 @@ def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Doc
     The value is TOML, or else text. Raises `InputError`.
     """
     changed: Document = _copy(document)
-    return changed, tuple([_assign(changed, assignment) for assignment in _listed(overrides)])
+    return changed, tuple([_assign(changed, assignment) for assignment in listed(overrides)])
 
 
-def _listed(overrides: Any) -> list[str]:
+def listed(overrides: Any) -> list[str]:
     """Return overrides as a list of texts; raises `InputError` for what a Python caller mistook for one."""
     if isinstance(overrides, (str, bytes, Mapping)) or not isinstance(overrides, Iterable):
         what = f"must be a list of texts, not {shown(overrides)}"

@@ -38,8 +38,9 @@ from lossreg.config.search_space import shown
 from lossreg.contract.data_options import GIVEN
 from lossreg.errors import InputError, is_text, represented
 from lossreg.runtime import digests, safety, start_files
-from lossreg.terminal.masking import masked_values
+from lossreg.terminal.masking import masked, masked_values
 
+NO_ORIGIN = Origin()
 UNTESTED = "a verdict takes test rows, and data.test = 0 leaves none"
 FIXED_SECTIONS = ("data", "model", "train")
 FIXED_SEARCH = ("metric", "direction", "predictions", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision",
@@ -104,6 +105,21 @@ class StudySpec(Section):
     def origin(self) -> str:
         """The study file as the user gave it; empty for a study that came from no file."""
         return self._origin.file
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What `--set` was given, in order, without passwords."""
+        return tuple(map(masked, self._origin.overrides))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several workers share the storage of its trials."""
+        return self.storage.url is not None
+
+    @property
+    def command(self) -> str:
+        """The command that runs it: `tune`, or `worker` where its storage is shared."""
+        return "worker" if self.is_shared else "tune"
 
     def is_overridden(self, dotted_key: str) -> bool:
         """Return whether an override, such as `--set`, gave a key its value."""
@@ -213,7 +229,7 @@ def of(
         if not overrides:
             return source
         return _checked(
-            source._document, overrides, file=source._origin.file, base=source.base, given=source._origin.overridden,
+            source._document, overrides, file=source._origin.file, base=source.base, given=source._origin,
             rows=source.given,
         )  # fmt: skip
     if isinstance(source, (str, Path)):
@@ -223,9 +239,9 @@ def of(
 
 def _with_rows(source: Any, overrides: Sequence[str], rows: Any) -> StudySpec:
     """Return a study, as `of` takes it, whose rows are given, and which names no other source."""
-    file, base, given = "", Path(), tuple[str, ...]()
+    file, base, given = "", Path(), Origin()
     if isinstance(source, StudySpec):
-        file, base, given, source = source._origin.file, source.base, source._origin.overridden, source._document
+        file, base, given, source = source._origin.file, source.base, source._origin, source._document
     elif isinstance(source, (str, Path)):
         file, base, source = str(source), Path(source).parent, documents.read(source)
         source.setdefault("name", safe(Path(file).stem) or "study")
@@ -256,12 +272,13 @@ def _kept(rows: Any) -> Any:
 
 
 def _checked(
-    document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path, given: tuple[str, ...] = (),
+    document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path, given: Origin = NO_ORIGIN,
     rows: Any = None,
 ) -> StudySpec:  # fmt: skip
-    """Return the study of a document; given: the keys that overrides had replaced in it before; rows: its data."""
+    """Return the study of a document; given: what overrides had replaced in it before; rows: its data."""
+    overrides = documents.listed(overrides)
     changed, keys = documents.override(documents.checked(document, Origin(file)), overrides)
-    origin = Origin(file, (*given, *keys))
+    origin = Origin(file, (*given.overridden, *keys), (*given.overrides, *overrides))
     try:
         study = StudySpec.model_validate(changed)
     except ValidationError as error:
@@ -370,7 +387,7 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
     if unchanged:
         return study
     elsewhere = {"tracking": study.tracking.model_dump(), "storage": study.storage.model_dump()}
-    given = ("tracking", "storage")
+    given = Origin(overridden=("tracking", "storage"))
     begun = {**document, **elsewhere, "model": _without_defaults(document.get("model", {}))}
     for path, function in _given_functions(study).items():
         begun = _put_back(begun, path, function)

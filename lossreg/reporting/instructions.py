@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from lossreg.contract.data_options import GIVEN
 from lossreg.contract.recipes import WIDTH, wrapped
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal.plain_text import printable_line
@@ -12,6 +13,16 @@ from lossreg.terminal.plain_text import printable_line
 STUDY = "STUDY"  # stands for the study file where its name is not known
 HIDDEN = "***"
 MLFLOW = "From MLflow"
+NO_FILE = (
+    "`STUDY` stands for the study file. From Python it is the same call of `lossreg.tune` with `fresh=True`; "
+    "the page report.html has the study as a file."
+)
+ROWS_GIVEN = (
+    "The rows of this study were given from Python, so no file and no command can repeat it: make the same call of "
+    "`lossreg.tune` with `fresh=True`."
+)
+SHARED = "Workers share the storage of this study, which keeps its trials: the command runs it under another name."
+MASKED = "Put the password in where the command has `***`."
 
 
 def recipe(trial: TrialRecord) -> str:
@@ -32,34 +43,45 @@ def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tupl
     if result.task != "segmentation":
         load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
         ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
-    if address := _address(result):
-        uri = str(result.tracking["uri"])
+    if address := address_of_model(result):
+        uri = str(result.tracking.get("uri", HIDDEN))
         store = "" if HIDDEN in uri else f"mlflow.set_tracking_uri({json.dumps(uri)})\n"
         code = f"import mlflow\n{store}model = mlflow.pyfunc.load_model({json.dumps(address)})"
         ways.append((MLFLOW, code))
     return ways
 
 
+def address_of_model(result: StudyResult) -> str:
+    """Return the address of the recommended trial's model in MLflow; empty where MLflow has none, or another's."""
+    tracked, trial = result.tracking, result.recommended
+    is_recommended = trial is not None and tracked.get("model_trial") == trial.number
+    return str(tracked.get("model") or "") if is_recommended else ""
+
+
 def repeating(result: StudyResult, study: str = "") -> str:
-    """Return the command that runs the study once more, from its beginning; study as in `loading`."""
-    return f"lossreg tune {shlex.quote(_named(result, study))} --fresh"
+    """Return the command that runs the study once more, from its beginning; study as in `loading`.
+
+    Empty where no command can: the rows were given from Python.
+    """
+    if _has_rows_given(result):
+        return ""
+    command, again = ("worker", ["--set", f"name={result.study}-again"]) if result.is_shared else ("tune", ["--fresh"])
+    given = [part for override in result.overrides for part in ("--set", override)]
+    return printable_line(shlex.join(["lossreg", command, _named(result, study), *given, *again]))
+
+
+def about_repeating(result: StudyResult) -> list[str]:
+    """Return sentences on the command of `repeating`, or why there is none."""
+    if _has_rows_given(result):
+        return [ROWS_GIVEN]
+    is_masked = any(HIDDEN in override for override in result.overrides)
+    said = {SHARED: result.is_shared, MASKED: is_masked, NO_FILE: not result.file}
+    return [sentence for sentence, holds in said.items() if holds]
+
+
+def _has_rows_given(result: StudyResult) -> bool:
+    return bool(result.spec.get("data", {}).get("source") == GIVEN)
 
 
 def _named(result: StudyResult, study: str) -> str:
     return printable_line(study or result.file or STUDY)
-
-
-def _address(result: StudyResult) -> str:
-    """Return the address of the model in MLflow: the very one, else the one registered last; empty where none is."""
-    known, name = result.tracking.get("model"), _registered(result)
-    if known or not name or not result.tracking.get("uri") or result.tracking.get("error"):
-        return str(known or "")
-    return f"models:/{name}@candidate"
-
-
-def _registered(result: StudyResult) -> str:
-    """Return the name under which MLflow has the model; empty where it is not registered."""
-    tracking = result.spec.get("tracking", {})
-    register = tracking.get("register", True)
-    is_registered = tracking.get("enabled", True) and tracking.get("model", True) and register
-    return (result.study if register is True else str(register)) if is_registered else ""

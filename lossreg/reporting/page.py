@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lossreg.reporting import instructions, leaderboard, report, toml_text, usage
+from lossreg.reporting import facts, instructions, leaderboard, report, toml_text, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
 from lossreg.reporting.pictures.differences import differences
@@ -60,14 +60,15 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "recipe_heading": report.recipe_heading(result),
         "recipe_notes": [*usage.notes(result.recommended), usage.labels(result)] if result.recommended else [],
         "interval": _embedded(of_verdict) if of_verdict else "",
-        "question": report.question(result),
-        "facts": report.facts(result),
+        "question": facts.question(result),
+        "facts": facts.facts(result),
         "headings": ["", "loss", *leaderboard.score_headings(result), "against baseline", "trial", "trials"],
         "board": [leaderboard.cells(result, row) for row in result.ranking()],
         "remarks": [line for line in (leaderboard.noise(result), report.caveat(result)) if line] if best else [],
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
         "loading": instructions.loading(result, study, folder),
         "command": instructions.repeating(result, study),
+        "repeats": instructions.about_repeating(result),
         "study_file": toml_text.of_study(result.spec, result.study),
         "warnings": [*report.notes(result), *report.failures(result)],
         "pictures": [(one, list(map(_embedded, one.figures))) for one in pictures(result)],

@@ -9,6 +9,7 @@ from typing import Any
 from lossreg.reporting import report, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.change import known
+from lossreg.reporting.facts import rows_of
 from lossreg.reporting.values import compared, number
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 
@@ -41,7 +42,7 @@ def facts(studies: Named) -> dict[str, list[str]]:
     rows: dict[str, Callable[[StudyResult], str]] = {
         "task": lambda one: one.task,
         "data": lambda one: str(one.data.get("name", "")),
-        "rows": lambda one: report.rows_of(one.data).removesuffix(" rows"),
+        "rows": lambda one: rows_of(one.data).removesuffix(" rows"),
         "metric": lambda one: f"{one.metric}, {report.arrow(one.direction)}",
         "trials": report.counts,
         "time": lambda one: f"{one.seconds['total']:.1f} s" if "total" in one.seconds else "",

@@ -29,11 +29,11 @@ CHANGES = "changes"  # key of the changes that were allowed, each with the numbe
 
 def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]:
     """Return the attributes of a study that begins; openings: of its test rows, by a former run."""
-    spec, data, objectives = prepared.spec, prepared.problem.dataset, pareto.of(prepared.objectives)
+    data, objectives = prepared.problem.dataset, pareto.of(prepared.objectives)
     return {
         "id": identity.new(),
         "started": time.time(),
-        "file": Path(spec.origin).name,
+        "file": Path(prepared.spec.origin).name,
         "versions": versions.installed(distribution for distribution, _ in prepared.provenance.values()),
         "metric": prepared.metric.name,
         "direction": prepared.metric.direction,
@@ -43,14 +43,9 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
         **({history.CONSTRAINTS: [asdict(one) for one in prepared.constraints]} if prepared.constraints else {}),
         **({history.OBJECTIVES: [asdict(one) for one in objectives]} if objectives else {}),
         "task": data.task,
-        "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},
         "baseline": prepared.baseline,
         "data": data.summary() | {"slugs": dict(zip(data.slugs, data.classes, strict=True))},
-        "spec": spec.document(),
-        "fingerprint": studies.fingerprint(spec),
-        "provenance": {name: list(origin) for name, origin in prepared.provenance.items()},
-        "spaces": prepared.spaces,
-        "shapes": prepared.architecture_spaces,
+        **_definition(prepared),
         "lanes": lanes,
         budget.FIRST: prepared.trials,
         frozen.TESTED: data.rows.tested,
@@ -60,6 +55,21 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
         "tracking": {},
         "trainer": {},
         "notes": [],
+    }
+
+
+def _definition(prepared: Prepared) -> dict[str, Any]:
+    """Return what a study is: its document and how that came about, its losses and what is searched."""
+    spec = prepared.spec
+    return {
+        "spec": spec.document(),
+        "overrides": list(spec.overrides),
+        "is_shared": spec.is_shared,
+        "fingerprint": studies.fingerprint(spec),
+        "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},
+        "provenance": {name: list(origin) for name, origin in prepared.provenance.items()},
+        "spaces": prepared.spaces,
+        "shapes": prepared.architecture_spaces,
     }
 
 

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
+from lossreg.search import more
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.confirmation import KEY, Confirmation
@@ -27,7 +28,7 @@ from lossreg.terminal.masking import masked, masked_values
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
 _STUDY_FIELDS = (
     "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "failure",
-    "started", "file", "versions",
+    "started", "file", "versions", "is_shared",
 )  # fmt: skip
 # key of a study's attributes with the constraints of its trials
 CONSTRAINTS = "constraints"
@@ -105,6 +106,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
         verdict=_verdict(attributes, len(trials)), confirmation=_confirmation(attributes, len(trials)),
         constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
         objectives=tuple(map(Objective.of_stored, attributes.get(OBJECTIVES, ()))),
+        overrides=[*attributes.get("overrides", ()), *more.overrides(study)],
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 

@@ -56,6 +56,11 @@ def noted(begun: optuna.Study | None) -> int:
     return int(begun.user_attrs.get(NUMBER, 0)) if begun else 0
 
 
+def overrides(begun: optuna.Study) -> list[str]:
+    """Return the override that gives another study the trials which were added to this one."""
+    return [f"{KEY}={number}"] if (number := noted(begun)) else []
+
+
 def note_anew(trials: int) -> list[str]:
     """Return a note for a study that begins anew with as many trials as were asked of its former run."""
     return [f"{count_of(trials, 'trial')} in all, as asked of the former run with {words(*ASKED)}"] if trials else []

@@ -63,10 +63,10 @@ class Result(StudyResult):
         """
         import pandas as pd
 
-        from lossreg.reporting import report
+        from lossreg.reporting import trial_table
 
         params = {trial.number: dict(trial.params) for trial in self.trials}
-        return pd.DataFrame([{**params[row["trial"]], **row} for row in report.trial_rows(self)])
+        return pd.DataFrame([{**params[row["trial"]], **row} for row in trial_table.rows(self)])
 
     def pareto(self) -> pd.DataFrame:
         """Return a row per trial of the Pareto front, the best by the first metric first.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lossreg.search.proposer import Proposer
     from lossreg.storage.study_folder import StudyFolder
 
-REPLACED = ("fingerprint", "spec", "losses", "provenance", "spaces", "shapes")
+REPLACED = ("fingerprint", "spec", "overrides", "losses", "provenance", "spaces", "shapes")
 
 
 def joined(prepared: Prepared, begun: optuna.Study | None) -> Prepared:
@@ -95,6 +95,7 @@ def _changed(stored: Mapping[str, Any], prepared: Prepared, trials: int, notes: 
         **stored,
         "fingerprint": studies.fingerprint(spec),
         "spec": spec.document(),
+        "overrides": list(spec.overrides),
         "losses": {**stored["losses"], **losses},
         "provenance": {
             **stored["provenance"],

@@ -278,14 +278,16 @@ class StudyResult:
 
     losses maps candidate to registered name, in study order; data and spec are plain summaries;
     seconds has total, training, search (what training waited for), search_spent (that and what was done
-    meanwhile), verdict (once it was reached for), tracking; tracking has uri, experiment, run_id;
+    meanwhile), verdict (once it was reached for), tracking; tracking has uri, experiment, run_id, and
+    model (its address) of model_trial (its number) where MLflow has one;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
     the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
     started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began; confirmation: the best settings of these
     trials on fresh splits, None until they were trained there; constraints: the values of further metrics that trials
     must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone;
     file: the name of the study file, without its folder, empty where there was none or lossreg 0.2.0 began the study;
-    versions: those of system, backend and packages that it began with, by name.
+    versions: those of system, backend and packages that it began with, by name; overrides: what `--set` was given,
+    without passwords, and the trials that `--more` added; is_shared: whether several workers share its storage.
     """
 
     study: str
@@ -310,6 +312,8 @@ class StudyResult:
     objectives: tuple[Objective, ...] = ()
     file: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    is_shared: bool = False
 
     @property
     def recommended(self) -> TrialRecord | None:

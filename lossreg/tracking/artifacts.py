@@ -7,7 +7,6 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 
 from lossreg.errors import LossregError
-from lossreg.reporting import leaderboard, report
+from lossreg.reporting import description, leaderboard, trial_table
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Answer
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package
-from lossreg.tracking.uri import without_secrets
 
 TABLES = "mlflow.loggedArtifacts"
 REGISTERED = "lossreg.study"  # the tag of models that lossreg has registered
@@ -52,15 +50,14 @@ class Artifacts:
         self._models: dict[int, str] = {}
 
     def tabulate(self, result: StudyResult) -> None:
-        """Write the tables and the whole report."""
-        texts = {
-            "report.md": report.markdown(result),
-            "result.json": json.dumps(result.to_json(), indent=2),
-            "trials.csv": printable(report.to_csv(report.trial_rows(result))),
-        }
-        for name, text in texts.items():
-            self.client.log_text(self.run_id, text, name)
+        """Write the tables."""
+        self.client.log_text(self.run_id, printable(trial_table.to_csv(trial_table.rows(result))), "trials.csv")
         self._log_table("leaderboard.json", leaderboard.rows(result))
+
+    def describe(self, result: StudyResult) -> None:
+        """Write the whole report and the result, which say how to load the model that `tracking` names."""
+        self.client.log_text(self.run_id, description.markdown(result), "report.md")
+        self.client.log_text(self.run_id, json.dumps(result.to_json(), indent=2), "result.json")
 
     def _log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = list(rows[0]) if rows else []
@@ -95,10 +92,9 @@ class Artifacts:
         """Write the page of the study, which stands alone."""
         from lossreg.reporting import page
 
-        tracking = result.tracking or {"uri": without_secrets(self.client.tracking_uri)}
-        self.client.log_text(self.run_id, page.html(replace(result, tracking=tracking)), PAGE)
+        self.client.log_text(self.run_id, page.html(result), PAGE)
 
-    def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
+    def log_model(self, result: StudyResult, package: Mapping[str, Any]) -> None:
         """Write the recommended trial's model, described by `model_package.describe`, as an MLflow model of the parent.
 
         A resumed study whose recommended trial is still the same keeps the model that it has.
@@ -108,12 +104,14 @@ class Artifacts:
             return
         self._models = self._modelled()
         if trial.number not in self._models:
-            self._models[trial.number] = self._create_model(trial, f"{result.study}-best", description)
+            self._models[trial.number] = self._create_model(trial, f"{result.study}-best", package)
         self.client.set_tag(self.run_id, entities.MODEL, f"models:/{self._models[trial.number]}")
         self.client.set_tag(self.run_id, entities.MODEL_TRIAL, str(trial.number))
 
     def _has_model(self, trial: TrialRecord) -> bool:
-        return bool(self.client.get_run(self.run_id).data.tags.get(entities.MODEL_TRIAL) == str(trial.number))
+        """Return whether the parent has a trial's model, and its address: up to 0.2.0 it was noted without one."""
+        tags = self.client.get_run(self.run_id).data.tags
+        return entities.MODEL in tags and bool(tags.get(entities.MODEL_TRIAL) == str(trial.number))
 
     def register(self, result: StudyResult, name: str) -> None:
         """Register the recommended trial's model under a name, once.
@@ -158,7 +156,7 @@ class Artifacts:
                 self.client.delete_logged_model(model.model_id)
         return {int(model.tags[entities.TRIAL]): model.model_id for model in models if model.model_id in own}
 
-    def _create_model(self, trial: TrialRecord, name: str, description: Mapping[str, Any]) -> str:
+    def _create_model(self, trial: TrialRecord, name: str, package: Mapping[str, Any]) -> str:
         logged = self.client.create_logged_model(
             self.experiment_id,
             re.sub(r"[/:.%\"']", "_", name),
@@ -167,7 +165,7 @@ class Artifacts:
             tags={entities.TRIAL: str(trial.number), "lossreg.get": entities.recipe_tag(trial)},
         )
         with tempfile.TemporaryDirectory() as folder:
-            model_package.pack(description, Path(folder, "model"), logged, self.run_id)
+            model_package.pack(package, Path(folder, "model"), logged, self.run_id)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeGuard
 
-from lossreg.reporting import report, usage
+from lossreg.reporting import description, usage
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 from lossreg.storage.verdict import Verdict
@@ -214,7 +214,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
         "lossreg.metric": result.metric,
         "lossreg.task": result.task,
         KEY: key,
-        NOTE: report.markdown(result, LONGEST_TAG, title=False),
+        NOTE: description.markdown(result, LONGEST_TAG, title=False),
     }
     if result.best:
         tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
@@ -234,10 +234,9 @@ def model_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: tags[name] for name in (MODEL_TRIAL, MODEL) if name in tags}
 
 
-def model_address(tags: Mapping[str, str], result: StudyResult) -> str:
-    """Return the address of the parent's model in MLflow; empty where it is none of the recommended trial."""
-    is_recommended = result.recommended and tags.get(MODEL_TRIAL) == str(result.recommended.number)
-    return tags.get(MODEL, "") if is_recommended else ""
+def model_of(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a study's `tracking` has of the parent's model, its address and its trial; nothing without one."""
+    return {"model": tags[MODEL], "model_trial": int(tags[MODEL_TRIAL])} if tags.keys() >= {MODEL, MODEL_TRIAL} else {}
 
 
 def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:

@@ -231,13 +231,20 @@ class Session:
             self._draw()
         self._with_files(writer.artifacts.tabulate, self.result)
         self._with_files(writer.artifacts.draw_verdict, self.result)
+        self._with_files(writer.artifacts.describe, writer.tracked(self.result))
         if model is not None:
-            self._with_files(writer.artifacts.log_model, self.result, model)
-            if register and not self._refused:
-                self._register(writer, register)
-            writer.describe_model(self.result)
-        self._with_files(writer.artifacts.write_page, self.result)
+            self._model(writer, model, register)
+        self._with_files(writer.artifacts.write_page, writer.tracked(self.result))
+        self.answer(**writer.model)
         writer.close(self.result, status)
+
+    def _model(self, writer: Writer, model: Message, register: str) -> None:
+        """Write the model and register it, then say in all places how to load it."""
+        self._with_files(writer.artifacts.log_model, self.result, model)
+        if register and not self._refused:
+            self._register(writer, register)
+        writer.describe_model(self.result)
+        self._with_files(writer.artifacts.describe, writer.tracked(self.result))
 
     def _register(self, writer: Writer, name: str) -> None:
         """Register the model, unless the store has no registry that takes it, which is told."""

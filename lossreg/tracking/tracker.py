@@ -60,6 +60,7 @@ class Tracker(Observer):
         self.run_id = self.experiment_id = ""
         self.on_left: Callable[[int], None] = lambda left: None
         self._trouble = self._lacking = self._doubt = ""
+        self._model: dict[str, Any] = {}
         self.seconds = self.waited = 0.0
         self._key, self._warn, self._required = key, warn, required
         self._register = register
@@ -134,7 +135,8 @@ class Tracker(Observer):
     def where(self) -> dict[str, Any]:
         """Return the `tracking` of the result, with None for what is missing; waits for the parent run.
 
-        `error` is there only where the store lacks something.
+        `error` is there only where the store lacks something; `model`, its address, and `model_trial` once it has the
+        model of that trial.
         """
         self._wait(self._is_opened)
         failed = {"error": self.error} if self.error else {}
@@ -143,6 +145,7 @@ class Tracker(Observer):
             "experiment": self.experiment,
             "experiment_id": self.experiment_id or None,
             "run_id": self.run_id or None,
+            **self._model,
             **failed,
         }
 
@@ -270,6 +273,7 @@ class Tracker(Observer):
             self.experiment_id = answer.get("experiment_id", self.experiment_id)
             self.seconds = answer.get("seconds", self.seconds)
             self._done = answer.get("done", self._done)
+            self._model |= {name: answer[name] for name in ("model", "model_trial") if name in answer}
             self._progress = time.monotonic()
             self._change.notify_all()
 

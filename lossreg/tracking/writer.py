@@ -182,9 +182,17 @@ class Writer:
 
     def _tags(self, result: StudyResult, key: str = "") -> dict[str, str]:
         """Return the tags of the parent, the description among them, which says how to load the model that it has."""
-        address = entities.model_address(self._model, result)
-        about = {**result.tracking, "uri": without_secrets(self.client.tracking_uri), "model": address}
-        return entities.study_tags(replace(result, tracking=about), key)
+        return entities.study_tags(self.tracked(result), key)
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Address and trial of the model that the parent has, as a study's `tracking` has them."""
+        return entities.model_of(self._model)
+
+    def tracked(self, result: StudyResult) -> StudyResult:
+        """Return a study whose `tracking` has this store and the model that the parent has in it."""
+        others = {name: value for name, value in result.tracking.items() if name not in ("model", "model_trial")}
+        return replace(result, tracking={**others, "uri": without_secrets(self.client.tracking_uri), **self.model})
 
     def describe_model(self, result: StudyResult) -> None:
         """Have the description say how to load the model, now that the parent has it."""

@@ -28,7 +28,7 @@ import lossreg
 from lossreg.cli import app
 from lossreg.cli.interrupts import Interrupts
 from lossreg.reporting import progress as terminal
-from lossreg.reporting import report, tables
+from lossreg.reporting import tables, trial_table
 from lossreg.search import run
 from lossreg.storage.observer import Observer
 from lossreg.terminal import signals
@@ -358,10 +358,8 @@ def test_names_do_nothing_to_a_terminal(name):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_tables_of_a_report_can_be_written_and_hold_no_control_characters(name):
-    rows = report.trial_rows(
-        sample.study(1, trials=[sample.trial(0, name, "failed", reason=name)], losses={name: name})
-    )
-    text = report.to_csv(rows)
+    rows = trial_table.rows(sample.study(1, trials=[sample.trial(0, name, "failed", reason=name)], losses={name: name}))
+    text = trial_table.to_csv(rows)
     assert [row["candidate"] for row in csv.DictReader(io.StringIO(text))] == [printable(name)]
     assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
 

@@ -25,7 +25,7 @@ from lossreg.config import study as studies
 from lossreg.contract import recipes
 from lossreg.models import inference
 from lossreg.registry import registry
-from lossreg.reporting import report, usage
+from lossreg.reporting import description, trial_table, usage
 from lossreg.search import preparation
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.training.interface import batch_order
@@ -243,14 +243,14 @@ def test_a_finished_study_prints_the_same_wherever_it_is_shown(ran):
     study = ran("regression")
     again = lossreg.results(study.spec)
     assert [trial.recipe for trial in again.trials] == [trial.recipe for trial in study.result.trials]
-    best, page = again.best, report.markdown(again)
+    best, page = again.best, description.markdown(again)
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
     statements = [statement for block in blocks for statement in ast.parse(block).body]
     on_page = [ast.dump(statement) for statement in statements if "lossreg.get(" in ast.unparse(statement)]
     wanted = [ast.dump(ast.parse(row.best.recipe).body[0]) for row in again.ranking()]
     assert on_page[0] == ast.dump(ast.parse(best.recipe).body[0])
     assert set(wanted) <= set(on_page)
-    assert [row["recipe"] for row in report.trial_rows(again)] == [trial.recipe for trial in again.trials]
+    assert [row["recipe"] for row in trial_table.rows(again)] == [trial.recipe for trial in again.trials]
     shown = again.to_json()
     assert shown["best"]["recipe"] == best.recipe
     assert shown["best"]["constants"] == dict(best.constants)

@@ -168,16 +168,6 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     assert "lossreg tune 'my study.toml' --fresh" in code
 
 
-def test_mlflow_s_model_is_named_where_it_is_registered():
-    tracking = {"uri": "http://127.0.0.1:5000", "run_id": "1"}
-    registered = dict(instructions.loading(sample.study(3, tracking=tracking), "a.toml"))["From MLflow"]
-    assert 'mlflow.pyfunc.load_model("models:/toy@candidate")' in registered
-    spec = {"tracking": {"register": False}}
-    assert "From MLflow" not in dict(instructions.loading(sample.study(3, tracking=tracking, spec=spec), "a.toml"))
-    hidden = {"uri": "http://me:***@127.0.0.1"}
-    assert "***" not in dict(instructions.loading(sample.study(3, tracking=hidden), "a.toml"))["From MLflow"]
-
-
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>\u202e{{ 7 * 7 }}'
 
 

@@ -23,7 +23,7 @@ from lossreg.contract.params import Choice, Int
 from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import leaderboard, report, tables, usage, values, verdict, watcher
+from lossreg.reporting import description, leaderboard, report, tables, trial_table, usage, values, verdict, watcher
 from lossreg.search.outline import Outline
 from lossreg.storage.verdict import Answer, Reevaluated, Verdict
 from lossreg.terminal import plain_text
@@ -45,7 +45,7 @@ def result():
 
 
 def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
-    page = report.markdown(result)
+    page = description.markdown(result)
     rows, names = [line for line in page.splitlines() if line.startswith("| ")], [r.candidate for r in result.ranking()]
     board, settings = rows[2 : 2 + len(names)], rows[-len(names) :]
     assert [row.split(" | ")[1] for row in board] == [row.split(" | ")[0][2:] for row in settings] == names
@@ -64,7 +64,7 @@ def test_the_caveat_says_what_scores_are():
 
 def test_a_page_with_a_verdict_begins_with_it():
     result = sample_verdict.study("no difference, ahead", notes=("a note of the verdict",))
-    page = report.markdown(result)
+    page = description.markdown(result)
     parts = [verdict.decision(result, result.verdict), *verdict.evidence(result, result.verdict),
              result.recommended.recipe, report.heading(result), "| loss |"]  # fmt: skip
     places = [page.index(plain_text.markdown(part) if part.endswith(".") else part) for part in parts]
@@ -77,9 +77,10 @@ def test_a_page_with_a_verdict_begins_with_it():
 
 def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_load_it():
     """MLflow shows no more of it until more is asked for."""
-    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3"}
-    result = dataclasses.replace(sample_verdict.study("worse"), tracking=tracking, file="my toy.toml")
-    page = report.markdown(result, 8000, title=False)
+    result = sample_verdict.study("worse")
+    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3", "model_trial": result.recommended.number}
+    result = dataclasses.replace(result, tracking=tracking, file="my toy.toml")
+    page = description.markdown(result, 8000, title=False)
     first, second, *_ = page.split("\n\n")
     assert first == f"**{plain_text.markdown(verdict.decision(result, result.verdict))}**"
     assert second == 'Load it: `mlflow.pyfunc.load_model("models:/toy/3")`'
@@ -88,13 +89,14 @@ def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_lo
         "Question", "Leaderboard", "Parameters", "Load", "Recipes", "Repeat", *["Notes"] * ("Notes" in page), "Facts",
     ]  # fmt: skip
     assert "```sh\nlossreg tune 'my toy.toml' --fresh\n```" in page
-    assert "Load it" not in report.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
+    assert "Load it" not in description.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
 
 
 def test_code_of_a_description_can_be_pasted():
-    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3"}
-    result = dataclasses.replace(sample.study(12), tracking=tracking, file="toy.toml")
-    blocks = re.findall(r"```python\n(.*?)\n```", report.markdown(result, 8000, title=False), re.DOTALL)
+    result = sample.study(12)
+    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3", "model_trial": result.recommended.number}
+    result = dataclasses.replace(result, tracking=tracking, file="toy.toml")
+    blocks = re.findall(r"```python\n(.*?)\n```", description.markdown(result, 8000, title=False), re.DOTALL)
     for block in blocks:
         compile(block, "block", "exec")
     called = [call.split("(")[0] for block in blocks for call in block.splitlines() if "(" in call]
@@ -104,14 +106,14 @@ def test_code_of_a_description_can_be_pasted():
 def test_vectors_are_short_in_tables_and_whole_in_recipes():
     alpha = [n / 7 for n in range(1, 11)]
     trial = sample.trial(0, loss_params={"gamma": 2.0, "alpha": alpha})
-    page = report.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
+    page = description.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
     assert "gamma=2, alpha=\\[0.143, 0.286, 0.429, ... of 10\\]" in page
     assert repr(alpha[-1]) in page
     assert values.brief(alpha[:4]) == values.short(alpha[:4])
 
 
 def test_a_file_s_name_is_never_markup():
-    page = report.markdown(dataclasses.replace(sample.study(3), file="a\n```\n<img src=x>.toml"))
+    page = description.markdown(dataclasses.replace(sample.study(3), file="a\n```\n<img src=x>.toml"))
     assert "\n```\n<img" not in page
 
 
@@ -119,7 +121,7 @@ def test_a_file_s_name_is_never_markup():
 def test_test_rows_are_untouched_only_if_nothing_opened_them(case, is_opened):
     result = sample_verdict.study(case)
     assert ("no test row was used" in report.caveat(result)) != is_opened
-    assert report.caveat(result) in report.markdown(result)
+    assert report.caveat(result) in description.markdown(result)
     result.verdict = None
     assert report.caveat(result) == report.OPTIMISM
 
@@ -128,7 +130,7 @@ def test_the_recipe_is_the_one_of_the_recommended_trial():
     result = sample_verdict.study("worse")
     result.trials[1] = sample.trial(1, "focal", score=0.999)
     assert report.recipe_heading(result) == "Recommended, trial 0"
-    assert report.markdown(result).index(result.trials[0].recipe) < report.markdown(result).index("0.999")
+    assert description.markdown(result).index(result.trials[0].recipe) < description.markdown(result).index("0.999")
     result.verdict = None
     assert report.recipe_heading(result) == "Highest validation score (f1_macro)"
 
@@ -139,12 +141,12 @@ def test_scores_within_the_noise_of_the_first_are_marked():
     trials = [sample.trial(n, name, score=score, **members) for n, (name, score) in enumerate(scores.items())]
     study = sample.study(0, trials=trials)
     assert [leaderboard.rank(study, row) for row in study.ranking()] == ["1", "~2", "3"]
-    page, table = report.markdown(study), " ".join(printed(tables.leaderboard(study)).split())
+    page, table = description.markdown(study), " ".join(printed(tables.leaderboard(study)).split())
     assert leaderboard.NOISE.replace("~", r"\~") in page.replace("~:", r"\~:")
     assert leaderboard.NOISE in table
     single = sample.study(0, trials=[dataclasses.replace(t, scores=[], spread=None) for t in trials])
     assert [leaderboard.rank(single, row) for row in single.ranking()] == ["1", "2", "3"]
-    assert leaderboard.NOISE not in report.markdown(single)
+    assert leaderboard.NOISE not in description.markdown(single)
 
 
 def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
@@ -188,7 +190,7 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
 def test_a_long_page_is_cut_between_its_parts_not_inside():
     labels = {f"a_label_that_is_long_{n}": "focal" for n in range(60)}
     long = sample.study(0, losses=labels, trials=[sample.trial(n, label) for n, label in enumerate(labels)])
-    page = report.markdown(long, 8000)
+    page = description.markdown(long, 8000)
     assert len(page) <= 8000
     assert page.count("```") % 2 == 0
     assert "| 60 |" in page
@@ -196,10 +198,10 @@ def test_a_long_page_is_cut_between_its_parts_not_inside():
 
 
 def test_a_study_with_nothing_completed_says_so():
-    page = report.markdown(sample.study(0, trials=[sample.trial(0, state="failed", reason="boom | pipe")]))
+    page = description.markdown(sample.study(0, trials=[sample.trial(0, state="failed", reason="boom | pipe")]))
     assert "No trial has completed yet (1 trial, failed)" in page
     assert r"focal failed: boom \| pipe (1 trial)" in page
-    assert report.markdown(sample.study(0, trials=[], data={}, seconds={}, trainer={}, notes=[]))
+    assert description.markdown(sample.study(0, trials=[], data={}, seconds={}, trainer={}, notes=[]))
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -249,7 +251,7 @@ LONG = [
 def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(loss_params):
     params = {"learning_rate": 0.1, **{f"optimizer.setting_{number}": 0.1 for number in range(6)}}
     trial = sample.trial(0, loss_params=loss_params, params=params)
-    page = report.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
+    page = description.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
     blocks = [block for block in blocks if "lossreg.get(" in block]
     assert len(blocks) == 1 + (len(trial.recipe) > 100)
@@ -267,7 +269,7 @@ def test_constants_of_a_loss_are_numbers_in_its_recipe():
     assert "class_counts=[900.0, 100.0], class_priors=[0.9, 0.1]" in line
     loss = eval(line, {"lossreg": lossreg})
     assert loss.needs == constants
-    page = report.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
+    page = description.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
     assert recipes.wrapped(line) in page
     assert usage.ROWS in page
     gone = sample.trial(0, loss="of_a_plugin_that_is_gone", loss_params={"a": 1}, constants={"target_mean": 3.0})
@@ -295,7 +297,7 @@ def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
     assert eval(trial.recipe, {"lossreg": lossreg}).needs == counts
     tag = entities.trial_tags(trial, "parent")["lossreg.get"]
     assert tag == f"{len(trial.recipe)} characters: see trial 7 in trials.csv"
-    page = report.markdown(sample.study(0, losses={"ldam": "ldam"}, trials=[trial], baseline="ldam"), 8000)
+    page = description.markdown(sample.study(0, losses={"ldam": "ldam"}, trials=[trial], baseline="ldam"), 8000)
     assert "**ldam**" in page
     assert "report.md has the rest" in page
 
@@ -305,7 +307,7 @@ def test_what_was_searched_besides_the_loss_is_shown():
     trial = sample.trial(0, params=params, learning_rate=0.1)
     assert usage.besides(trial) == ["learning rate 0.1", "batch_size 32", "optimizer.momentum 0.9"]
     study = sample.study(0, trials=[trial])
-    assert "optimizer.momentum 0.9" in report.markdown(study)
+    assert "optimizer.momentum 0.9" in description.markdown(study)
     assert "optimizer.momentum 0.9" in printed(tables.leaderboard(study), 200)
 
 
@@ -321,21 +323,21 @@ def test_scores_of_several_members_are_shown_with_their_spread():
     study.spec = {"train": {"epochs": 6}, "data": {"folds": 3}, "search": {"seeds": 1}}
     assert values.scored(several) == "0.953 +- 0.012"
     assert values.scored(None) == "-"
-    page = report.markdown(study)
+    page = description.markdown(study)
     for text in (page, printed(tables.leaderboard(study))):
         assert "0.953 +- 0.012" in text
     assert "the mean of 3 folds, +- their standard deviation" in page
     assert study.to_json()["best"]["spread"] == study.to_json()["losses"][0]["spread"] == 0.012
     assert study.to_json()["best"]["scores"] == several.scores
-    assert report.trial_rows(study)[0]["spread"] == leaderboard.rows(study)[0]["spread"] == 0.012
+    assert trial_table.rows(study)[0]["spread"] == leaderboard.rows(study)[0]["spread"] == 0.012
 
 
 def test_epochs_that_were_not_trained_are_counted():
     short = sample.trial(0, epochs=4, epoch=2)
     study = sample.study(0, trials=[short, sample.trial(1)])
     assert report.epochs(study) == "10 of 12 epochs trained"
-    assert "2 trials, all complete, 10 of 12 epochs trained" in report.markdown(study)
-    assert (report.trial_rows(study)[0]["epoch"], report.trial_rows(study)[0]["epochs"]) == (2, 4)
+    assert "2 trials, all complete, 10 of 12 epochs trained" in description.markdown(study)
+    assert (trial_table.rows(study)[0]["epoch"], trial_table.rows(study)[0]["epochs"]) == (2, 4)
     assert report.epochs(sample.study(0, trials=[sample.trial(1)])) == ""
 
 
@@ -383,7 +385,7 @@ def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, text):
 def test_a_recipe_says_which_labels_it_expects(task, classes, text):
     result = sample.study(task=task, data={**sample.study().data, "classes": classes})
     assert usage.labels(result) == text
-    assert text in report.markdown(result).replace("\\", "")
+    assert text in description.markdown(result).replace("\\", "")
 
 
 @pytest.mark.parametrize(
@@ -419,12 +421,12 @@ def test_the_json_document_has_what_is_promised(result):
 
 def test_tables_as_csv_keep_every_trial_and_no_infinity(result):
     result.trials.append(sample.trial(99, score=math.inf, seconds=math.nan))
-    rows = list(csv.DictReader(io.StringIO(report.to_csv(report.trial_rows(result)))))
+    rows = list(csv.DictReader(io.StringIO(trial_table.to_csv(trial_table.rows(result)))))
     result.trials.pop()
     assert [int(row["trial"]) for row in rows] == [*range(12), 99]
     assert (rows[-1]["score"], rows[-1]["seconds"]) == ("", "")
     assert float(rows[0]["score"]) == result.trials[0].score
-    assert report.to_csv([]) == "\n"
+    assert trial_table.to_csv([]) == "\n"
 
 
 # -------------------------------------------------------------------------------- tables

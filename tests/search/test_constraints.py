@@ -21,7 +21,7 @@ import lossreg
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
-from lossreg.reporting import leaderboard, progress, report, watcher
+from lossreg.reporting import leaderboard, progress, trial_table, watcher
 from lossreg.reporting.verdict import decision, evidence
 from lossreg.search import confirming, judgement, preparation, study_metrics
 from lossreg.search.arms import BASELINE, WINNER
@@ -136,7 +136,7 @@ def test_trials_that_violate_a_constraint_stand_behind_all_that_keep_it_and_are_
     assert marked == [False, False, True]
     assert "recall >= 0.9" in leaderboard.markdown(result)
     assert [row["keeps"] for row in leaderboard.rows(result)] == [True, True, False]
-    assert [row["keeps"] for row in report.trial_rows(result)] == [True, False, False, True, False]
+    assert [row["keeps"] for row in trial_table.rows(result)] == [True, False, False, True, False]
     assert [trial.number for trial, _ in result.best_so_far()] == [0, 3]
     assert [trial.number for trial in result.ranked("focal")] == [3, 2]
     assert not result.unkept
@@ -203,7 +203,7 @@ def test_a_loss_that_alone_violates_a_constraint_is_not_called_as_good_as_the_fi
 def test_tables_have_the_metrics_of_the_search_and_those_on_fresh_splits_in_columns_of_their_own():
     result = study([(0, "ce", 0.80, 0.92, (0.93, 0.95)), (1, "focal", 0.90, 0.95, None)])
     expected = [(0.92, pytest.approx(0.94), True), (0.95, None, True)]
-    for rows in (report.trial_rows(result), leaderboard.rows(result)[:2]):
+    for rows in (trial_table.rows(result), leaderboard.rows(result)[:2]):
         assert [(row["recall"], row["confirmed_recall"], row["keeps"]) for row in rows] == expected
 
 

@@ -8,7 +8,7 @@ import pytest
 from fake_trainer import Fake
 
 import lossreg
-from lossreg.reporting import report
+from lossreg.reporting import description
 from lossreg.search.outline import plan
 
 GAMMAS = {f"focal_{i:02}": i / 20 for i in range(99)}
@@ -37,7 +37,7 @@ def test_a_hundred_candidates_are_shown_tried_fairly_and_reported(tmp_path, monk
     assert (len(tried), sum(tried.values())) == (100, 130)
     assert tried["cross_entropy"] == max(tried.values())
     kept = lossreg.results(DOCUMENT)
-    rows, text = kept.ranking(), report.markdown(kept)
+    rows, text = kept.ranking(), description.markdown(kept)
     assert all(name in text for name in GAMMAS)
     assert [row.candidate for row in rows[2:]] == list(GAMMAS)[1:]
     assert {row.candidate for row in rows[:2]} == {"cross_entropy", "focal_00"}

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import lossreg
 from lossreg.cli import app
-from lossreg.reporting import report
+from lossreg.reporting import description
 from lossreg.search.outline import plan
 from lossreg.tracking import entities
 
@@ -37,7 +37,7 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_report_json_and_mlflow_count_them() -> None:
     result = lossreg.tune(STUDY, trainers=[Fake(lambda plan, epoch: 0.5)])
     assert result.to_json()["noise"] == WRONG
-    assert "Label noise: 24 of 120 labels of train and validation rows" in report.markdown(result)
+    assert "Label noise: 24 of 120 labels of train and validation rows" in description.markdown(result)
     assert json.loads(entities.dataset(result.data)["profile"])["noise"] == WRONG
     assert any("noise = 0.2: 24 of 120 labels" in note for note in result.notes)
 

@@ -15,7 +15,7 @@ from fake_trainer import Fake
 import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops
 from lossreg.registry import registry
-from lossreg.reporting import report, tables
+from lossreg.reporting import description, report, tables
 from lossreg.reporting.progress import Lines
 from lossreg.search import notes
 from lossreg.search.outline import plan
@@ -154,7 +154,7 @@ def test_few_trials_per_loss_are_said_before_during_and_after_and_no_longer_once
     assert "With 3 losses it chooses from trial 13 on: none of 8 trials" in notes[0]
     result = lossreg.tune(few)
     assert notes[0] in result.notes
-    assert notes[0] in report.markdown(result)
+    assert notes[0] in description.markdown(result)
     assert not [note for note in lossreg.tune(few, ["search.trials=24"]).notes if note.startswith(FAIR_START)]
     at_random = study(8, few["losses"], "at_random", search={"sampler": "random"})
     assert not [note for note in plan(at_random).notes if note.startswith(FAIR_START)]
@@ -240,7 +240,7 @@ def test_warnings_on_data_stand_in_the_dry_run_the_result_and_the_page_for_mlflo
     ):
         [line] = [note for note in result.notes if note.startswith(start)]
         assert line in plan(document).notes
-        assert start in report.markdown(result)
+        assert start in description.markdown(result)
     again = lossreg.tune(document, ["search.trials=26"], trainers=[Fake(searches.curve)])
     assert len(again.notes) == len(set(again.notes))
 
@@ -271,7 +271,7 @@ def test_a_model_that_predicts_one_class_is_said(trainer):
         }
         message = f"{row.candidate}: the model of trial {row.best.number} predicts class 'no' for every validation row"
         assert (message in report.failures(result)) == (classes == {"no"})
-        assert (message in report.markdown(result)) == (classes == {"no"})
+        assert (message in description.markdown(result)) == (classes == {"no"})
     assert any("predicts class 'no'" in line for line in report.failures(result))
     assert lossreg.results(asked).best == result.best
 

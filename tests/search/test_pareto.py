@@ -18,7 +18,7 @@ from lossreg.config import changes
 from lossreg.config.changes import Effect
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue
-from lossreg.reporting import report, tables
+from lossreg.reporting import description, tables
 from lossreg.search.outline import plan
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage import pareto
@@ -97,7 +97,7 @@ def test_optuna_is_told_all_metrics_and_the_front_is_shown_wherever_results_are(
     document = result.to_json()
     assert {row["trial"] for row in document["pareto"]} == expected
     assert document["objectives"][1] == {"metric": "log_loss", "direction": "minimize"}
-    page = report.markdown(result)
+    page = description.markdown(result)
     assert "| trial | loss | accuracy (higher is better) | log_loss (lower is better) |" in page
     assert tables.pareto_front(result).row_count == len(expected)
     assert result.plot("pareto").axes[0].get_xlabel() == "accuracy (validation)"
@@ -192,7 +192,7 @@ def test_a_study_with_one_metric_has_no_front():
     with pytest.raises(InputError, match="has one metric, accuracy"):
         result.pareto()
     assert "pareto" not in result.to_json()
-    assert "Pareto" not in report.markdown(result)
+    assert "Pareto" not in description.markdown(result)
 
 
 @pytest.mark.long

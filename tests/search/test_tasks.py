@@ -16,7 +16,7 @@ import lossreg
 from lossreg import data
 from lossreg.config import study
 from lossreg.errors import InputError
-from lossreg.reporting import report
+from lossreg.reporting import description
 from lossreg.tracking import model_package
 
 OWN = """
@@ -89,7 +89,7 @@ def test_columns_of_several_labels_are_tuned_scored_and_predicted(folder: Path) 
     assert probabilities.shape == y.shape == (len(loaded.validation), 3)
     assert sk.f1_score(y, probabilities > 0.5, average="macro") == pytest.approx(result.best.score)
     assert ((probabilities > 0) & (probabilities < 1)).all()
-    page = report.markdown(result)
+    page = description.markdown(result)
     assert "- Labels: news " in page
     assert "Task: multilabel" in page
     assert lossreg.results(spec).best == result.best
@@ -105,7 +105,7 @@ def test_masks_are_tuned_scored_and_predicted(folder: Path) -> None:
     _, probabilities, y = predicted(folder, spec)
     assert probabilities.shape == (*y.shape, 1)
     assert sk.jaccard_score(y.ravel(), probabilities.ravel() > 0.5) == pytest.approx(result.best.score, abs=1e-3)
-    assert "% of the pixels are foreground" in report.markdown(result)
+    assert "% of the pixels are foreground" in description.markdown(result)
     assert result.best.score > 0.5
 
 

@@ -14,7 +14,7 @@ import searches
 from fake_trainer import Fake
 from rich.console import Console
 
-from lossreg.reporting import leaderboard, report, tables, watcher
+from lossreg.reporting import description, leaderboard, report, tables, watcher
 from lossreg.search.restore import find
 
 LOSSES = {label: label for label in ("focal", "gce", "cross_entropy", "poly1", "never_run")}
@@ -90,7 +90,7 @@ def test_the_best_of_many_is_the_first_in_order_however_close_they_are(direction
 
 
 def test_everything_printed_says_that_several_are_at_the_top(tied):
-    page, table = report.markdown(tied), printed(tables.leaderboard(tied))
+    page, table = description.markdown(tied), printed(tables.leaderboard(tied))
     message = "3 of 5 candidates tie at 0.975: cross_entropy (baseline), focal, gce; the baseline's trial stands first"
     assert message in page
     assert page.startswith("# toy\n\nHighest validation score (accuracy) **0.975**: **cross_entropy**")
@@ -104,7 +104,7 @@ def test_everything_printed_says_that_several_are_at_the_top(tied):
 @pytest.mark.parametrize(("direction", "word"), [("maximize", "Highest"), ("minimize", "Lowest")])
 def test_nothing_is_called_best(direction, word):
     result = study({"cross_entropy": 0.9, "focal": 0.8}, direction)
-    page = report.markdown(result)
+    page = description.markdown(result)
     assert f"{word} validation score (accuracy)" in page
     assert "best" not in (page + printed(tables.leaderboard(result)) + watcher.standing(result)).lower().replace(
         report.OPTIMISM.lower(), ""

@@ -11,7 +11,7 @@ import sample_study as sample
 
 from lossreg import tracking
 from lossreg.errors import InputError, LossregError, one_line
-from lossreg.reporting import report
+from lossreg.reporting import description
 from lossreg.terminal import masking
 from lossreg.terminal.masking import learn, masked, masked_values, scheme_and_host
 from lossreg.terminal.plain_text import markdown, printable
@@ -223,7 +223,7 @@ def test_a_password_that_is_a_word_is_masked_in_texts_as_a_whole_word_and_never_
     result = sample.study(2, metric=password, data={"classes": {password: 7}}, notes=[f"no {password}"])
     sent = messages.study(messages.of_study(result), [trial])
     assert (sent.metric, sent.data, sent.notes) == (password, {"classes": {password: 7}}, ["no ***"])
-    assert f"highest {password}" in report.markdown(sent).replace("\\", "")
+    assert f"highest {password}" in description.markdown(sent).replace("\\", "")
 
 
 @pytest.mark.parametrize(

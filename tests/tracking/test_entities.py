@@ -94,9 +94,9 @@ def test_versions_are_tags_of_the_parent(monkeypatch):
     assert not [name for name in entities.study_tags(sample.study(3)) if "versions" in name]
 
 
-def test_the_model_is_named_only_where_it_is_that_of_the_recommended_trial():
+def test_a_parent_names_its_model_once_it_has_the_address():
     result = sample.study(3)
     tags = {"lossreg.model_trial": str(result.best.number), "lossreg.model": "models:/toy/2", "other": "x"}
-    assert entities.model_address(entities.model_tags(tags), result) == "models:/toy/2"
-    assert entities.model_address(entities.model_tags({**tags, "lossreg.model_trial": "99"}), result) == ""
-    assert entities.model_address({}, sample.study(0, trials=[])) == ""
+    known = entities.model_of(entities.model_tags(tags))
+    assert known == {"model": "models:/toy/2", "model_trial": result.best.number}
+    assert entities.model_of({"lossreg.model_trial": "3"}) == {}  # of a parent that an earlier version wrote

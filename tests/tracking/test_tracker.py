@@ -27,7 +27,7 @@ from searches import optuna_study
 
 from lossreg import tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.reporting import report, study_plots, verdict
+from lossreg.reporting import description, study_plots, verdict
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.trials import requeue_interrupted
@@ -189,7 +189,7 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     assert parent.info.end_time == max(trial.ended for trial in result.trials) * 1000
     note = parent.data.tags["mlflow.note.content"]
     about = {"uri": uri, "model": ""}
-    assert note == report.markdown(dataclasses.replace(result, tracking=about), 8000, title=False)
+    assert note == description.markdown(dataclasses.replace(result, tracking=about), 8000, title=False)
     assert all(f"| {row.candidate} &ensp;|" in note for row in result.ranking())
     assert parent.data.params["train.epochs"] == "6"
     assert parent.data.tags["lossreg.best_get"] == result.best.recipe
@@ -777,6 +777,14 @@ def test_the_recommended_model_is_logged_and_registered_once_and_predicts(uri, e
     assert f'load_model("models:/{made.model_id}")' in unregistered.data.tags["mlflow.note.content"]
     assert client.get_run(another.run_id).outputs.model_outputs
     assert not client.search_model_versions("name = 'quiet'")
+    where = another.where()
+    assert (where["model"], where["model_trial"]) == (f"models:/{made.model_id}", result.recommended.number)
+    for name in ("report.md", "report.html", "result.json"):
+        page = Path(client.download_artifacts(another.run_id, name, str(tmp_path))).read_text()
+        assert f"models:/{made.model_id}" in page.replace("&#34;", '"')
+    client.delete_tag(another.run_id, "lossreg.model")  # as an earlier version left it
+    again = finished(uri, experiment, dataclasses.replace(result, study="quiet"), another.run_id, model, register=False)
+    assert again.where()["model"] == f"models:/{made.model_id}"
 
 
 # --------------------------------------------------------------------- stores that are not there

@@ -1,0 +1,154 @@
+"""A study as Markdown: the description that MLflow shows of its parent run, and the file report.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from lossreg.reporting import facts, instructions, leaderboard, pareto, report, usage
+from lossreg.reporting import verdict as verdict_words
+from lossreg.reporting.values import brief, compared, loss_params
+from lossreg.storage.records import StudyResult
+from lossreg.terminal import plain_text
+from lossreg.terminal.plain_text import printable
+
+SHORTENED = "The recipes below have all numbers in full."
+SPACE = "&ensp;"
+RECIPES = "## Recipes"
+ROW = re.compile(r"\| (?!:?--)")  # of a table, but not the one below its head
+
+
+def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) -> str:
+    """Return the study as a Markdown page of at most `limit` characters; parts that do not fit are left out.
+
+    Without a title it is for MLflow, which sets tables without any space between their columns.
+    """
+    parts = [
+        f"# {plain_text.markdown(result.study)}" if title else "",
+        *_top_markdown(result),
+        _question_markdown(result),
+        _section("Leaderboard", leaderboard.markdown(result), leaderboard.noise(result)),
+        pareto.markdown(result),
+        report.caveat(result),
+        _settings_markdown(result),
+        _loading_markdown(result),
+        _recipes_markdown(result),
+        _repeating_markdown(result),
+        _bullets("Notes", [*report.notes(result), *report.failures(result)]),
+        _facts(result),
+    ]
+    return _fitted([part if title else _spaced(part) for part in parts if part], limit, RECIPES)
+
+
+def _spaced(part: str) -> str:
+    """Return a part of a page with a space between the cells of its tables that Markdown does not drop."""
+    lines = (
+        line.replace(" |", f" {SPACE}|", line.count(" |") - 1) if ROW.match(line) else line for line in part.split("\n")
+    )
+    return "\n".join(lines)
+
+
+def _fitted(parts: Sequence[str], limit: int, spare: str) -> str:
+    """Return the parts that fit into the limit, in order; the one that begins with `spare` has what others leave."""
+    left_out = "(shortened: the artifact report.md has the rest)"
+    room, kept = limit - len(left_out) - 3, []
+    for part in sorted(parts, key=lambda part: part.startswith(spare)):
+        if len(part) + 2 <= room:
+            kept.append(part)
+            room -= len(part) + 2
+    kept.sort(key=parts.index)
+    if len(kept) < len(parts):
+        kept.append(left_out)
+    return "\n\n".join(kept) + "\n"
+
+
+def _top_markdown(result: StudyResult) -> list[str]:
+    """Return the verdict, how to load the model, how sure the verdict is, the recipe to train with and the top score.
+
+    MLflow shows the first lines alone until more is asked for.
+    """
+    recipe = usage.code_block(result.recommended) if result.recommended else ""
+    if result.verdict is None:
+        return [_headline(result), _load_line(result), plain_text.markdown(result.failure), recipe]
+    decision = f"**{plain_text.markdown(verdict_words.decision(result, result.verdict))}**"
+    evidence = map(plain_text.markdown, verdict_words.evidence(result, result.verdict))
+    return [decision, _load_line(result), *evidence, recipe, _headline(result)]
+
+
+def _load_line(result: StudyResult) -> str:
+    """Return how to load the model that MLflow has of the recommended trial; empty where it has none."""
+    address = instructions.address_of_model(result)
+    return f"Load it: {plain_text.code(f'mlflow.pyfunc.load_model({json.dumps(address)})')}" if address else ""
+
+
+def _headline(result: StudyResult) -> str:
+    if result.best is None:
+        return f"No trial has completed yet ({report.counts(result)})."
+    best, score = result.best, compared(result, result.best)
+    top = f"{report.heading(result)} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
+    top = f"{plain_text.markdown(report.none_kept(result))} {top}".lstrip()
+    return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
+
+
+def _question_markdown(result: StudyResult) -> str:
+    """Return what the study asks, and of which data."""
+    return _section("Question and data", plain_text.markdown(facts.question(result)), _listed(_data_facts(result)))
+
+
+def _settings_markdown(result: StudyResult) -> str:
+    """Return the best setting of each loss as a table, long vectors shortened: recipes have them whole."""
+    rows = [row.best for row in result.ranking() if row.best]
+    cells = [(t.candidate, loss_params(t, brief), ", ".join(usage.besides(t, brief)), str(t.number)) for t in rows]
+    lines = ["| " + " | ".join(map(plain_text.markdown, row)) + " |" for row in cells]
+    table = "\n".join(["| loss | parameters | trained with | trial |", "| :-- | :-- | :-- | --: |", *lines])
+    title = f"Parameters of each loss's {result.extreme} {report.kind_of_score(result, result.best)} score"
+    return _section(title, table, SHORTENED) if rows else ""
+
+
+def _loading_markdown(result: StudyResult) -> str:
+    """Return the ways to load the model of a study that has ended, MLflow's first, if it has the model."""
+    ways = instructions.loading(result) if result.seconds.get("total") else []
+    blocks = [
+        f"{how}:\n\n```{'sh' if code.startswith('lossreg ') else 'python'}\n{printable(code)}\n```"
+        for how, code in sorted(ways, key=lambda way: way[0] != instructions.MLFLOW)
+    ]
+    return _section("Load the model", *blocks) if blocks else ""
+
+
+def _recipes_markdown(result: StudyResult) -> str:
+    rows = [row.best for row in result.ranking() if row.best]
+    lines = "\n".join(["```python", *map(usage.commented, rows), "```"])
+    lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
+    notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])
+    return "\n\n".join([RECIPES, lines, notes]) if rows else ""
+
+
+def _repeating_markdown(result: StudyResult) -> str:
+    """Return how to run the study once more."""
+    command = instructions.repeating(result)
+    block = f"```sh\n{command}\n```" if command else ""
+    return _section("Repeat the study", block, " ".join(instructions.about_repeating(result)))
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *filter(None, parts)])
+
+
+def _data_facts(result: StudyResult) -> dict[str, str]:
+    """Return the facts on metric and data."""
+    names = ("Metric", "Data", "Labels", "Classes", "Label noise")
+    return {name: value for name, value in facts.facts(result).items() if name in names}
+
+
+def _facts(result: StudyResult) -> str:
+    data = _data_facts(result)
+    return _section("Facts", _listed({name: value for name, value in facts.facts(result).items() if name not in data}))
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {plain_text.markdown(value)}" for name, value in values.items())
+
+
+def _bullets(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {plain_text.markdown(line)}" for line in lines)]) if lines else ""

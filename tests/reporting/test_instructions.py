@@ -1,0 +1,105 @@
+"""What to type next: the commands and the code that pages print, held against the commands and journals themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+import optuna
+import pytest
+import sample_study as sample
+
+from lossreg.config import study as studies
+from lossreg.errors import InputError
+from lossreg.reporting import description, instructions, page
+from lossreg.search import history, more
+from lossreg.storage.trials import ATTRIBUTE
+
+GIVEN = {"source": "data="}
+URL = "postgresql://me:secret-word@db.example/toy"
+
+
+def command(result, study="toy.toml"):
+    return shlex.split(instructions.repeating(result, study))
+
+
+def test_the_command_repeats_what_set_and_more_changed():
+    result = sample.study(3, overrides=["train.epochs=9", 'search.metric="f1"', "search.trials=48"])
+    assert command(result) == [
+        "lossreg", "tune", "toy.toml", "--set", "train.epochs=9", "--set", 'search.metric="f1"',
+        "--set", "search.trials=48", "--fresh",
+    ]  # fmt: skip
+
+
+def test_a_study_in_a_shared_storage_is_repeated_by_a_worker_under_another_name():
+    """`--fresh` is refused there."""
+    result = sample.study(3, is_shared=True, file="toy.toml")
+    assert command(result) == ["lossreg", "worker", "toy.toml", "--set", "name=toy-again"]
+    assert instructions.SHARED in description.markdown(result)
+    assert "lossreg worker toy.toml --set name=toy-again" in page.html(result)
+
+
+def test_a_study_of_rows_from_python_has_no_command_and_says_why():
+    result = sample.study(3, spec={"data": GIVEN})
+    assert instructions.repeating(result) == ""
+    for text in (description.markdown(result), page.html(result)):
+        assert "given from Python" in text
+        assert "lossreg tune" not in text
+        assert "has the study as a file" not in text
+
+
+def test_pages_say_what_is_to_be_put_in():
+    result = sample.study(3, overrides=["storage.url=postgresql://me:***@db/toy"])
+    assert instructions.about_repeating(result) == [instructions.MASKED, instructions.NO_FILE]
+    assert instructions.about_repeating(sample.study(3, file="toy.toml")) == []
+
+
+def test_a_study_knows_what_set_was_given_without_passwords():
+    spec = studies.from_dict({"data": {"source": "a.csv"}, "name": "toy"}, ["train.epochs=9", "losses.focal.gamma=2"])
+    spec = studies.of(spec, [f"storage.url={URL}"])
+    assert spec.overrides[:2] == ("train.epochs=9", "losses.focal.gamma=2")
+    assert "secret-word" not in str(spec.overrides)
+    assert (spec.is_shared, spec.command) == (True, "worker")
+    alone = studies.from_dict({"data": {"source": "a.csv"}})
+    assert (alone.overrides, alone.is_shared, alone.command) == ((), False, "tune")
+
+
+def test_overrides_that_are_no_list_are_still_refused():
+    with pytest.raises(InputError, match="must be a list of texts"):
+        studies.from_dict({"data": {"source": "a.csv"}}, "train.epochs=9")
+
+
+def test_the_journal_has_what_the_command_takes(tmp_path):
+    study = optuna.create_study(study_name="toy")
+    kept = {"metric": "accuracy", "direction": "maximize", "task": "binary", "losses": {}, "baseline": "mse"}
+    study.set_user_attr(ATTRIBUTE, kept | {"overrides": ["train.epochs=9"], "is_shared": True})
+    study.set_user_attr(more.NUMBER, 48)
+    result = history.result(study, tmp_path)
+    assert (result.overrides, result.is_shared) == (["train.epochs=9", "search.trials=48"], True)
+    study.set_user_attr(ATTRIBUTE, kept)  # of an earlier version
+    assert history.result(study, tmp_path).overrides == ["search.trials=48"]
+
+
+def loaded(result):
+    return dict(instructions.loading(result, "toy.toml")).get(instructions.MLFLOW, "")
+
+
+def test_mlflow_s_model_is_named_only_where_it_is_known_and_the_recommended_trial_s():
+    result = sample.study(3, tracking={"uri": "http://127.0.0.1:5000", "run_id": "1"})
+    assert loaded(result) == ""  # nothing says that it was registered
+    known = {**result.tracking, "model": "models:/toy/2", "model_trial": result.recommended.number}
+    of_recommended = dataclasses.replace(result, tracking=known)
+    assert 'mlflow.set_tracking_uri("http://127.0.0.1:5000")' in loaded(of_recommended)
+    assert 'mlflow.pyfunc.load_model("models:/toy/2")' in loaded(of_recommended)
+    assert loaded(dataclasses.replace(result, tracking={**known, "model_trial": 99})) == ""
+    hidden = loaded(dataclasses.replace(result, tracking={**known, "uri": "http://me:***@127.0.0.1"}))
+    assert "models:/toy/2" in hidden
+    assert "***" not in hidden
+
+
+def test_page_report_and_description_name_the_same_model():
+    tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/2"}
+    result = sample.study(3, tracking=tracking)
+    result = dataclasses.replace(result, tracking=tracking | {"model_trial": result.recommended.number})
+    texts = page.html(result), description.markdown(result), description.markdown(result, 8000, title=False)
+    assert all("models:/toy/2" in text and "candidate" not in text for text in texts)
