@@ -117,7 +117,7 @@ def _signals_as_from_a_shell():
 
 @pytest.fixture(scope="session")
 def _graphs_of_losses():
-    """The graphs of losses, which are the same objects in all files, by what `programs.of` asks for."""
+    """The graphs of losses, which are the same objects in all files."""
     return {}
 
 
@@ -127,21 +127,7 @@ def _losses_are_traced_once(request, _graphs_of_losses):
     if request.path.is_relative_to(TESTS / "training"):
         yield
         return
-    of_file, losses = programs.of, _graphs_of_losses
-
-    def of(key, make):
-        def known():
-            asked = key()
-            if asked[0] != "loss":
-                return make()
-            if asked not in losses:
-                losses[asked] = make()
-            return losses[asked]
-
-        return of_file(key, known)
-
-    with programs.shared(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "of", of)
+    with programs.shared(_graphs_of_losses):
         yield
 
 

@@ -47,8 +47,8 @@ def group_of(problem: Problem, plan: Plan) -> Group:
         spec, data = problem.losses[plan.candidate], problem.dataset
         shapes = {name: value.shape for name, value in loss_arguments(spec, plan.params, data.constants).items()}
         static = static_arguments(spec, plan.params, data.n_classes)
-        problem.groups[key] = programs.of(
-            lambda: ("loss", id(spec), data.n_classes, *sorted(static.items()), *sorted(shapes.items())),
+        problem.groups[key] = programs.of_loss(
+            lambda: (id(spec), data.n_classes, *sorted(static.items()), *sorted(shapes.items())),
             lambda: Group(spec, data.n_classes, static, shapes),
         )
     group: Group = problem.groups[key]

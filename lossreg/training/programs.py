@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_kept: ContextVar[dict[Hashable, Any] | None] = ContextVar("kept", default=None)
+Kept = dict[Hashable, Any]
+_kept: ContextVar[tuple[Kept, Kept] | None] = ContextVar("kept", default=None)  # traced losses, and all else
 
 
 @contextmanager
-def shared() -> Iterator[None]:
+def shared(losses: Kept | None = None) -> Iterator[None]:
     """Keep traced losses, compiled epochs and initial weights, for problems that differ in their samples alone.
 
     Losses are shared where they are the same object, models where their configurations are equal. Within another such
-    context, that one keeps them.
+    context, that one keeps them. losses: where traced losses are kept, which several such contexts may share.
     """
-    token = _kept.set({} if (kept := _kept.get()) is None else kept)
+    token = _kept.set(_kept.get() or ({} if losses is None else losses, {}))
     try:
         yield
     finally:
@@ -26,10 +27,18 @@ def shared() -> Iterator[None]:
 
 def of(key: Callable[[], Hashable], make: Callable[[], Any]) -> Any:
     """Return what was made for an equal key before, made anew where nothing is shared."""
-    kept = _kept.get()
-    if kept is None:
+    return _found(key, make, 1)
+
+
+def of_loss(key: Callable[[], Hashable], make: Callable[[], Any]) -> Any:
+    """Return the traced loss that was made for an equal key before, made anew where nothing is shared."""
+    return _found(key, make, 0)
+
+
+def _found(key: Callable[[], Hashable], make: Callable[[], Any], which: int) -> Any:
+    if (stores := _kept.get()) is None:
         return make()
-    asked = key()
+    kept, asked = stores[which], key()
     if asked not in kept:
         kept[asked] = make()
     return kept[asked]
