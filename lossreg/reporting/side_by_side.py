@@ -8,9 +8,9 @@ from typing import Any
 
 from lossreg.reporting import report, usage
 from lossreg.reporting import verdict as verdict_words
-from lossreg.reporting.change import known
+from lossreg.reporting.change import Change, known
 from lossreg.reporting.facts import rows_of
-from lossreg.reporting.values import compared, number
+from lossreg.reporting.values import compared, listed, number
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 
 Named = Mapping[str, StudyResult]
@@ -32,9 +32,19 @@ def remarks(studies: Named) -> list[str]:
         "data": lambda one: one.data.get("digest"),
         "numbers of training, validation and test rows": lambda one: str(one.data.get("rows")),
         "label noise": lambda one: str(one.data.get("noise")),
+        "folds": lambda one: one.spec.get("data", {}).get("folds"),
+        "the seed of the split": lambda one: one.spec.get("search", {}).get("seed"),
+        "what is scored (fresh splits, or the validation rows of the search)": report.scored_on,
     }
     found = [name for name, of in ways.items() if len({of(one) for one in studies.values()}) > 1]
-    return [f"Scores cannot be compared: the studies differ in {', '.join(found)}."] if found else []
+    differ = [f"Scores cannot be compared: the studies differ in {', '.join(found)}."] if found else []
+    return differ + _unknown_data(studies)
+
+
+def _unknown_data(studies: Named) -> list[str]:
+    """Return that nothing is known of the data of some studies; nothing where all have a digest."""
+    names = [name for name, one in studies.items() if not one.data.get("digest")]
+    return [f"Nothing says that the data are the same: {listed(names, 8)} noted no digest of them."] if names else []
 
 
 def facts(studies: Named) -> dict[str, list[str]]:
@@ -61,7 +71,9 @@ def _gain(result: StudyResult) -> str:
     if result.verdict is None or main is None:
         return ""
     winner, baseline = result.verdict.sides
-    return f"{winner} over {baseline}: {main.difference:+.4g} ({main.low:+.4g} to {main.high:+.4g})"
+    change = Change(main, result.direction == "maximize")
+    difference, low, high = map(change.signed, (main.difference, main.low, main.high))
+    return f"{winner} over {baseline}: {difference} ({low} to {high})"
 
 
 def scores(studies: Named) -> dict[str, list[TrialRecord | None]]:

@@ -63,7 +63,7 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
     )  # fmt: skip
     for heading, side in columns.items():
         right, unbroken = side == "right", heading in whole
-        grid.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
+        grid.add_column(cell(heading), justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
     for row in rows:
         grid.add_row(*map(cell, row))
     return grid

@@ -1,0 +1,57 @@
+"""Several studies side by side: what cannot be compared is said, and names of studies are only names."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+import sample_study as sample
+import sample_verdict
+from rich.console import Console
+
+from lossreg.reporting import side_by_side, tables, verdict
+from lossreg.storage.confirmation import Confirmation
+
+STUDY = sample.study(4)
+SPEC = STUDY.spec
+OTHERS = {
+    "metric": {"metric": "f1"},
+    "data": {"data": {**STUDY.data, "digest": "other"}},
+    "the seed of the split": {"spec": {**SPEC, "search": {**SPEC["search"], "seed": 1}}},
+    "folds": {"spec": {**SPEC, "data": {"folds": 5}}},
+    "what is scored": {"confirmation": Confirmation(4, 5, {0: (0.9,) * 5}, ratio=0.25)},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_keeps_scores_from_being_compared_is_named(name):
+    other = dataclasses.replace(STUDY, **OTHERS[name])
+    [remark] = side_by_side.remarks({"a": STUDY, "b": other})
+    assert f"differ in {name}" in remark
+
+
+def test_studies_alike_have_no_remark():
+    assert side_by_side.remarks({"a": STUDY, "b": dataclasses.replace(STUDY, study="b", trials=STUDY.trials[:2])}) == []
+
+
+def test_data_without_a_digest_are_not_taken_as_the_same():
+    nameless = dataclasses.replace(STUDY, data={**STUDY.data, "digest": None})
+    [remark] = side_by_side.remarks({"a": nameless, "b": nameless})
+    assert "Nothing says that the data are the same: a, b" in remark
+
+
+def test_the_gain_is_that_of_the_verdict():
+    result = sample_verdict.study("better, at the same rate")
+    [shown] = side_by_side.facts({"a": result})["gain on test rows"]
+    sentence = verdict.evidence(result, result.verdict)[0]
+    numbers = re.findall(r"\d\.\d+", sentence)[:3]  # the difference and the ends of its interval, all higher
+    assert shown == "focal over cross_entropy: +{} (+{} to +{})".format(*numbers)
+
+
+@pytest.mark.parametrize("name", ["a[/b]", "[bold]x", "[red", "a]b["])
+def test_names_of_studies_are_no_markup(name):
+    console = Console(width=60, color_system=None)
+    with console.capture() as capture:
+        console.print(tables.table(name, {"": "left", name: "left"}, [[name, name]]))
+    assert capture.get().count(name) == 4
