@@ -110,7 +110,7 @@ def test_the_list_shows_the_parent_and_unfolds_to_the_children(tracked, server, 
     parent = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="toy", exact=True))
     parent.locator("svg").first.click()
     for name in map(entities.run_name, tracked[1].trials[-3:]):
-        page.get_by_role("gridcell").get_by_role("link", name=name).wait_for()
+        page.get_by_role("gridcell").get_by_role("link", name=name).first.wait_for()
 
 
 def test_a_child_has_curves_by_epoch(tracked, server, page):
