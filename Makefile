@@ -38,7 +38,7 @@ test: $(DONE_DEV) postgresql ## the tests: 15 minutes on two idle cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,tables,benchmark]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,tables,benchmark,dashboard]"
 	# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

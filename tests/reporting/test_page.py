@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 from lossreg import cli
 from lossreg.reporting import (
     importance,
-    instructions,
     page,
     pictures,
     plot_data,
