@@ -460,7 +460,7 @@ def test_the_commands_of_the_docs_write_the_page_and_the_table(tmp_path, monkeyp
     assert {path.name for path in tmp_path.glob("*.html")} == {"churn.html", "page.html"}
     assert "load_predictor(&#34;churn.toml&#34;)" in Path("page.html").read_text(encoding="utf-8")
     table, document = outputs[3], json.loads(outputs[4])
-    assert "Scores cannot be compared: the studies differ in label noise." in table
+    assert "Scores cannot be compared: the studies differ in label noise, what is scored" in table
     assert "lossreg tune" not in table
     assert [one["name"] for one in document["studies"]] == ["churn.toml", "other.toml"]
     best = {row.candidate: row.best for row in sample.study(6).ranking()}
