@@ -22,11 +22,11 @@ from typer.testing import CliRunner
 
 from lossreg import cli
 from lossreg.reporting import (
+    description,
     importance,
     page,
     pictures,
     plot_data,
-    report,
     study_plots,
     toml_text,
     verdict,
@@ -330,9 +330,9 @@ def test_a_study_none_of_whose_trials_keeps_its_constraint_says_so_first():
     result = sample.study(6, constraints=(Constraint("recall", 0.99, "maximize"),))
     sentence = "No trial keeps recall of at least 0.99."
     assert Elements(page.html(result)).text("h1").startswith(f"{sentence} Highest validation score (accuracy): ")
-    text = report.markdown(result, title=False)
+    text = description.markdown(result, title=False)
     assert text.replace("\\", "").startswith(f"{sentence} Highest validation score (accuracy) **")
-    assert "No trial keeps" not in report.markdown(sample.study(6))
+    assert "No trial keeps" not in description.markdown(sample.study(6))
 
 
 def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
