@@ -12,7 +12,8 @@ from lossreg.cli import waiting
 from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json, say
 from lossreg.cli.studies import StudyOrFolder
 from lossreg.errors import InputError, brief, on_disk
-from lossreg.storage.records import StudyResult, is_study_folder
+from lossreg.storage.journal_keys import is_study_folder
+from lossreg.storage.study_result import StudyResult
 
 GENERATOR = '<meta name="generator" content="lossreg '  # of each page
 HEAD = 4_000  # characters of a page that have it

@@ -24,7 +24,7 @@ from lossreg import __version__
 from lossreg.cli import waiting
 from lossreg.errors import InputError, LossregError, brief, one_line, refusal
 from lossreg.runtime import safety
-from lossreg.storage.records import finite
+from lossreg.storage.trial_record import finite
 from lossreg.terminal import caller, signals, status_line, streams
 from lossreg.terminal.masking import masked, masked_values
 from lossreg.terminal.plain_text import printable

@@ -18,8 +18,8 @@ from lossreg.terminal.masking import MASK
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
-    from lossreg.storage.records import StudyResult
     from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage.study_result import StudyResult
 
 
 @app.command()

@@ -31,7 +31,7 @@ from lossreg.cli.shell import (
 from lossreg.errors import InputError, UnansweredError, brief, count_of, on_disk
 from lossreg.runtime import devices
 from lossreg.storage.address import EXAMPLES
-from lossreg.storage.records import is_study_folder
+from lossreg.storage.journal_keys import is_study_folder
 
 if TYPE_CHECKING:
     from lossreg.cli.ray_cluster import Cluster
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from lossreg.search.restore import Trained
     from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer
-    from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.study_result import StudyResult
+    from lossreg.storage.trial_record import TrialRecord
     from lossreg.storage.verdict import Verdict
 
 

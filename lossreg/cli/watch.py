@@ -11,7 +11,7 @@ import typer
 
 from lossreg.cli.shell import app, guarded, load, say
 from lossreg.cli.studies import StudyOrFolder, show_results
-from lossreg.storage.records import is_study_folder
+from lossreg.storage.journal_keys import is_study_folder
 from lossreg.terminal import signals
 
 if TYPE_CHECKING:

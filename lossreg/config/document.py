@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from lossreg.config.search_space import shown
 from lossreg.errors import InputError, brief, did_you_mean, is_text, on_disk
-from lossreg.storage.records import is_study_folder
+from lossreg.storage.journal_keys import is_study_folder
 from lossreg.terminal import masking
 from lossreg.terminal.caller import words
 

@@ -8,7 +8,7 @@ from lossreg.errors import count_of
 from lossreg.reporting.change import Change, known, reversed_comparison
 from lossreg.reporting.usage import training
 from lossreg.reporting.values import loss_params
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Arm, Comparison, Verdict
 
 LONGEST_ARM = 60

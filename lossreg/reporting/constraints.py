@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from lossreg.reporting.arms import Arms, tested
 from lossreg.reporting.values import number
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Kept, KeptBy
 
 VIOLATED = "(violated)"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from lossreg.reporting import facts, instructions, leaderboard, pareto, report, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.values import brief, compared, loss_params
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import printable
 

@@ -8,7 +8,7 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.reporting.values import listed, number
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 
 def question(result: StudyResult) -> str:

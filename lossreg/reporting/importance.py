@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lossreg.reporting.plot_data import completed, spans_decades
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

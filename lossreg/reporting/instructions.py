@@ -7,7 +7,8 @@ import shlex
 
 from lossreg.contract.data_options import GIVEN
 from lossreg.contract.recipes import WIDTH, wrapped
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal.plain_text import printable_line
 
 STUDY = "STUDY"  # stands for the study file where its name is not known

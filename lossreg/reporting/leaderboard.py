@@ -8,8 +8,9 @@ from typing import Any
 from lossreg.reporting import constraints
 from lossreg.reporting.values import compared, listed, number, scored
 from lossreg.storage.confirmation import Confirmed
-from lossreg.storage.records import Standing, StudyResult, TrialRecord
 from lossreg.storage.rounding import exact
+from lossreg.storage.study_result import Standing, StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer
 from lossreg.terminal import plain_text
 

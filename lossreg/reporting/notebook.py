@@ -12,7 +12,8 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting import report
 from lossreg.reporting.watcher import Watcher
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal.plain_text import printable_line
 
 # seconds between two states of the output: a front end draws each, and all pass through its connection

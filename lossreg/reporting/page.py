@@ -19,7 +19,7 @@ from lossreg.reporting import facts, instructions, leaderboard, report, toml_tex
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
 from lossreg.reporting.pictures.differences import differences
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.terminal.masking import masked_values
 from lossreg.terminal.plain_text import printable, printable_line
 from lossreg.version import __version__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossreg.reporting.values import number
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.terminal import plain_text
 
 CAPTION = (

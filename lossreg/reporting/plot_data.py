@@ -11,7 +11,8 @@ from lossreg.reporting.arms import differing
 from lossreg.reporting.change import known
 
 if TYPE_CHECKING:
-    from lossreg.storage.records import Standing, StudyResult, TrialRecord
+    from lossreg.storage.study_result import Standing, StudyResult
+    from lossreg.storage.trial_record import TrialRecord
     from lossreg.storage.verdict import Comparison, Verdict
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white

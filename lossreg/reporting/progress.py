@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.status import Status
     from rich.text import Text
 
-    from lossreg.storage.records import Standing, StudyResult
+    from lossreg.storage.study_result import Standing, StudyResult
 
 EVERY_SECONDS = 5.0
 MOST_ROWS = 12

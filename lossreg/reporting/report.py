@@ -9,7 +9,8 @@ from lossreg.errors import count_of
 from lossreg.reporting import usage
 from lossreg.reporting.values import compared, listed
 from lossreg.storage.constraints import NONE_KEPT, in_words
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "

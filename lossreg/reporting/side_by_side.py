@@ -11,7 +11,8 @@ from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.change import Change, known
 from lossreg.reporting.facts import rows_of
 from lossreg.reporting.values import compared, listed, number
-from lossreg.storage.records import StudyResult, TrialRecord, finite
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord, finite
 
 Named = Mapping[str, StudyResult]
 

@@ -43,7 +43,8 @@ from lossreg.reporting.plot_data import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lossreg.storage.records import Standing, StudyResult, TrialRecord
+    from lossreg.storage.study_result import Standing, StudyResult
+    from lossreg.storage.trial_record import TrialRecord
 
 
 class Plot(Figure):

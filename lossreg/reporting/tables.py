@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lossreg.contract.spec import LossSpec
     from lossreg.metrics.catalogue import Metric
     from lossreg.registry.registry import Entry, PluginReport
-    from lossreg.storage.records import Standing, StudyResult
+    from lossreg.storage.study_result import Standing, StudyResult
 
 BEST = "bold green"
 DIM = "dim"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lossreg.reporting import leaderboard, usage
-from lossreg.storage.records import StudyResult, finite
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import finite
 from lossreg.terminal.plain_text import printable
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from lossreg.contract.data_options import EXPOSURE
 from lossreg.contract.recipes import WIDTH, literal, wrapped
 from lossreg.reporting.values import listed, number, short
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Arm
 from lossreg.terminal.plain_text import code, printable_line
 

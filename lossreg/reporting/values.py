@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lossreg.storage.records import StudyResult, TrialRecord, finite
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord, finite
 
 
 def short(value: Any) -> str:

@@ -9,7 +9,7 @@ from lossreg.reporting import answer, confidence, constraints, remarks
 from lossreg.reporting.arms import Arms, arm_of, tested
 from lossreg.reporting.change import reversed_comparison
 from lossreg.reporting.values import number
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 
 LEFT = 0.25  # of a gain: hardly anything

@@ -10,7 +10,7 @@ from lossreg.reporting import tables
 from lossreg.reporting.arms import Arms, tested
 from lossreg.reporting.change import Change, Rounding
 from lossreg.reporting.report import arrow
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison, Verdict
 
 COLUMNS = {"": "left", "score": "right", "gain": "right", "95% interval": "right", "better in": "right"}

@@ -9,7 +9,8 @@ from typing import Any
 from lossreg.reporting import values
 from lossreg.reporting.pace import Pace
 from lossreg.storage.observer import Observer, Running
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 
 class Watcher(Observer):

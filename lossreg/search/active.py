@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 from lossreg.errors import first_line
 from lossreg.search.learning_curve import LearningCurve
 from lossreg.storage.observer import Running
-from lossreg.storage.records import Outcome, Weights
+from lossreg.storage.trial_record import Outcome, Weights
 from lossreg.training.interface import EpochReport, Plan
 from lossreg.training.pool import NOTHING, Avoids, Failure, Placed, Pool, Refused, Waits
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossreg.search import restore
-from lossreg.storage.records import TrialRecord
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Arm
 from lossreg.training.interface import Plan
 

@@ -14,7 +14,8 @@ from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
 from lossreg.storage import internals
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.records import TOLD, Outcome, TrialRecord
+from lossreg.storage.journal_keys import TOLD
+from lossreg.storage.trial_record import Outcome, TrialRecord
 from lossreg.storage.trials import ATTRIBUTE, Told, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
 

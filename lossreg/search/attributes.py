@@ -17,7 +17,7 @@ from lossreg.runtime import versions
 from lossreg.search import budget, completion, frozen, history
 from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
 from lossreg.storage import identity, pareto
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, has_score
 from lossreg.terminal.masking import masked_values
 

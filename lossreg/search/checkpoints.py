@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from lossreg.storage.constraints import are_kept
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord, Weights, Worth, worth
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult, Worth, worth
+from lossreg.storage.trial_record import TrialRecord, Weights
 
 NOTHING: Mapping[str, float | None] = {}
 

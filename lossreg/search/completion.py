@@ -13,8 +13,8 @@ import optuna
 from lossreg.config.study import StudySpec
 from lossreg.runtime.user_code import is_function
 from lossreg.search import confirming, history
-from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking.uri import sqlite_path, without_secrets
 

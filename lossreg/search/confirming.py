@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lossreg.storage.confirmation import Confirmation
-from lossreg.storage.records import StudyResult, TrialRecord
-from lossreg.storage.records import finite as known
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
+from lossreg.storage.trial_record import finite as known
 from lossreg.storage.verdict import Reevaluated
 from lossreg.verdict import noise
 

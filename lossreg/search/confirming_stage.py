@@ -11,7 +11,7 @@ from lossreg.search.final_stage import FinalStage, why
 from lossreg.search.fresh_scores import FreshScores
 from lossreg.search.retrainer import Group, Retrainer
 from lossreg.storage.confirmation import KEY, Confirmation
-from lossreg.storage.records import TrialRecord
+from lossreg.storage.trial_record import TrialRecord
 
 # of the splits, and of weights and batches, so that none is the search's own or one of the verdict's
 FIRST_SEED, FIRST_TRAINING_SEED = 30_000, 40_000

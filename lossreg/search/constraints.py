@@ -10,7 +10,8 @@ import numpy as np
 
 from lossreg.search.arms import BASELINE, OF, WINNER
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Kept, KeptBy, Value, Verdict
 from lossreg.verdict import one_arm
 from lossreg.verdict.comparison import is_finite

@@ -14,7 +14,8 @@ from lossreg.runtime import system
 from lossreg.search import nested
 from lossreg.search.frozen import Notes
 from lossreg.search.nested import ARMS
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from lossreg.metrics.catalogue import Metric

@@ -20,8 +20,9 @@ from lossreg.search import argument_names, predictors, rows_given, run
 from lossreg.search.argument_names import Arguments
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
-from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec

@@ -11,8 +11,8 @@ import optuna
 
 from lossreg.errors import LossregError, one_line
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
 
 if TYPE_CHECKING:

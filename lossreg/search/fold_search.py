@@ -13,7 +13,8 @@ from lossreg.search.ask_tell import AskTell
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.retraining import Retrained
 from lossreg.search.sampler import SeededSampler, enqueue_start
-from lossreg.storage.records import Outcome, StudyResult, TrialRecord, finite
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import Outcome, TrialRecord, finite
 from lossreg.training.interface import Plan
 
 if TYPE_CHECKING:

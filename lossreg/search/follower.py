@@ -14,8 +14,8 @@ from lossreg.reporting.watcher import Watcher
 from lossreg.search import budget, history
 from lossreg.search.unfinished import CLOCK, PLACED
 from lossreg.storage.observer import Running
-from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
 
 # seconds between two looks, or this many times as long as a look takes

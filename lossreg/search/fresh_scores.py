@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import optuna
 
 from lossreg.search import attributes
-from lossreg.storage.records import finite
+from lossreg.storage.trial_record import finite
 from lossreg.storage.trials import ATTRIBUTE
 
 KEPT = "lossreg:confirmed"

@@ -18,9 +18,11 @@ from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.constraints import Constraint
+from lossreg.storage.journal_keys import IN_OPTUNA, current, is_study_folder
 from lossreg.storage.pareto import Objective
-from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite, is_study_folder
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import Outcome, TrialRecord, finite
 from lossreg.storage.trials import ATTRIBUTE, LOST
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values

@@ -18,7 +18,7 @@ from lossreg.search.final_stage import why
 from lossreg.search.frozen import TRIALS, Frozen, Notes
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions
-from lossreg.storage.records import TrialRecord
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring

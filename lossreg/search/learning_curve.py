@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossreg.storage.records import CURVES
+from lossreg.storage.trial_record import CURVES
 from lossreg.training.interface import EpochReport
 
 

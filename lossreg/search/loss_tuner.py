@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     from lossreg.metrics.catalogue import Metric
     from lossreg.search.preparation import Prepared
     from lossreg.search.suggestions import Losses
-    from lossreg.storage.records import StudyResult, TrialRecord
     from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage.study_result import StudyResult
+    from lossreg.storage.trial_record import TrialRecord
 
 NOTHING: Mapping[str, Any] = {}
 NO_ROWS = ((), ())  # of a study that is only read

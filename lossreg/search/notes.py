@@ -10,7 +10,7 @@ from lossreg.data.parts import VALIDATION
 from lossreg.errors import count_of
 from lossreg.search import sizing
 from lossreg.search.sampler import one_wave_note, undirected_note, untried_note
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared

@@ -16,7 +16,7 @@ from lossreg.search.frozen import Frozen
 from lossreg.search.predictions import Predictions, predicted_by_arm
 from lossreg.search.retrainer import Group, Retrainer
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared

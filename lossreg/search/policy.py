@@ -10,7 +10,7 @@ from lossreg.search import confirming
 from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.storage import directions
 from lossreg.storage.constraints import FARTHEST
-from lossreg.storage.records import Outcome, TrialRecord
+from lossreg.storage.trial_record import Outcome, TrialRecord
 from lossreg.training.interface import Plan
 
 if TYPE_CHECKING:

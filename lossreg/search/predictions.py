@@ -14,7 +14,7 @@ import numpy as np
 from lossreg.errors import InputError, LossregError
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, ODDS, OF, SAME_RATE, TUNED, WINNER
-from lossreg.storage.records import Outcome, Weights
+from lossreg.storage.trial_record import Outcome, Weights
 from lossreg.training import scoring
 from lossreg.training.interface import Architecture, Plan, Problem
 from lossreg.training.solo import batches

@@ -19,7 +19,7 @@ from lossreg.storage import shared_study
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
-    from lossreg.storage.records import TrialRecord, Weights
+    from lossreg.storage.trial_record import TrialRecord, Weights
 
 
 def load_predictor(

@@ -23,8 +23,8 @@ from lossreg.errors import InputError, on_disk, one_line
 from lossreg.search.history import OBJECTIVES, StudyLike
 from lossreg.storage import lines, shared_study
 from lossreg.storage.creations import numbered
+from lossreg.storage.journal_keys import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
 from lossreg.storage.lines import Line
-from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
 from lossreg.storage.study_folder import FRESH
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START, Told
 from lossreg.terminal.caller import words

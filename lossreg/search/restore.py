@@ -15,14 +15,15 @@ from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, with_present_start
 from lossreg.storage import shared_study
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import Outcome, TrialRecord
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
-    from lossreg.storage.records import Weights
+    from lossreg.storage.trial_record import Weights
     from lossreg.training.interface import Plan
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import InputError, did_you_mean
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd

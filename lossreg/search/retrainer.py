@@ -15,7 +15,7 @@ from lossreg.search.fresh_scores import FreshScores, Scored, Split
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.retraining import Retrained
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import Outcome
+from lossreg.storage.trial_record import Outcome
 from lossreg.training.interface import Plan
 from lossreg.training.pool import Pool
 

@@ -13,7 +13,7 @@ from lossreg.errors import LossregError, one_line
 from lossreg.search.active import Active
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import Outcome, Weights
+from lossreg.storage.trial_record import Outcome, Weights
 from lossreg.training.interface import EpochReport, Plan
 from lossreg.training.pool import Failure, Pool, Refused, Waits
 

@@ -38,8 +38,8 @@ from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.search.sampler import SeededSampler
 from lossreg.storage import shared_study
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
 from lossreg.terminal.caller import words
 from lossreg.training.pool import Pool

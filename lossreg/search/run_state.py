@@ -22,7 +22,7 @@ from lossreg.search.scheduler import Scheduler
 from lossreg.search.verdict_stage import VerdictStage
 from lossreg.storage.constraints import NONE_KEPT
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Tracker, Untracked
 from lossreg.training import programs

@@ -22,7 +22,8 @@ from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.unfinished import AHEAD, ASKED, CLOCK, PLACED, PRUNED, Unfinished
 from lossreg.storage.observer import Observer, Running
-from lossreg.storage.records import Outcome, StudyResult, TrialRecord, Weights
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import Outcome, TrialRecord, Weights
 from lossreg.storage.trials import Told
 from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Avoids, Failure, Pool, Refused, Waits

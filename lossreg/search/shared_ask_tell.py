@@ -23,8 +23,8 @@ from lossreg.search.unfinished import Unfinished
 from lossreg.storage import internals
 from lossreg.storage import trials as states
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.storage.tally import Tallies, excess, loss
+from lossreg.storage.trial_record import Outcome, TrialRecord
 from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE, Told
 from lossreg.storage.workers import POLL, Workers
 from lossreg.training.interface import Plan

@@ -23,8 +23,8 @@ from lossreg.search.sampler import enqueue_start
 from lossreg.search.shared_ask_tell import SharedAskTell
 from lossreg.search.shared_tracking import SharedTracking
 from lossreg.storage import internals
-from lossreg.storage.records import StudyResult
 from lossreg.storage.shared_study import SharedStudy
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, stands
 from lossreg.storage.workers import TRAINS, WAITS, Worker, Workers
 from lossreg.terminal.caller import words

@@ -12,7 +12,8 @@ import optuna
 from lossreg.errors import ReplacedError
 from lossreg.search.history import PARENT
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.tracking import Tracker, Untracked
 
 # seconds between two looks for the parent run

@@ -11,7 +11,7 @@ from pathlib import Path
 from lossreg.errors import InputError, brief, first_line, on_disk
 from lossreg.reporting import values
 from lossreg.search import budget, history
-from lossreg.storage.records import JOURNAL
+from lossreg.storage.journal_keys import JOURNAL
 from lossreg.storage.study_folder import ASIDE, StudyFolder
 
 # of a store that a journal may name to be looked at: a file or a server, but no database to log in to

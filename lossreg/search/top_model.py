@@ -11,8 +11,9 @@ from lossreg.search import predictors, restore, retraining, sizing
 from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord, Weights
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord, Weights
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared

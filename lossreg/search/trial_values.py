@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lossreg.models.hyperparameters import Declared
     from lossreg.search.preparation import Prepared
-    from lossreg.storage.records import TrialRecord
+    from lossreg.storage.trial_record import TrialRecord
 
 
 def of(prepared: Prepared, record: TrialRecord, space: keras_tuner.HyperParameters) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from lossreg.storage.records import TOLD
+from lossreg.storage.journal_keys import TOLD
 from lossreg.storage.trials import ATTRIBUTE, tell
 
 # attribute of a trial with these marks

@@ -26,7 +26,8 @@ from lossreg.search.judgement import Judgement, Tested
 from lossreg.search.nested import Nested
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions, joined
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer, Verdict
 from lossreg.terminal import caller
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lossreg.storage.records import StudyResult, TrialRecord, Weights
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord, Weights
 
 
 class Running(NamedTuple):

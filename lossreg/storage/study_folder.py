@@ -24,8 +24,9 @@ from optuna.trial import FrozenTrial
 from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
 from lossreg.storage import identity
 from lossreg.storage.journal import Journal, StudyStorage
+from lossreg.storage.journal_keys import JOURNAL, STUDY_KEYS, TRIAL_KEYS, lacking
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import JOURNAL, STUDY_KEYS, TRIAL_KEYS, Weights, lacking
+from lossreg.storage.trial_record import Weights
 from lossreg.storage.trials import ATTRIBUTE, START, has_score
 from lossreg.terminal.caller import words
 

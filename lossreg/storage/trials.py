@@ -10,7 +10,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.storage import internals
-from lossreg.storage.records import TOLD, Outcome
+from lossreg.storage.journal_keys import TOLD
+from lossreg.storage.trial_record import Outcome
 
 ATTRIBUTE = "lossreg"
 START = "lossreg:start"

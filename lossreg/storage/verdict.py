@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.records import finite, spread
+from lossreg.storage.trial_record import finite, spread
 
 OF_FOLDS = "each fold's best other loss"
 

@@ -16,7 +16,8 @@ from mlflow.exceptions import MlflowException
 
 from lossreg.errors import LossregError
 from lossreg.reporting import description, leaderboard, trial_table
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 from lossreg.reporting import description, usage
 from lossreg.storage.confirmation import Confirmed
-from lossreg.storage.records import StudyResult, TrialRecord, finite
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord, finite
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.plain_text import printable
 

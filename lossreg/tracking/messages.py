@@ -10,7 +10,8 @@ from typing import Any
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.pareto import Objective
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossreg.storage.records import TrialRecord
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal import masking
 from lossreg.tracking import failures, messages, model_package, new_database
 from lossreg.tracking.messages import Message

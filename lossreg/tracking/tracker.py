@@ -13,7 +13,8 @@ from typing import Any
 
 from lossreg.errors import LossregError, count_of
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal import masking
 from lossreg.terminal.caller import words
 from lossreg.tracking import failures, messages, model_package

@@ -21,7 +21,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunInfo, RunTag
 
 from lossreg import __version__
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.tracking import entities
 from lossreg.tracking.artifacts import Artifacts
 from lossreg.tracking.entities import Point

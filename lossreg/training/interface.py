@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lossreg.models.hyperparameters import given
-from lossreg.storage.records import Weights
+from lossreg.storage.trial_record import Weights
 
 if TYPE_CHECKING:
     from lossreg.config.optimization import Schedule

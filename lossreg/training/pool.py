@@ -12,7 +12,7 @@ from itertools import count, islice
 from typing import Protocol
 
 from lossreg.errors import contained, count_of, first_line
-from lossreg.storage.records import Weights
+from lossreg.storage.trial_record import Weights
 from lossreg.training.interface import EpochReport, Plan, Trainer
 
 MOST_POPULATIONS = 8  # that live at a time, idle ones included

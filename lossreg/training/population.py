@@ -15,7 +15,7 @@ import numpy as np
 from lossreg.errors import count_of
 from lossreg.models.embeddings import tables
 from lossreg.registry.dense_gradients import squares_slices
-from lossreg.storage.records import Weights
+from lossreg.storage.trial_record import Weights
 from lossreg.training import optimizers, programs
 from lossreg.training.backends import interface
 from lossreg.training.interface import Architecture, EpochReport, Plan, Problem, batch_order

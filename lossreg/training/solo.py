@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from lossreg.models.raw_scores import overridden_steps
-from lossreg.storage.records import Weights
+from lossreg.storage.trial_record import Weights
 from lossreg.training import optimizers, own_callbacks
 from lossreg.training.backends import interface
 from lossreg.training.interface import EpochReport, Plan, Problem, batch_order

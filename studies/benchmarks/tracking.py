@@ -34,7 +34,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.tracking import Tracker, check, free_port
 from lossreg.tracking.worker import Process
 

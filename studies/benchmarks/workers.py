@@ -41,8 +41,8 @@ from lossreg.search.scheduler import Scheduler  # noqa: E402
 from lossreg.search.shared_ask_tell import SharedAskTell  # noqa: E402
 from lossreg.storage import trials as states  # noqa: E402
 from lossreg.storage.observer import Observer  # noqa: E402
-from lossreg.storage.records import StudyResult  # noqa: E402
 from lossreg.storage.shared_study import SharedStudy  # noqa: E402
+from lossreg.storage.study_result import StudyResult  # noqa: E402
 from lossreg.training.pool import Pool  # noqa: E402
 
 BASELINE = "cross_entropy"

@@ -36,8 +36,8 @@ from lossreg.reporting import report, values, verdict
 from lossreg.reporting.pace import clock
 from lossreg.search import follower, history, outline, restore, run
 from lossreg.storage import study_folder
-from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
+from lossreg.storage.study_result import StudyResult
 from lossreg.terminal import browser, streams
 
 STUDY = """

@@ -19,7 +19,7 @@ from lossreg.reporting.progress import Lines
 from lossreg.search import budget, follower, history, study_list
 from lossreg.search.unfinished import ASKED, CLOCK
 from lossreg.storage import server, study_folder
-from lossreg.storage.records import TOLD
+from lossreg.storage.journal_keys import TOLD
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE

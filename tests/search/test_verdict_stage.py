@@ -27,8 +27,8 @@ from lossreg.search.frozen import FROZEN
 from lossreg.search.outline import plan
 from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import Outcome
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trial_record import Outcome
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
 from lossreg.tracking import entities

@@ -29,9 +29,10 @@ from lossreg.search.scheduler import Scheduler
 from lossreg.search.shared_ask_tell import SharedAskTell
 from lossreg.storage import server
 from lossreg.storage import trials as states
-from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.shared_study import SharedStudy
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import Outcome, TrialRecord
 from lossreg.storage.trials import LOST, OWNER, RETRY_OF, START
 from lossreg.storage.workers import BEATS, WATCHERS
 from lossreg.training.pool import Pool

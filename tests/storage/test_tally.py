@@ -9,8 +9,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from lossreg.storage import trials as states
-from lossreg.storage.records import Outcome
 from lossreg.storage.tally import Tallies, excess
+from lossreg.storage.trial_record import Outcome
 from lossreg.storage.trials import ATTRIBUTE, BEYOND, CUT_OFF, FIXED, LOST, RETRY_OF, START, TWICE
 
 OPEN = (TrialState.RUNNING, TrialState.WAITING)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lossreg.storage.records import Weights
+from lossreg.storage.trial_record import Weights
 from lossreg.training.interface import EpochReport, Plan
 
 Curve = Callable[[Plan, int], float]

@@ -11,7 +11,8 @@ from typing import Any
 from fake_trainer import Fake
 
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 TRIALS, EPOCHS = 64, 30
 NEVER = TRIALS + 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 START = 1_700_000_000.0
 LOSSES = {"cross_entropy": "cross_entropy", "focal": "focal", "gce_mild": "generalized_cross_entropy"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import sample_study as sample
 
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
 
 

@@ -20,7 +20,7 @@ from lossreg.search.sampler import SeededSampler, enqueue_start
 from lossreg.search.scheduler import Scheduler
 from lossreg.search.unfinished import end_recorded
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.training.pool import Pool
 
 ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)

@@ -12,7 +12,7 @@ from lossreg.reporting.pictures.parameters import importance, slices
 from lossreg.reporting.pictures.predictions import predicted
 from lossreg.reporting.pictures.scores import by_loss, history, pareto
 from lossreg.reporting.pictures.time_line import timeline
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 MOST_POINTS = 4_000  # trials that are drawn
 

@@ -9,7 +9,7 @@ from lossreg.reporting.arms import tested
 from lossreg.reporting.pictures.figure import INK, band, figure, rounded, scatter, text, vertical
 from lossreg.reporting.plot_data import COLOURS, comparisons, right_side
 from lossreg.reporting.values import number
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison
 
 

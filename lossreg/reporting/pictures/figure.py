@@ -14,7 +14,8 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting.plot_data import GREY, MARKERS, looks, number_outside, shown_name
 from lossreg.reporting.values import loss_params, number
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal.plain_text import printable_line
 
 INK, GRID = "#010203", "#040506"

@@ -17,7 +17,8 @@ from lossreg.reporting.pictures.figure import (
     vertical,
 )
 from lossreg.reporting.plot_data import COLOURS, looks
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 
 def curves(result: StudyResult) -> Picture:

@@ -10,7 +10,7 @@ from typing import Any
 from lossreg.reporting.pictures.figure import EVERY, MOST_CURVES, Picture, Trace, figure, named, rounded, text
 from lossreg.reporting.plot_data import GREY, completed, looks, searched, spans_decades
 from lossreg.reporting.values import number
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 MOST_AXES = 8
 

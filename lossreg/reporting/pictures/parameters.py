@@ -9,7 +9,7 @@ from lossreg.errors import count_of
 from lossreg.reporting import importance as importances
 from lossreg.reporting.pictures.figure import EVERY, MOST_CURVES, Picture, dots, figure, named, outside, rounded, text
 from lossreg.reporting.plot_data import GREY, MOST_SLICES, completed, looks, searched, shown_range, spans_decades
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 
 def slices(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:

@@ -10,7 +10,7 @@ from lossreg.reporting.arms import Arms, tested
 from lossreg.reporting.pictures.figure import CLEAR, INK, Picture, Trace, figure, named, rounded, rule, scatter, text
 from lossreg.reporting.plot_data import GREY, compared, looks
 from lossreg.reporting.values import number
-from lossreg.storage.records import StudyResult
+from lossreg.storage.study_result import StudyResult
 
 
 def predicted(result: StudyResult) -> list[Picture]:

@@ -36,7 +36,8 @@ from lossreg.reporting.plot_data import (
     score_axis,
     shown_range,
 )
-from lossreg.storage.records import Standing, StudyResult, TrialRecord
+from lossreg.storage.study_result import Standing, StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 
 def by_loss(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from lossreg.errors import count_of
 from lossreg.reporting.pictures.figure import EVERY, INK, Picture, Trace, figure, named, rounded, vertical
 from lossreg.reporting.plot_data import looks
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
 
 LONGEST_PAUSE = 0.1  # of the time in which trials were trained; a longer one is cut out
 

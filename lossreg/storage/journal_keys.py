@@ -1,0 +1,64 @@
+"""What a journal must have of a study and of its trials, in this version and in former ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
+
+from lossreg.storage.trial_record import TrialRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# the file in a study's folder that has its trials
+JOURNAL = "journal.log"
+# key of the score that Optuna is told of a trial, beside its record
+TOLD = "told"
+# fields of a trial's record that Optuna keeps by itself
+IN_OPTUNA = ("number", "params", "score")
+# keys, with the kinds of their values, that a journal must have of a study, and of a trial that has ended
+STUDY_KEYS: dict[str, type] = {
+    **dict.fromkeys(("id", "metric", "direction", "task", "baseline"), str),
+    **dict.fromkeys(("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds"), Mapping),
+}
+TRIAL_KEYS: dict[str, type] = {
+    **{
+        column.name: object
+        for column in fields(TrialRecord)
+        if column.default is MISSING and column.default_factory is MISSING and column.name not in IN_OPTUNA
+    },
+    **dict.fromkeys(("state", "candidate", "loss"), str),
+    **dict.fromkeys(("loss_params", "curves"), Mapping),
+    TOLD: object,
+}
+
+# field names up to 0.2.0
+FORMER = {"label": "candidate", "constant": "predicts_only", "settings": "loss_params"}
+
+
+def current(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's record as read from a journal of any version, its fields under their present names."""
+    if FORMER.keys().isdisjoint(record):
+        return dict(record)
+    return {FORMER.get(name, name): value for name, value in record.items()}
+
+
+def is_study_folder(path: str | Path) -> bool:
+    """Tell whether a folder has the trials of a study."""
+    return os.path.isfile(os.path.join(path, JOURNAL))  # noqa: PTH113, PTH118 - no error where it may not be read
+
+
+def lacking(record: Any, keys: Mapping[str, type]) -> str:
+    """Return the first of `keys` that a record read from a journal lacks or has of another kind; empty if none.
+
+    Something that is no record at all lacks the first key. An empty text is none: with an empty id every run in MLflow
+    would be the study's.
+    """
+    record = current(record) if isinstance(record, Mapping) else {}
+    return next((key for key, kind in keys.items() if key not in record or not _is_of(record[key], kind)), "")
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and value != ""
