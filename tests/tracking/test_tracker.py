@@ -872,7 +872,9 @@ def test_the_end_of_a_study_shows_that_it_goes_on_step_by_step(uri, experiment):
     session, answers = opened(uri, experiment)
     session.draw(messages.of_study(sample.study(0)))
     session.finish(messages.of_study(sample.study(0)), "FINISHED", None, 7)
-    assert answers == [{}, {}, {}, {}, {}, {"done": 7}], "after plots, summary, tables, plot of the verdict, page"
+    *steps, done = answers
+    assert steps == [{}] * 7, "after plots, summary, tables, plot of the verdict, description, page, model"
+    assert done == {"done": 7}
 
 
 def test_required_tracking_raises():
