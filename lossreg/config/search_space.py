@@ -31,12 +31,14 @@ FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 def shown(value: Any) -> str:
     """Return a value as a study file would write it, at most 60 characters: `"adam"`, `true`, `[64, 64]`.
 
-    What is longer is cut, lists and tables between their items.
+    What is longer is cut, lists and tables between their items, or after the name of one.
     """
     text = masked(_shown(value), words=False)
     if len(text) <= 60 or not isinstance(value, (Mapping, list, tuple)) or ", " not in text[:55]:
         return shortened(text, 60)
-    return f"{text[:55].rpartition(', ')[0]}, ...{' }' if isinstance(value, Mapping) else ']'}"
+    head, _, item = text[:55].rpartition(", ")
+    name = f"{item.partition(' = ')[0]} = " if isinstance(value, Mapping) and " = " in item else ""
+    return f"{head}, {name}...{' }' if isinstance(value, Mapping) else ']'}"
 
 
 def _shown(value: Any) -> str:

@@ -189,6 +189,7 @@ def test_long_values_are_cut():
     assert shown(list(range(100))) == "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, ...]"
     constraints = {"recall": 0.8, "precision": 0.1, "accuracy": 0.1, "roc_auc": 0.1}
     assert shown(constraints) == "{ recall = 0.8, precision = 0.1, accuracy = 0.1, ... }"
+    assert shown({"name": "sgd", "momentum": "x" * 100}) == '{ name = "sgd", momentum = ... }'
     assert shown(["x" * 100]) == '["' + "x" * 55 + "..."
     assert shown({"a": [1, "b", True]}) == '{ a = [1, "b", true] }'
 
