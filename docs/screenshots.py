@@ -48,6 +48,10 @@ CLOSED = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")
 localStorage.setItem("mlflow.assistant.panelOpen_v1", "false")
 """
+# the page forbids that text is run as code later on, as Playwright's own waiting does
+DRAWN = """new Promise((done) => {
+    (function look() { document.querySelector('.figure .main-svg') ? done() : setTimeout(look, 50) })()
+})"""
 # milliseconds that MLflow, which asks its server for news all the time, has to draw
 SETTLE = 3000
 
@@ -115,7 +119,7 @@ def take(browser: Browser, study: Study, into: Path) -> None:
     for width in (400, 1280, 1920):
         with opened(browser, width, 900, {study.html.as_uri()}) as shown:
             shown.goto(study.html.as_uri())
-            shown.wait_for_function("window.Plotly !== undefined")
+            shown.evaluate(DRAWN)
             shoot(shown, into / f"report-{width}.png")
     where = study.result.tracking
     with server(where["uri"]) as address, opened(browser, 1280, 900, {address}) as shown:
