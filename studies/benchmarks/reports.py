@@ -31,7 +31,7 @@ QUICKSTART = Path(__file__).parents[1] / "quickstart.toml"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 # the page forbids that text is run as code later on, as Playwright's own waiting does
 FIRST = """new Promise((done) => {
-    (function look() { document.querySelector('.figure .main-svg') ? done() : setTimeout(look, 10) })()
+    (function look() { window.Plotly ? Promise.resolve(draw(figures[0])).then(() => done()) : setTimeout(look, 10) })()
 })"""
 ALL = "Promise.all(figures.map(draw)).then(() => figures.length)"
 
