@@ -169,6 +169,15 @@ def collecting():
     return coming
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window, for the tests that look at pages."""
+    from chromium import launched
+
+    with launched() as chromium:
+        yield chromium
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL of the tests, which a few of them stop and start."""

@@ -10,7 +10,7 @@ import typer
 
 from lossreg.cli import waiting
 from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json, say
-from lossreg.cli.studies import StudyOrFolder
+from lossreg.cli.studies import StudyOrFolder, read
 from lossreg.errors import InputError, brief, on_disk
 from lossreg.storage.journal_keys import is_study_folder
 from lossreg.storage.study_result import StudyResult
@@ -35,7 +35,7 @@ def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
         _check_page(file)
         if output is None:
             _check_own(file)
-    result = read(study)
+    result = _read(study)
     from lossreg.reporting import page
 
     text = page.html(result, folder=str(study)) if is_study_folder(study) else page.html(result, str(study))
@@ -45,15 +45,9 @@ def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
     say(f"{file}: {len(text) / 1e6:.1f} MB; open it in a browser", whole=True)
 
 
-def read(study: Path) -> StudyResult:
-    """Return what a study has reached, of a study file or of the study's folder."""
-    from lossreg.cli.shell import load
-
+def _read(study: Path) -> StudyResult:
     waiting.announce(f"reading {study}")
-    spec = None if is_study_folder(study) else load(study)
-    from lossreg.search import history
-
-    return history.results(spec or study)
+    return read(study)[1]
 
 
 def _page_of(study: Path) -> Path:
@@ -104,7 +98,7 @@ def compare(
             )
         from lossreg.reporting import side_by_side
 
-        named = side_by_side.named([read(study) for study in studies], list(map(str, studies)))
+        named = side_by_side.named(list(map(_read, studies)), list(map(str, studies)))
         if len(named) < len(studies):
             raise InputError("the same study is named twice", where=", ".join(map(brief, studies)))
         if as_json:

@@ -234,14 +234,19 @@ def verdict(
 def results(study: StudyOrFolder, as_json: Json = False) -> None:
     """Show the leaderboard of a study, finished or not."""
     with only_json(as_json) as out:
-        spec = None if is_study_folder(study) else load(study)
-        from lossreg.search import history
-
-        result = history.results(spec or study)
+        spec, result = read(study)
         if as_json:
             print_json(result.to_json(), out)
         else:
             show_results(study, spec, result)
+
+
+def read(study: Path) -> tuple[StudySpec | None, StudyResult]:
+    """Return a study and what it has reached; of its folder, where it is named by that, the latter alone."""
+    spec = None if is_study_folder(study) else load(study)
+    from lossreg.search import history
+
+    return spec, history.results(spec or study)
 
 
 def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:

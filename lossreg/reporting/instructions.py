@@ -9,10 +9,10 @@ from lossreg.contract.data_options import GIVEN
 from lossreg.contract.recipes import WIDTH, wrapped
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
+from lossreg.terminal.masking import MASK
 from lossreg.terminal.plain_text import printable_line
 
 STUDY = "STUDY"  # stands for the study file where its name is not known
-HIDDEN = "***"
 MLFLOW = "From MLflow"
 NO_FILE = (
     "`STUDY` stands for the study file. From Python it is the same call of `lossreg.tune` with `fresh=True`; "
@@ -45,8 +45,8 @@ def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tupl
         load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
         ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
     if address := address_of_model(result):
-        uri = str(result.tracking.get("uri", HIDDEN))
-        store = "" if HIDDEN in uri else f"mlflow.set_tracking_uri({json.dumps(uri)})\n"
+        uri = str(result.tracking.get("uri", MASK))
+        store = "" if MASK in uri else f"mlflow.set_tracking_uri({json.dumps(uri)})\n"
         code = f"import mlflow\n{store}model = mlflow.pyfunc.load_model({json.dumps(address)})"
         ways.append((MLFLOW, code))
     return ways
@@ -75,7 +75,7 @@ def about_repeating(result: StudyResult) -> list[str]:
     """Return sentences on the command of `repeating`, or why there is none."""
     if _has_rows_given(result):
         return [ROWS_GIVEN]
-    is_masked = any(HIDDEN in override for override in result.overrides)
+    is_masked = any(MASK in override for override in result.overrides)
     said = {SHARED: result.is_shared, MASKED: is_masked, NO_FILE: not result.file}
     return [sentence for sentence, holds in said.items() if holds]
 

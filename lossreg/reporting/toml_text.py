@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lossreg.errors import SURROGATES
 from lossreg.terminal.masking import MASK
 from lossreg.terminal.plain_text import UNPRINTABLE
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-SURROGATES = re.compile("[\ud800-\udfff]")  # TOML has none
 MASKED = re.compile(rf"(?=.*{re.escape(MASK)})(?:.*://|{re.escape(MASK)}$|.*={re.escape(MASK)})", re.DOTALL)
 
 
@@ -49,6 +49,6 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text in quotes; what a page would not show as it is stands as an escape that TOML knows."""
+    """Return text in quotes, odd characters as escapes; surrogates, which TOML cannot have, are replaced."""
     quoted = json.dumps(SURROGATES.sub("\ufffd", text), ensure_ascii=False)
     return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)

@@ -52,6 +52,16 @@ class Standing:
     rank: int | None = None
     confirmed: Confirmed | None = None
 
+    @property
+    def search_scores(self) -> dict[str, float | None]:
+        """The score of the best trial in the search, that without a tuned decision, and the spread of its members."""
+        best = self.best
+        return {
+            "best_score": best.score if best else None,
+            "default_score": best.default_score if best else None,
+            "spread": best.spread if best else None,
+        }
+
 
 @dataclass(slots=True, repr=False)
 class StudyResult:

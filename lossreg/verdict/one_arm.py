@@ -70,7 +70,7 @@ def _resampled(sample: Sample, seed: int) -> Floats | None:
 
 
 def _count(labels: Array) -> int:
-    """Return the number of classes, of several labels a row those of each."""
+    """Return the number of classes, of several labels per row those of each."""
     return sum(len(np.unique(column)) for column in labels.reshape(len(labels), -1).T)
 
 

@@ -14,11 +14,6 @@ from lossreg import tracking
 from lossreg.reporting import verdict
 from lossreg.tracking import Tracker, entities, ui
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run",
-]  # fmt: skip
 pytestmark = pytest.mark.long
 
 
@@ -43,16 +38,6 @@ def server(tracked, tmp_path_factory):
         wait_for(address, process)
         yield address
         process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
