@@ -242,7 +242,7 @@ def _recommended_model(
     trial = result.recommended
     if trial is None:
         return None
-    model = folder.model_of(trial.number)
+    model = folder.best.file_of(trial.number)
     if model is None:
         worker = completion.model_holder(folder, result, noted)
         instead = f"worker {worker} has it: sync there" if worker else "finish the study to have it"

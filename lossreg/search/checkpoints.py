@@ -75,7 +75,7 @@ class Checkpoints(Observer):
     def checkpoint(self, record: TrialRecord, weights: Weights) -> None:
         """Save weights before Optuna is told of their trial: a kill in between leaves a file that is ignored."""
         self._unsaved.add(record.number)
-        self._folder.save_weights(record.number, weights)
+        self._folder.weights.save(record.number, weights)
         self._unsaved.remove(record.number)
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
@@ -84,7 +84,7 @@ class Checkpoints(Observer):
             return
         surpassed = self._policy.add(record)
         if surpassed is not None:
-            self._folder.forget_weights([surpassed])
+            self._folder.weights.forget([surpassed])
 
     def written(self) -> None:
         """Have the ends of trials on the disk."""

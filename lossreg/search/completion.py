@@ -66,7 +66,7 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
         return None
     result = history.result(begun, folder.path)
     top = result.recommended
-    has_model = top is not None and folder.has_best(top.number)
+    has_model = top is not None and folder.best.is_loadable(top.number)
     return result if has_model and is_tracked(stored, spec, result, uri) else None
 
 
@@ -86,7 +86,7 @@ def model_holder(folder: StudyFolder, result: StudyResult, noted: Mapping[str, A
     top, note = result.recommended, noted.get(history.FINISHED) or {}
     is_there = top is not None and note.get("trials") == len(result.trials) and note.get("model", False)
     is_elsewhere = is_there and note.get("folder") != place(folder)
-    return str(note["worker"]) if top and is_elsewhere and not folder.has_best(top.number) else ""
+    return str(note["worker"]) if top and is_elsewhere and not folder.best.is_loadable(top.number) else ""
 
 
 def place(folder: StudyFolder) -> list[str]:

@@ -122,7 +122,7 @@ def _fitted(spec: StudySpec, directory: Path, told: _Told, named: Arguments) -> 
     folder = shared_study.of(spec, directory / ".lossreg" / spec.name)
     result = run.kept_in(folder, spec, named.observer(told))
     trial = result.recommended
-    if trial is None or not folder.has_best(trial.number):
+    if trial is None or not folder.best.is_loadable(trial.number):
         raise LossregError(f"the study has no model: {told.warning or 'no trial has a score'}")
     shown = named.result(result)
     shown.predictor = predictors.load_predictor(folder.path)  # for when the folder is gone

@@ -56,7 +56,7 @@ def look_up(spec: StudySpec, number: int | None = None, loss: str | None = None,
     """
     folder = shared_study.of(spec)
     record = restore.find(history.result(folder.read(), folder.path), number, loss)
-    if files := folder.predictor_of(record.number):
+    if files := folder.best.predictor_of(record.number):
         return Source(files)
     studies.require_trusted(spec)
     return Source(None, restore.look_up(spec, number, loss, train=train))

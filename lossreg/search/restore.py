@@ -83,7 +83,7 @@ def look_up(
     study = folder.read()
     result = history.result(study, folder.path)
     record = find(result, number, loss)
-    weights = folder.load_weights(record.number)
+    weights = folder.weights.load(record.number)
     if weights is None and not train:
         raise _not_kept(spec, folder, record, completion.model_holder(folder, result, study.user_attrs))
     return KeptTrial(study.user_attrs[ATTRIBUTE], record, weights)
@@ -151,7 +151,7 @@ def _numbers(result: StudyResult) -> str:
 
 
 def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord, finisher: str) -> InputError:
-    there = ", ".join(map(str, folder.kept_weights())) or "none"
+    there = ", ".join(map(str, folder.weights.numbers)) or "none"
     again = words(f"`lossreg model STUDY --trial {record.number} --train`", "`train=True`") + " trains it again"
     if folder.is_shared:
         finished = f", and worker {finisher}, which finished the study, the recommended model" if finisher else ""

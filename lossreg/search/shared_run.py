@@ -95,7 +95,7 @@ class TurnState(RunState):
         """
         top, folder = self.result.recommended, self.run.folder
         note: dict[str, Any] = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
-        note |= {"model": top is not None and folder.has_best(top.number), "folder": completion.place(folder)}
+        note |= {"model": top is not None and folder.best.is_loadable(top.number), "folder": completion.place(folder)}
         self.study.set_user_attr(history.FINISHED, note)
 
 

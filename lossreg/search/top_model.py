@@ -33,7 +33,7 @@ def save(
         return None
     try:
         saved = _saved(prepared, result, best, folder, progress)
-        folder.forget_weights(set(folder.kept_weights()) - _wanted(prepared.spec.search.keep, result) - {best.number})
+        folder.weights.forget(set(folder.weights.numbers) - _wanted(prepared.spec.search.keep, result) - {best.number})
         return saved
     except (LossregError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")
@@ -59,21 +59,21 @@ def _saved(
     if best.candidate in prepared.missing:
         progress.warn(f"the top trial ({best.number}) is of {best.candidate}, which is missing: no model is written")
         return None
-    weights = folder.load_weights(best.number)
+    weights = folder.weights.load(best.number)
     if weights is None and (result.verdict or result.confirmation):
         best, weights = trained_again(prepared, best, folder, progress)
     if weights is None:
         progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
         return None
-    if folder.has_best(best.number):
-        return folder.model_of(best.number)
+    if folder.best.is_loadable(best.number):
+        return folder.best.file_of(best.number)
     from lossreg import tracking
     from lossreg.data import preprocessor_file
 
     progress.phase(f"study {prepared.spec.name}: writing the model of trial {best.number}")
     predictor = predictors.build(prepared, best, weights)
     texts = preprocessor_file.dumps(predictor.preprocessor), predictor.about.json_text()
-    path = folder.save_model(predictor.model, best.number, *texts)
+    path = folder.best.save(predictor.model, best.number, *texts)
     description = tracking.describe(predictor.model, path)
     tracking.note(description)
     return description
@@ -96,5 +96,5 @@ def trained_again(
     finally:
         pool.shutdown()
     if ended.weights is not None:
-        folder.save_weights(trial.number, ended.weights)
+        folder.weights.save(trial.number, ended.weights)
     return replace(trial, decision=ended.decision), ended.weights

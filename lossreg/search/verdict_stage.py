@@ -113,14 +113,14 @@ class VerdictStage(FinalStage):
         folds = Nested.of(self.prepared, outer, trials, self.progress) if outer else None
         tested = Tested.of(self.prepared.problem.dataset, folds.parts if folds else ())
         noted = self._notes.of_outer(outer)
-        known = tested.matching(self.folder.load_predictions(noted.key, outer) if noted else {})
+        known = tested.matching(self.folder.predictions.load(noted.key, outer) if noted else {})
         done = min(map(len, known.values()), default=0)
         if noted and done >= repeats:
             noted = replace(noted, openings=self._notes.openings, margin=self._first_margin)
             return self._judged(tested, self._freeze(noted), known)
         self._require_installed(outer)
         estimate.require_room(self.prepared, repeats, tested)
-        self.folder.require_room_for_predictions(outer)
+        self.folder.predictions.require_room(outer)
         self._announce(outer, repeats, done)
         with self.training():
             new = range(done, repeats)
@@ -129,7 +129,7 @@ class VerdictStage(FinalStage):
             return opened
         predictions = joined(known, predictions)
         self.folder.require_turn()
-        self.folder.save_predictions(opened.key, predictions, outer)
+        self.folder.predictions.save(opened.key, predictions, outer)
         return self._judged(tested, opened, predictions)
 
     @property

@@ -174,7 +174,7 @@ def on_test_rows(study: Mapping[str, Any], rows: Any) -> OnTestRows:
     noted = Notes.of_stored(folder.read().user_attrs[ATTRIBUTE][FROZEN], spec.search.trials).last
     outer = held.outer(noted.outer, spec.search.seed) if noted.outer else ()
     parts = [(part.development, part.test) for part in outer] or [(held.development, held.test)]
-    arms = folder.load_predictions(noted.key, noted.outer)
+    arms = folder.predictions.load(noted.key, noted.outer)
     return OnTestRows(prepared, Tested.of(prepared.problem.dataset, outer), parts, arms)
 
 

@@ -732,9 +732,9 @@ def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, fi
     store = StudyFolder(Path(".lossreg/toy"), "toy")
     never_run(store)
     best = finished.result.best.number
-    path = store.save_model(Saved(), best)
+    path = store.best.save(Saved(), best)
     assert lossreg("sync", study)[0] == 0
-    store.save_model(Saved(), best + 1)
+    store.best.save(Saved(), best + 1)
     code, _, err = lossreg("sync", study)
     assert (code, synced) == (0, [path, None])
     assert f"the model of the recommended trial ({best}) is not there" in err
@@ -764,9 +764,9 @@ class Dies:
 
 def test_a_model_whose_saving_was_cut_off_is_nobody_s(tmp_path):
     store = StudyFolder(tmp_path, "toy")
-    store.save_model(Saved(), 3)
+    store.best.save(Saved(), 3)
     with pytest.raises(KeyboardInterrupt):
-        store.save_model(Dies(), 5)
+        store.best.save(Dies(), 5)
     assert (store.model_of(3), store.model_of(5)) == (None, None)
 
 

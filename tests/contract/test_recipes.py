@@ -128,7 +128,7 @@ class Ran:
         self.last = {trial.candidate: trial for trial in sorted(self.result.trials, key=lambda trial: trial.number)}
 
     def lane(self, label):
-        return self.store.load_weights(self.last[label].number)
+        return self.store.weights.load(self.last[label].number)
 
     def data(self):
         return self.problem.folds[0]

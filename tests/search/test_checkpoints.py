@@ -37,7 +37,7 @@ def test_the_weights_in_the_folder_are_those_of_the_best_trials_whenever_a_trial
         policy.add(record)
         result.add(record)
         checkpoints.trial(record, result)
-        assert set(folder.kept_weights()) == kept == policy.numbers
+        assert set(folder.weights.numbers) == kept == policy.numbers
 
 
 @pytest.mark.parametrize("keep", KEPT)
@@ -59,7 +59,7 @@ def test_the_two_best_of_each_loss_are_kept_until_the_verdict_has_chosen(tmp_pat
         checkpoints.trial(record, result)
     # a trial that nobody wants is not written by the scheduler; here all are, and those that were surpassed are gone
     assert KeepPolicy(keep, study(trials), contenders=2).numbers == {1, 3, 2, 4}
-    assert {0} & set(folder.kept_weights()) == set()
+    assert {0} & set(folder.weights.numbers) == set()
 
 
 def test_a_trial_whose_weights_found_no_room_costs_no_other_its_weights(tmp_path, monkeypatch):
@@ -77,13 +77,13 @@ def test_a_trial_whose_weights_found_no_room_costs_no_other_its_weights(tmp_path
 
     end(trials[0])
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "save_weights", fails)
+        patch.setattr(folder.weights, "save", fails)
         with pytest.raises(OSError, match="No space"):
             checkpoints.checkpoint(trials[1], [np.zeros(1)])
         told(trials[1])
-    assert set(folder.kept_weights()) == {0}
+    assert set(folder.weights.numbers) == {0}
     end(trials[2])
-    assert set(folder.kept_weights()) == {2}
+    assert set(folder.weights.numbers) == {2}
 
 
 def fails(number, weights):

@@ -236,7 +236,7 @@ def store(tmp_path, monkeypatch, journal):
     with store.lock():
         store.journal.write_bytes(b"\n".join(journal[0]) + b"\n")
     for number in (3, 12):
-        store.save_weights(number, [np.arange(4.0), np.ones((2, 2))])
+        store.weights.save(number, [np.arange(4.0), np.ones((2, 2))])
     return store
 
 
@@ -279,13 +279,13 @@ def test_damaged_weights_are_named_and_moved_aside(store, content):
     with pytest.raises(
         InputError, match=r"weights-000012.npz: this file of weights is damaged .*lossreg\.repair\(study\)"
     ):
-        store.load_weights(12)
+        store.weights.load(12)
     (store.path / "best.keras").write_bytes(b"half a model")
     (store.path / "best.trial").write_bytes(b"\xff")
     out = lossreg("repair", "s.toml")[1]
     assert "weights-000012.npz is damaged and was moved aside, so trial 12 has no model" in out
     assert "best.keras is damaged and was moved aside" in out
-    assert store.kept_weights() == [3]
+    assert store.weights.numbers == [3]
     [aside] = store.path.glob("damaged-*")
     assert (aside / "weights-000012.npz").read_bytes() == content
     assert "is whole" in lossreg("repair", "s.toml")[1]
@@ -297,7 +297,7 @@ def test_a_flipped_bit_in_weights_is_found(store):
     content[content.index(np.arange(4.0).tobytes()) + 9] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match="weights-000003"):
-        store.load_weights(3)
+        store.weights.load(3)
 
 
 @pytest.mark.parametrize("line", [b"\xff\n", b'{"op_code":4,"wor\n', b"[]\n", b'{"op_code":"4"}\n'])
@@ -418,11 +418,11 @@ def test_weights_under_another_trial_s_name_are_refused_and_moved_aside(store):
     with pytest.raises(
         InputError, match=r"weights-000012.npz: this file holds the weights of trial 3, not of trial 12"
     ):
-        store.load_weights(12)
+        store.weights.load(12)
     out = lossreg("repair", "s.toml")[1]
     assert "weights-000003.npz" in out
     assert "so trial 3 has no model" in out
-    assert store.kept_weights() == []
+    assert store.weights.numbers == []
     [aside] = store.path.glob("damaged-*")
     assert (aside / "weights-000012.npz").read_bytes() == content
     assert "is whole" in lossreg("repair", "s.toml")[1]
@@ -432,6 +432,6 @@ def test_weights_of_an_archive_without_a_number_are_loaded(store):
     kept = [np.arange(4.0), np.ones((2, 2))]
     np.savez(store.path / "weights-000012.npz", w0000=kept[0], w0001=kept[1])
     for number in (3, 12):
-        loaded = store.load_weights(number)
+        loaded = store.weights.load(number)
         assert [weight.tolist() for weight in loaded] == [weight.tolist() for weight in kept]
     assert "is whole" in lossreg("repair", "s.toml")[1]

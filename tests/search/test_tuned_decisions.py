@@ -180,7 +180,7 @@ def test_a_trial_that_is_trained_again_for_the_verdict_has_the_epoch_and_the_dec
     x = load(SOURCE).validation.x
     result = lossreg.tune(SEEDED)
     before = {trial.number: lossreg.load_trial(SEEDED, trial.number).model.predict(x) for trial in result.trials}
-    StudyFolder(Path(result.folder), "seeded").forget_weights(before)
+    StudyFolder(Path(result.folder), "seeded").weights.forget(before)
     chosen = run.verdict(SEEDED, 2).recommended
     assert chosen.candidate == result.baseline
     model = keras.models.load_model(Path(result.folder) / "best.keras")

@@ -27,6 +27,7 @@ from lossreg.search.frozen import FROZEN
 from lossreg.search.outline import plan
 from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
+from lossreg.storage.prediction_files import PredictionFiles
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trial_record import Outcome
 from lossreg.storage.trials import ATTRIBUTE
@@ -118,7 +119,7 @@ def test_the_model_and_its_recipe_are_the_recommended_trials(finished, monkeypat
     folder, result = finished
     monkeypatch.chdir(folder)
     assert result.recommended.number == result.verdict.recommended.trial
-    assert StudyFolder(folder / ".lossreg" / "small", "small").has_best(result.recommended.number)
+    assert StudyFolder(folder / ".lossreg" / "small", "small").best.is_loadable(result.recommended.number)
     assert lossreg.results(study()).verdict == result.verdict
 
 
@@ -378,7 +379,7 @@ def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finishe
 
     heard, before = Heard(), finished[1].verdict
     with monkeypatch.context() as patch:
-        patch.setattr(StudyFolder, "save_predictions", full)
+        patch.setattr(PredictionFiles, "save", full)
         assert run.verdict(study(), REPEATS + 2, progress=heard).verdict == replace(before, openings=2)
     (line,) = [line for line in heard.lines if "there is no new verdict" in line and "No space left" in line]
     assert lossreg.results(study()).verdict == replace(before, openings=2)
@@ -483,13 +484,13 @@ def test_a_recommended_trial_whose_weights_were_removed_is_trained_again(finishe
     number, x = finished[1].recommended.number, np.zeros((3, 4), np.float32)
     before = lossreg.load_trial(study()).model.predict(x, verbose=0)
     folder = StudyFolder(Path(".lossreg/small"), "small")
-    folder.forget_weights([number])
+    folder.weights.forget([number])
     for file in folder.path.glob("best.*"):
         file.unlink()
     heard = Heard()
     lossreg.tune(study(), progress=heard)
     assert [line for line in heard.lines if f"the weights of trial {number}" in line and "trained again" in line]
-    assert folder.has_best(number)
+    assert folder.best.is_loadable(number)
     np.testing.assert_allclose(lossreg.load_trial(study()).model.predict(x, verbose=0), before, rtol=1e-4, atol=1e-5)
 
 
@@ -497,7 +498,7 @@ def test_a_recommended_trial_whose_weights_were_removed_is_trained_again(finishe
 def test_a_trial_whose_weights_were_removed_is_trained_again_on_demand(finished):
     number, x = finished[1].recommended.number, np.zeros((3, 4), np.float32)
     before = lossreg.load_trial(study()).model.predict(x, verbose=0)
-    StudyFolder(Path(".lossreg/small"), "small").forget_weights([number])
+    StudyFolder(Path(".lossreg/small"), "small").weights.forget([number])
     with pytest.raises(lossreg.InputError, match=r"were not kept.*train=True. trains it again"):
         lossreg.load_trial(study())
     model = lossreg.load_trial(study(), train=True).model

@@ -112,21 +112,21 @@ def test_a_link_that_leads_nowhere_is_named():
 def test_weights_without_room_leave_nothing_half_written(full):
     kept = StudyFolder(Path(".lossreg/s"), "s")
     with kept.lock():
-        kept.save_weights(1, [np.ones(4)])
+        kept.weights.save(1, [np.ones(4)])
         full(2000)
         with pytest.raises(OSError, match=r"weights.part"):
-            kept.save_weights(2, [np.ones(4000)])
+            kept.weights.save(2, [np.ones(4000)])
     assert sorted(path.name for path in kept.path.iterdir()) == ["lock", "weights-000001.npz"]
 
 
 def test_predictions_without_room_leave_those_that_there_are(full):
     kept, few, many = StudyFolder(Path(".lossreg/s"), "s"), np.arange(4.0), np.random.default_rng(0).normal(size=4000)
     with kept.lock():
-        kept.save_predictions("1-0-1", {"winner": few})
+        kept.predictions.save("1-0-1", {"winner": few})
         full(2000)
         with pytest.raises(OSError, match=r"verdict.part"):
-            kept.save_predictions("1-0-1", {"winner": many})
-    np.testing.assert_array_equal(kept.load_predictions("1-0-1")["winner"], few)
+            kept.predictions.save("1-0-1", {"winner": many})
+    np.testing.assert_array_equal(kept.predictions.load("1-0-1")["winner"], few)
     assert sorted(path.name for path in kept.path.iterdir()) == ["lock", "verdict.npz"]
 
 
@@ -156,33 +156,33 @@ class Model:
 
 def test_a_model_of_0_2_0_is_whole_with_its_pickle_which_a_new_one_replaces(tmp_path):
     folder = StudyFolder(tmp_path, "toy")
-    folder.save_model(Model(), 3)
-    assert not folder.has_best(3)
+    folder.best.save(Model(), 3)
+    assert not folder.best.is_loadable(3)
     pickled = tmp_path / "preprocessor.joblib"
     pickled.write_bytes(b"a pickle")
-    assert folder.has_best(3)
-    folder.save_preprocessor("{}")
-    assert folder.has_best(3)
+    assert folder.best.is_loadable(3)
+    folder.best.save_preprocessor("{}")
+    assert folder.best.is_loadable(3)
     assert not pickled.exists()
     assert sorted(file.name for file in tmp_path.glob("[bp]*")) == ["best.keras", "best.trial", "preprocessor.json"]
 
 
 def test_a_predictor_is_whole_when_its_description_is_of_the_same_trial(tmp_path):
     folder = StudyFolder(tmp_path, "toy")
-    folder.save_model(Model(), 3, "{}", '{"trial": 3}')
-    assert [file.name for file in folder.predictor_of(3)] == ["best.keras", "preprocessor.json", "predictor.json"]
-    folder.save_model(Model(), 4)  # the files of the other trial are still there
-    assert folder.predictor_of(4) is folder.predictor_of(3) is None
+    folder.best.save(Model(), 3, "{}", '{"trial": 3}')
+    assert [file.name for file in folder.best.predictor_of(3)] == ["best.keras", "preprocessor.json", "predictor.json"]
+    folder.best.save(Model(), 4)  # the files of the other trial are still there
+    assert folder.best.predictor_of(4) is folder.best.predictor_of(3) is None
     for damaged in ("", "[]", '{"trial": "4"}'):
-        folder.save_description(damaged)
-        assert folder.predictor_of(4) is None
+        folder.best.save_description(damaged)
+        assert folder.best.predictor_of(4) is None
 
 
 def test_a_kill_while_the_model_is_written_leaves_it_without_a_trial(tmp_path, monkeypatch):
     folder = StudyFolder(tmp_path, "toy")
-    folder.save_model(Model(), 3, "{}", '{"trial": 3}')
-    monkeypatch.setattr(folder, "save_description", lambda text: 1 / 0)
+    folder.best.save(Model(), 3, "{}", '{"trial": 3}')
+    monkeypatch.setattr(folder.best, "save_description", lambda text: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        folder.save_model(Model(), 4, "{}", '{"trial": 4}')
-    assert not folder.has_best(4)
-    assert not folder.has_best(3)
+        folder.best.save(Model(), 4, "{}", '{"trial": 4}')
+    assert not folder.best.is_loadable(4)
+    assert not folder.best.is_loadable(3)
