@@ -300,7 +300,7 @@ def _rows(study: StudySpec) -> list[str]:
     if study.given is None:
         return []
     from lossreg.data.origin import Origin as Rows
-    from lossreg.data.raw import from_object
+    from lossreg.data.raw_objects import from_object
 
     section = study.data
     try:

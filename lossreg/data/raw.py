@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features, foreign, gaps, label_gaps, metric_columns, new_forms, no_data, numerals, readings
+from lossreg.data import features, foreign, gaps, label_gaps, metric_columns, numerals, readings
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.columns import MISSING, texts
@@ -21,9 +20,9 @@ from lossreg.data.features import Array, Features
 from lossreg.data.image_files import ImageReader
 from lossreg.data.numerals import Numerals
 from lossreg.data.origin import Origin, listed, near
-from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION, WORDS
+from lossreg.data.parts import VALIDATION
 from lossreg.data.row_numbers import Place, RowNumbers
-from lossreg.errors import DataError, did_you_mean, text_of
+from lossreg.errors import DataError, did_you_mean
 
 FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
@@ -358,157 +357,3 @@ def _labels(y: Any, origin: Origin) -> tuple[pd.Series[Any] | Array, tuple[str, 
 
 def _inferred(y: pd.Series[Any], origin: Origin) -> pd.Series[Any]:
     return features.inferred(y.to_frame("y"), origin)["y"]
-
-
-def joined(parts: Mapping[int, Raw], origin: Origin) -> Raw:
-    """Return the rows of parts that are given, one after the other; raises `DataError` when their shapes differ."""
-    rows = parts[TRAIN]
-    given = [part for part in (VALIDATION, TEST) if part in parts]
-    for part in given:
-        rows = appended(rows, parts[part], part, origin)
-    notes = [f"{NAMES[part].capitalize()} rows: the given {NAMES[part]} set." for part in given]
-    return replace(rows, notes=[*rows.notes, *notes])
-
-
-def appended(rows: Raw, other: Raw, part: int, origin: Origin) -> Raw:
-    """Return the rows of other parts, and after them those of a further one; raises `DataError` when shapes differ."""
-    if not len(other.y):
-        raise origin.error(f"no {NAMES[part]} rows", "Leave them out, and a share of the rows is cut off for them.")
-    before = np.full(len(rows.y), TRAIN, np.int8) if rows.given is None else rows.given
-    numbers = {f"the {NAMES[of]} rows": raw.numbers for of, raw in ((TRAIN, rows), (part, other))}
-    both = [name for name in rows.beside if name in other.beside]
-    x, notes = _as_trained(rows.x, other.x, origin)
-    return replace(
-        rows, x=features.joined(rows.x, x, NAMES[part], origin), y=_joined_labels(rows.y, other.y, NAMES[part], origin),
-        given=np.concatenate([before, np.full(len(other.y), part, np.int8)]), weights=_joined_weights(rows, other),
-        aside={use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside},
-        read_as=RowNumbers.joined(numbers), gap_words=Counter(rows.gap_words) + Counter(other.gap_words),
-        beside={name: pd.concat([rows.beside[name], other.beside[name]], ignore_index=True) for name in both},
-        notes=[*rows.notes, *(f"{NAMES[part].capitalize()} rows: {note}" for note in notes)],
-    )  # fmt: skip
-
-
-def _as_trained(train: Features, test: Features, origin: Origin) -> tuple[Features, list[str]]:
-    """Return rows of a further part with numbers and dates in the form of the training rows, and notes."""
-    known, parts, notes = features.parts(train), dict(features.parts(test)), list[str]()
-    for name, part in parts.items():
-        training = known.get(name)
-        if isinstance(part, pd.DataFrame) and isinstance(training, pd.DataFrame) and not origin.as_given:
-            parts[name], told = new_forms.as_trained(part, training, origin.options)
-            notes += [f"{name}: {note}" if name else note for note in told]
-    return (parts if isinstance(test, dict) else parts[""]), notes
-
-
-def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:
-    if train.weights is None and test.weights is None:
-        return None
-    return np.concatenate([np.ones(len(part.y)) if part.weights is None else part.weights for part in (train, test)])
-
-
-def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, part: str, origin: Origin) -> Any:
-    if isinstance(train, pd.Series) and isinstance(test, pd.Series):
-        features.check_order(train, test, "y", part, origin)
-        return pd.concat([train, test], ignore_index=True)
-    if train.shape[1:] != test.shape[1:]:
-        raise origin.error(f"training labels have shape {train.shape}, {part} labels {test.shape}")
-    return np.concatenate([train, test])
-
-
-def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
-    """Return raw rows of named arrays: `x, y`, or `x_train, y_train, x_test, y_test`, or a scikit-learn Bunch.
-
-    There may be `x_val, y_val` too. A dictionary that has the target among its names is a table, and one of
-    `train`, `validation` and `test` has a table or a tuple for each part. Raises `DataError` for others.
-    """
-    targets = (origin.target,) if isinstance(origin.target, str) else origin.target
-    if targets is not None and any(target in arrays for target in targets):
-        return from_table(_as_table(arrays, origin), origin)
-    if tables := _by_part(arrays):
-        return joined({part: from_object(table, origin) for part, table in tables.items()}, origin)
-    given = {part: found for word, part in WORDS.items() if (found := _parts(arrays, f"_{word}"))}
-    if TRAIN in given and len(given) > 1:
-        beside = {part: _beside(arrays, part) for part in given}
-        return joined(
-            {part: from_arrays(*found, origin=origin, beside=beside[part]) for part, found in given.items()}, origin
-        )
-    parts = _parts(arrays, "")
-    if parts is None:
-        raise no_data.without_arrays(arrays, listed(arrays), origin)
-    columns, names = (arrays.get(key) for key in ("feature_names", "target_names"))
-    columns = () if columns is None else [str(column) for column in columns]
-    return from_arrays(*parts, origin=origin, columns=columns, names=() if names is None else names, beside=arrays)
-
-
-def _by_part(arrays: Mapping[str, Any]) -> dict[int, Any]:
-    """Return tables or arrays by part where all names are names of parts, training rows among them."""
-    given = {WORDS.get(str(name)): value for name, value in arrays.items()}
-    parts = {part: value for part, value in given.items() if part is not None}
-    tables = all(isinstance(value, (pd.DataFrame, tuple)) for value in parts.values())
-    return parts if TRAIN in parts and len(parts) == len(arrays) > 1 and tables else {}
-
-
-def _beside(arrays: Mapping[str, Any], part: int) -> dict[str, Any]:
-    """Return arrays of one part by their names without its word: `customer_test` is `customer`."""
-    endings = [f"_{word}" for word, of in WORDS.items() if of == part]
-    return {
-        str(name).removesuffix(ending): values
-        for name, values in arrays.items() for ending in endings if str(name).endswith(ending)
-    }  # fmt: skip
-
-
-def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
-    try:
-        return pd.DataFrame(dict(arrays))
-    except ValueError as error:
-        raise origin.error(f"no table: {text_of(error)}") from error
-
-
-def _parts(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any, Any] | None:
-    """Return features, labels, and weights or None; None without features or labels."""
-    x, y, weights = (
-        next((arrays[key + suffix] for key in keys if key + suffix in arrays), None)
-        for keys in (FEATURE_KEYS, LABEL_KEYS, WEIGHT_KEYS)
-    )
-    x = _inputs(arrays, suffix) if x is None else x
-    return None if x is None or y is None else (x, y, weights)
-
-
-def _inputs(arrays: Mapping[str, Any], suffix: str) -> dict[str, Any] | None:
-    """Return several inputs under the keys `x.a`, `x.b`; with a suffix `x_train.a`."""
-    for key in FEATURE_KEYS:
-        start = f"{key}{suffix}."
-        if inputs := {name.removeprefix(start): part for name, part in arrays.items() if str(name).startswith(start)}:
-            return inputs
-    return None
-
-
-def from_object(value: Any, origin: Origin) -> Raw:
-    """Return raw rows of what a user's function returned; raises `DataError` for anything else.
-
-    Accepts `(x, y)`, `((x_train, y_train), (x_test, y_test))`, also with validation rows between the two, each with
-    weights as an optional third, a dictionary of arrays, one of such parts or tables by the names of parts, a
-    scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a dictionary of arrays by
-    name, or keys `x.a`, `x.b`.
-    """
-    value = foreign.plain(value, origin)
-    if foreign.is_dataset(value):
-        parts = foreign.arrays(value, origin)
-        if not parts:
-            raise origin.error("no rows")
-        return from_arrays(*parts, origin=origin)
-    match value:
-        case pd.DataFrame():
-            return from_table(value, origin)
-        case Mapping():
-            return from_mapping(value, origin)
-        case (tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _))):
-            return _joined_arrays(dict(zip((TRAIN, TEST), value, strict=True)), origin)
-        case (tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _))):
-            return _joined_arrays(dict(enumerate(value)), origin)
-        case (_, _) | (_, _, _) if not no_data.are_single_values(value):
-            return from_arrays(*value, origin=origin)
-    raise no_data.refusal(value, origin)
-
-
-def _joined_arrays(parts: Mapping[int, Any], origin: Origin) -> Raw:
-    return joined({part: from_arrays(*rows, origin=origin) for part, rows in parts.items()}, origin)

@@ -18,9 +18,11 @@ import pandas as pd
 from lossreg.contract.data_options import DROP, GIVEN, TEXT
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import compressed, delimited, files, header, image_folder, new_forms, option_checks, room, table_files
+from lossreg.data.joined_parts import appended
 from lossreg.data.origin import Origin
 from lossreg.data.parts import NAMES
-from lossreg.data.raw import Raw, TargetError, appended, from_mapping, from_object, from_table
+from lossreg.data.raw import Raw, TargetError, from_table
+from lossreg.data.raw_objects import from_mapping, from_object
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.runtime import system, user_code
 

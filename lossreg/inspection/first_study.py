@@ -20,7 +20,8 @@ from lossreg.contract.targets import REGRESSION
 from lossreg.data import files, foreign, inputs, sources
 from lossreg.data.dataset import Dataset
 from lossreg.data.origin import Origin, listed
-from lossreg.data.raw import Raw, TargetError, from_object
+from lossreg.data.raw import Raw, TargetError
+from lossreg.data.raw_objects import from_object
 from lossreg.errors import (
     DataError,
     InputError,

@@ -8,7 +8,7 @@ import pytest
 
 from lossreg.data import load
 from lossreg.data.origin import Origin
-from lossreg.data.raw import from_object
+from lossreg.data.raw_objects import from_object
 from lossreg.inspection.betrayal import betrayers
 from lossreg.inspection.suspects import Suspects
 

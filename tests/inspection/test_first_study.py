@@ -24,7 +24,7 @@ from lossreg.contract.data_options import Options
 from lossreg.contract.targets import TASKS
 from lossreg.data import load
 from lossreg.data.origin import Origin
-from lossreg.data.raw import from_object
+from lossreg.data.raw_objects import from_object
 from lossreg.inspection import recommendation, warnings
 from lossreg.inspection.target import Numbers
 from lossreg.metrics import catalogue

@@ -9,7 +9,7 @@ import pytest
 import lossreg
 from lossreg.data import load
 from lossreg.data.origin import Origin
-from lossreg.data.raw import from_object
+from lossreg.data.raw_objects import from_object
 from lossreg.inspection.sums import terms
 
 N = 400
