@@ -50,8 +50,8 @@ class Order(NamedTuple):
     def description(self) -> str:
         """Return the order, and the evidence where it is not plain."""
         if not self.other:
-            said = f"{self.order}, as data.columns says"
-            return said + (f"; {self.lost} dates ('{self.example}') are missing for it" if self.lost else "")
+            stated = f"{self.order}, as data.columns says"
+            return stated + (f"; {self.lost} dates ('{self.example}') are missing for it" if self.lost else "")
         if self.lost:
             need = f"{self.order}, which {self.rows} dates need"
             return f"{need}, while {self.lost} need {self.other} ('{self.example}') and are taken as missing"
@@ -83,8 +83,8 @@ class Dates:
         return "; ".join(filter(None, (f"{text} ({kinds})", *self._described_orders(), years)))
 
     def _described_orders(self) -> Iterable[str]:
-        told = [order for order in self.orders if order.other or order.rows or order.lost]
-        lines = {f"with '{order.separator}'": order.description() for order in told}
+        noted = [order for order in self.orders if order.other or order.rows or order.lost]
+        lines = {f"with '{order.separator}'": order.description() for order in noted}
         distinct = set(lines.values())
         return distinct if len(distinct) < 2 else [f"{where} {text}" for where, text in lines.items()]
 
@@ -142,7 +142,7 @@ def infer(counted: pd.Series[Any], *, forced: bool = False, order: str = "") -> 
         return None
     there = present(counted)
     groups, has_day = _read(list(there))
-    orders = _said(ORDERS[order], groups, there) if order else _orders(groups, there)
+    orders = _stated_orders(ORDERS[order], groups, there) if order else _orders(groups, there)
     if order:
         has_day = ~np.isnan(Dates(tuple(orders), short=True).days(list(there)))
     rows = np.array(list(there.values()))
@@ -155,7 +155,7 @@ def infer(counted: pd.Series[Any], *, forced: bool = False, order: str = "") -> 
     return Dates(tuple(orders), tuple(forms.values()), is_plain, is_short)
 
 
-def _said(order: str, groups: Sequence[Alike], there: Mapping[str, int]) -> list[Order]:
+def _stated_orders(order: str, groups: Sequence[Alike], there: Mapping[str, int]) -> list[Order]:
     """Return the order that the study says, around every separator, with the dates that it has and those it lacks."""
     texts, rows, orders = list(there), np.array(list(there.values())), []
     for separator, short in product("-/.", (False, True)):

@@ -201,11 +201,11 @@ def _on_points(file: Delimited, table: pd.DataFrame, names: list[str]) -> list[s
         return []
     types = {name: str for name in names if name.strip() in reals}
     written = _tidied(parsing.parsed(file, dtype=types), []) if reals else table
-    found = {str(name): _first_single(written[name]) for name in reals}
-    found |= {str(name): _first_single(table[name]) for name in texts}
+    examples = {str(name): _first_single(written[name]) for name in reals}
+    examples |= {str(name): _first_single(table[name]) for name in texts}
     means = 'is read as {0} and could mean {1}; data.thousands = "." says that points stand between thousands'
     return grouped(
-        {name: f"{text!r} {means.format(text, text.replace('.', ''))}" for name, text in found.items() if text}
+        {name: f"{text!r} {means.format(text, text.replace('.', ''))}" for name, text in examples.items() if text}
     )
 
 

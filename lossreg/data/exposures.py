@@ -52,16 +52,16 @@ class Terms(NamedTuple):
 
         decimal: the decimal mark of the table's other texts.
         """
-        name, found = str(column.name), readings.one(column, decimal, options.marks)
-        if found.kind == "empty":
+        name, reading = str(column.name), readings.one(column, decimal, options.marks)
+        if reading.kind == "empty":
             return cls(name, Reading("number", AsNumbers()))
-        if not isinstance(found.read, (AsNumbers, AsDurations)):
+        if not isinstance(reading.read, (AsNumbers, AsDurations)):
             odd = example(column.dropna().iloc[0])
             raise DataError(f"exposure = {listed([name])!r} holds {odd}, and no numbers", hint=HINT)
-        if isinstance(found.read, AsDurations):
-            return cls(name, found)
-        thousands = Thousands.of(columns.plain(column), found.read.numerals.decimal)
-        return cls(name, found, thousands if thousands.used or not found.read.numerals.group else None)
+        if isinstance(reading.read, AsDurations):
+            return cls(name, reading)
+        thousands = Thousands.of(columns.plain(column), reading.read.numerals.decimal)
+        return cls(name, reading, thousands if thousands.used or not reading.read.numerals.group else None)
 
     def read(self, column: pd.Series[Any], rows: RowNumbers) -> NDArray[np.float64]:
         """Return the exposures of a column; raises `DataError` that names the first that is missing or not positive.

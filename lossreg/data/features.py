@@ -150,7 +150,7 @@ def joined(train: Features, test: Features, part: str, origin: Origin) -> Featur
         if train.keys() != test.keys():
             what = f"training rows have the inputs {listed(train)}, {part} rows {listed(test)}"
             raise origin.error(what)
-        return {name: _joined(own, test[name], part, origin) for name, own in train.items()}
+        return {name: _joined(rows, test[name], part, origin) for name, rows in train.items()}
     if isinstance(train, dict) or isinstance(test, dict):
         raise origin.error(f"of training and {part} rows only one has several inputs")
     return _joined(train, test, part, origin)
@@ -177,8 +177,8 @@ def check_order(train: pd.Series[Any], test: pd.Series[Any], what: str, part: st
     """Raise `DataError` where a further part orders the categories of a column differently than the training rows."""
     dtypes = [dtype for dtype in (train.dtype, test.dtype) if isinstance(dtype, pd.CategoricalDtype)]
     if any(dtype.ordered for dtype in dtypes) and train.dtype != test.dtype:
-        told = f"{what} has other ordered categories in training and {part} rows"
-        raise origin.error(told, "Give both the same type.")
+        problem = f"{what} has other ordered categories in training and {part} rows"
+        raise origin.error(problem, "Give both the same type.")
 
 
 def marks(x: Features) -> Iterator[bytes]:

@@ -27,22 +27,22 @@ def of(file: Delimited, table: pd.DataFrame, targets: Collection[str]) -> dict[s
     around = rf"[\s{file.separator}{file.quote}]"
     if gaps.empty or not file.holds(rf"(?<={around})(?:{'|'.join(WORDS)})(?={around}|$)"):
         return {}
-    found, start = {str(name): Counter[str]() for name in gaps}, 0
+    counts, start = {str(name): Counter[str]() for name in gaps}, 0
     wanted = {*map(str, gaps)} if isinstance(table.index, pd.RangeIndex) else None  # names of rows, as in R, shift all
     for piece in parsing.as_texts(file, PIECE, wanted):
         piece.columns = piece.columns.map(lambda name: str(name).strip())
         for name in gaps:
             there = gaps[name].iloc[start : start + len(piece)].to_numpy(bool)
             for text, count in piece[name][there].value_counts().items():
-                found[str(name)][str(text).strip()] += int(count)
+                counts[str(name)][str(text).strip()] += int(count)
         start += len(piece)
-    words = {name: Counter({text: rows for text, rows in held.items() if text}) for name, held in found.items()}
+    words = {name: Counter({text: rows for text, rows in held.items() if text}) for name, held in counts.items()}
     return {name: held for name, held in words.items() if held}
 
 
 def notes(words: Mapping[str, Counts], rows: int) -> list[str]:
     """Return notes on the words of columns of so many rows."""
-    return grouped({name: f"{_told(held, f'of {rows} values')}" for name, held in words.items()})
+    return grouped({name: f"{_described(held, f'of {rows} values')}" for name, held in words.items()})
 
 
 def on_labels(words: Counts) -> str:
@@ -51,10 +51,10 @@ def on_labels(words: Counts) -> str:
         return ""
     several = len(words) > 1
     meant, other = ("these are classes", "other words") if several else ("it is a class", "another word")
-    return f"{_told(words, 'labels')}: if {meant}, write {other}, such as {next(iter(words)) + '_'!r}."
+    return f"{_described(words, 'labels')}: if {meant}, write {other}, such as {next(iter(words)) + '_'!r}."
 
 
-def _told(words: Counts, of_what: str) -> str:
+def _described(words: Counts, of_what: str) -> str:
     """Return how many labels or values are which words."""
     count, shown = sum(words.values()), " or ".join([example(word) for word in words][:SHOWN])
     are, mean = "is" if count == 1 else "are", "counts" if len(words) == 1 else "count"

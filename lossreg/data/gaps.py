@@ -36,16 +36,16 @@ def taken_out(table: pd.DataFrame, options: Options, where: str) -> tuple[pd.Dat
         what = f"na_values names the column {unknown[0]!r}, which is not there"
         raise DataError(what, where=where, hint=near(unknown[0], names))
     decimal = "" if options.marks else readings.decimal_mark(table)
-    table, found, counts = table.copy(deep=False), set[Gap](), {}
+    table, present, counts = table.copy(deep=False), set[Gap](), {}
     for name in names:
         here = of_column(gaps, name)
         held = marked(table[name], here, _form(table[name], here, decimal, options)) if here else {}
-        found.update(held.values())
+        present.update(held.values())
         if held:
             rows = np.isin(np.arange(len(table)), list(held))
             counts[name] = f"{_counted(rows)} in na_values ({_shown(held.values())}), taken as missing"
             table[name] = table[name].mask(rows)
-    return table, [*grouped(counts), *_not_found(gaps, found)]
+    return table, [*grouped(counts), *_not_found(gaps, present)]
 
 
 def _counted(rows: NDArray[np.bool_]) -> str:
@@ -57,10 +57,10 @@ def _shown(values: Iterable[Gap]) -> str:
     return ", ".join(map(example, dict.fromkeys(values)))
 
 
-def _not_found(gaps: Gaps, found: set[Gap]) -> list[str]:
+def _not_found(gaps: Gaps, present: set[Gap]) -> list[str]:
     every = [gap for values in gaps.values() for gap in values] if isinstance(gaps, Mapping) else gaps
-    values = {_number(gap, None) for gap in found} - {None}
-    lacking = [gap for gap in dict.fromkeys(every) if gap not in found and _number(gap, None) not in values]
+    values = {_number(gap, None) for gap in present} - {None}
+    lacking = [gap for gap in dict.fromkeys(every) if gap not in present and _number(gap, None) not in values]
     return [f"na_values: {_shown(lacking)} {'stand' if len(lacking) > 1 else 'stands'} nowhere."] if lacking else []
 
 
@@ -69,9 +69,9 @@ def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], 
 
     forms: how columns of numbers write these.
     """
-    columns, said = {}, numerals.said(options.marks)
+    columns, stated = {}, numerals.with_marks(options.marks)
     for name in map(str, table.columns):
-        if held := marked(table[name], of_column(options.na_values, name), forms.get(name, said)):
+        if held := marked(table[name], of_column(options.na_values, name), forms.get(name, stated)):
             rows = np.isin(np.arange(len(table)), list(held))
             lost.add(name, NAMED, table[name], rows)
             columns[name] = table[name].mask(rows)
@@ -81,14 +81,14 @@ def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], 
 def _form(column: pd.Series[Any], gaps: tuple[Gap, ...], decimal: str, options: Options) -> Numerals | None:
     """Return how a column writes numbers beside the texts that are missing, None where it holds none as text."""
     if columns.is_number(column.dtype) or not all(map(is_hashable, column)):
-        return numerals.said(options.marks)
+        return numerals.with_marks(options.marks)
     named, there = [gap for gap in gaps if isinstance(gap, str)], column.dropna().astype(object)
     if form := numerals.of_column(there[~there.isin(named)], decimal, options.marks):
         return form
     texts = columns.in_texts(there, options.marks).map(text_of)
     counts = texts[~texts.isin(named)].value_counts()
     forced = options.columns.get(str(column.name)) == "number"
-    return numerals.infer(counts, decimal, options.marks, forced=forced) or numerals.said(options.marks)
+    return numerals.infer(counts, decimal, options.marks, forced=forced) or numerals.with_marks(options.marks)
 
 
 def marked(column: pd.Series[Any], gaps: tuple[Gap, ...], form: Numerals | None = None) -> dict[int, Gap]:

@@ -57,7 +57,7 @@ def _of_values(column: pd.Series[Any], marks: Marks | None, *, as_numbers: bool)
 
     as_numbers: texts that are numbers are such too, else only whole ones, without the zeros behind the point.
     """
-    form, keys = numerals.said(marks), texts(column)
+    form, keys = numerals.with_marks(marks), texts(column)
     for row, value in enumerate(column):
         number = _digits(value) if is_real(value) else _pythonic(keys[row], form)
         keys[row] = _short(number, keys[row], as_numbers=as_numbers or is_real(value))
@@ -81,10 +81,10 @@ def _pythonic(text: str, form: Numerals | None) -> str:
 
 def _short(number: str, text: str, *, as_numbers: bool) -> str:
     """Return a number without zeros that say nothing, and the text where it is none."""
-    found = NUMBER.fullmatch(number)
-    if found is None:
+    match = NUMBER.fullmatch(number)
+    if match is None:
         return text
-    sign, whole, part = found["sign"], found["whole"].lstrip("0") or "0", (found["part"] or "").rstrip("0")
+    sign, whole, part = match["sign"], match["whole"].lstrip("0") or "0", (match["part"] or "").rstrip("0")
     short = f"{whole}.{part}" if part else whole
     short = f"-{short}" if sign == "-" and short != "0" else short
     return short if as_numbers or number.partition(".")[0] == short else text

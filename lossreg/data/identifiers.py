@@ -33,8 +33,8 @@ def of(
         return [], []
     unique = _unique(table, kinds, given)
     ordered = [name for name, parts in unique.items() if _are_in_order(parts)]
-    found = [name for name in unique if is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
-    return found, [name for name in ordered if name not in found]
+    identifying = [name for name in unique if is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
+    return identifying, [name for name in ordered if name not in identifying]
 
 
 def shuffled(table: pd.DataFrame, kinds: Mapping[str, str], given: NDArray[np.int8] | None = None) -> list[str]:
@@ -66,12 +66,12 @@ def without(raw: Raw, kinds: Mapping[str, str]) -> Raw:
     """
     if not isinstance(raw.x, pd.DataFrame):
         return raw
-    found, kept = of(raw.x, kinds, raw.given)
-    gone = [] if len(found) == len(raw.x.columns) else found
-    notes = [f"{listed(gone)}: identifiers of the rows, left out; data.columns says otherwise."] if gone else []
+    identifying, kept = of(raw.x, kinds, raw.given)
+    dropped = [] if len(identifying) == len(raw.x.columns) else identifying
+    notes = [f"{listed(dropped)}: identifiers of the rows, left out; data.columns says otherwise."] if dropped else []
     if kept:
         notes.append(f'{listed(kept)}: numbers of the rows, in order, kept; in data.columns "drop" leaves them out.')
-    return replace(raw, x=raw.x.drop(columns=gone), notes=[*raw.notes, *notes]) if notes else raw
+    return replace(raw, x=raw.x.drop(columns=dropped), notes=[*raw.notes, *notes]) if notes else raw
 
 
 def _is_whole(column: pd.Series[Any]) -> bool:

@@ -81,7 +81,7 @@ class ImageReader:
             return None
         array = np.empty((len(paths), *self.shape), np.uint8)
         if unreadable := fill(array, self, paths):
-            what, hint = told(unreadable, len(paths), Path())
+            what, hint = described(unreadable, len(paths), Path())
             raise DataError(what, hint=f"{hint}.")
         return array
 
@@ -99,9 +99,9 @@ def fill(array: NDArray[np.uint8], reader: ImageReader, paths: Sequence[Path]) -
 
 def headers(paths: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
     """Return the form of each file, and why others cannot be read."""
-    found = dict(zip(paths, _each(_header, paths), strict=True))
-    unreadable = {path: header.reason for path, header in found.items() if isinstance(header, Unreadable)}
-    return {path: header for path, header in found.items() if path not in unreadable}, unreadable
+    by_path = dict(zip(paths, _each(_header, paths), strict=True))
+    unreadable = {path: header.reason for path, header in by_path.items() if isinstance(header, Unreadable)}
+    return {path: header for path, header in by_path.items() if path not in unreadable}, unreadable
 
 
 def is_image(name: str) -> bool:
@@ -109,7 +109,7 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
-def told(unreadable: dict[Path, str], of: int, base: Path) -> tuple[str, str]:
+def described(unreadable: dict[Path, str], of: int, base: Path) -> tuple[str, str]:
     """Return what is wrong with files in words, and the first of them."""
     number = len(unreadable)
     shown = [f"{_relative(path, base)} ({reason})" for path, reason in list(unreadable.items())[:SHOWN]]
@@ -188,7 +188,7 @@ def walked(folder: Path) -> Iterator[tuple[Path, str]]:
     def refuse(error: OSError) -> None:
         raise error
 
-    for place, _, names in sorted(os.walk(folder, onerror=refuse), key=lambda found: found[0]):
+    for place, _, names in sorted(os.walk(folder, onerror=refuse), key=lambda entry: entry[0]):
         if all(map(is_visible, Path(place).relative_to(folder).parts)):
             yield from ((Path(place), name) for name in sorted(names) if not name.startswith("."))
 
@@ -218,7 +218,7 @@ def paths_of(path: Path) -> list[Path]:
             return [path]
         raise DataError("no such file", where=str(path), hint=files.near(path))
     with files.reading(path, str(path)):
-        found = [place / name for place, name in walked(path) if is_image(name)]
-    if not found:
+        paths = [place / name for place, name in walked(path) if is_image(name)]
+    if not paths:
         raise DataError("has no images", where=str(path), hint=KNOWN)
-    return found
+    return paths

@@ -27,7 +27,7 @@ OF_TABLES = ("decimal", "thousands", "na_values")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LabelledFiles:
     """Image files with the class and the part of each, and what else lies there, relative to the folder."""
 
     paths: list[Path]
@@ -36,11 +36,11 @@ class Found:
     nested: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
-    def plus(self, other: Found) -> Found:
+    def plus(self, other: LabelledFiles) -> LabelledFiles:
         """Return these files and those of another part."""
-        return Found(*(mine + theirs for mine, theirs in zip(_fields(self), _fields(other), strict=True)))
+        return LabelledFiles(*(mine + theirs for mine, theirs in zip(_fields(self), _fields(other), strict=True)))
 
-    def without(self, paths: Any) -> Found:
+    def without(self, paths: Any) -> LabelledFiles:
         """Return these files without some."""
         kept = [i for i, path in enumerate(self.paths) if path not in paths]
         paths, labels, parts = (
@@ -48,11 +48,11 @@ class Found:
             [self.labels[i] for i in kept],
             [self.parts[i] for i in kept],
         )
-        return Found(paths, labels, parts, self.nested, self.others)
+        return LabelledFiles(paths, labels, parts, self.nested, self.others)
 
 
-def _fields(found: Found) -> tuple[Any, ...]:
-    return found.paths, found.labels, found.parts, found.nested, found.others
+def _fields(labelled: LabelledFiles) -> tuple[Any, ...]:
+    return labelled.paths, labelled.labels, labelled.parts, labelled.nested, labelled.others
 
 
 def of(source: str, base: Path) -> Path | None:
@@ -88,44 +88,46 @@ def read(path: Path, origin: Origin, options: ImageOptions) -> Raw:
     """
     _check_keys(origin)
     with files.reading(path, origin.where):
-        found = _found(path, origin)
-    forms, unreadable = image_files.headers(found.paths)
+        labelled = _labelled(path, origin)
+    forms, unreadable = image_files.headers(labelled.paths)
     if not forms:
-        return _refuse(found, unreadable, path, origin)
+        return _refuse(labelled, unreadable, path, origin)
     reader, notes = _reader(list(forms.values()), options)
     room.check(np.broadcast_to(np.float32(0), (1, *reader.shape)), len(forms), 1, origin.where)
     array = np.empty((len(forms), *reader.shape), np.uint8)
     damaged = image_files.fill(array, reader, list(forms))
-    kept = _kept(found, unreadable | damaged, path, origin, options)
+    kept = _kept(labelled, unreadable | damaged, path, origin, options)
     array = array[[each not in damaged for each in forms]] if damaged else array
-    notes += [*_beside(kept), *_left_out(unreadable | damaged, len(found.paths), path)]
+    notes += [*_beside(kept), *_left_out(unreadable | damaged, len(labelled.paths), path)]
     return _raw(array, kept, reader, replace(origin, name=path.resolve().name), notes)
 
 
-def _raw(array: NDArray[np.uint8], found: Found, reader: ImageReader, origin: Origin, notes: list[str]) -> Raw:
+def _raw(
+    array: NDArray[np.uint8], labelled: LabelledFiles, reader: ImageReader, origin: Origin, notes: list[str]
+) -> Raw:
     """Return the rows; a category is a class even where it is a number or a date."""
-    given = np.array(found.parts, np.int8) if len(set(found.parts)) > 1 else None
-    for part in sorted(set(found.parts) - {TRAIN}):
+    given = np.array(labelled.parts, np.int8) if len(set(labelled.parts)) > 1 else None
+    for part in sorted(set(labelled.parts) - {TRAIN}):
         notes.append(f"{NAMES[part].capitalize()} rows: the given {NAMES[part]} set.")
-    y = pd.Series(pd.Categorical(found.labels))
+    y = pd.Series(pd.Categorical(labelled.labels))
     return Raw(origin.name, array, y, given=given, images=reader, notes=notes)
 
 
 # ------------------------------------------------------------------ files
 
 
-def _found(path: Path, origin: Origin) -> Found:
+def _labelled(path: Path, origin: Origin) -> LabelledFiles:
     """Return the images of a folder, those of its training part first, and of its test part last."""
     folders = [each for each in sorted(path.iterdir()) if each.is_dir() and image_files.is_visible(each.name)]
     parts = _parts(folders, origin)
     if not parts:
         return _classes(path, folders, path, TRAIN, origin)
-    found = Found([], [], [])
+    labelled = LabelledFiles([], [], [])
     for part in sorted(parts):
         inner = [each for each in sorted(parts[part].iterdir()) if each.is_dir() and image_files.is_visible(each.name)]
-        found = found.plus(_classes(parts[part], inner, path, part, origin))
-    _check_parts(found, {part: folder.name for part, folder in parts.items()}, origin)
-    return found
+        labelled = labelled.plus(_classes(parts[part], inner, path, part, origin))
+    _check_parts(labelled, {part: folder.name for part, folder in parts.items()}, origin)
+    return labelled
 
 
 def _parts(folders: Sequence[Path], origin: Origin) -> dict[int, Path]:
@@ -142,7 +144,7 @@ def _parts(folders: Sequence[Path], origin: Origin) -> dict[int, Path]:
     return parts
 
 
-def _classes(folder: Path, inner: Sequence[Path], base: Path, part: int, origin: Origin) -> Found:
+def _classes(folder: Path, inner: Sequence[Path], base: Path, part: int, origin: Origin) -> LabelledFiles:
     """Return the images of a folder with a folder for each class."""
     name = "" if folder == base else f"{folder.name} "
     loose = sorted(each.name for each in folder.iterdir() if each.is_file() and image_files.is_image(each.name))
@@ -153,10 +155,10 @@ def _classes(folder: Path, inner: Sequence[Path], base: Path, part: int, origin:
         hint = f'Its folders may be the classes: source = "{origin.where.rstrip("/")}/{inner[0].name}".'
         what = f"has one class folder, {inner[0].name}, and at least two are needed"
         raise origin.error(what, hint if deeper else EXAMPLE)
-    found = Found([], [], [], others=tuple(str((folder / each).relative_to(base)) for each in loose))
+    labelled = LabelledFiles([], [], [], others=tuple(str((folder / each).relative_to(base)) for each in loose))
     for of_class in inner:
-        found = found.plus(_of_class(of_class, base, part, origin))
-    return found
+        labelled = labelled.plus(_of_class(of_class, base, part, origin))
+    return labelled
 
 
 def _without_classes(folder: Path, base: Path, images: int, origin: Origin) -> DataError:
@@ -172,7 +174,7 @@ def _without_classes(folder: Path, base: Path, images: int, origin: Origin) -> D
     return origin.error(f"has {count_of(images, 'image') if images else 'no images'} and no class folders", EXAMPLE)
 
 
-def _of_class(folder: Path, base: Path, part: int, origin: Origin) -> Found:
+def _of_class(folder: Path, base: Path, part: int, origin: Origin) -> LabelledFiles:
     every = list(image_files.walked(folder))
     paths = [place / name for place, name in every if image_files.is_image(name)]
     others = [str((place / name).relative_to(base)) for place, name in every if not image_files.is_image(name)]
@@ -181,38 +183,42 @@ def _of_class(folder: Path, base: Path, part: int, origin: Origin) -> Found:
         has = f"files that end in {listed(_endings(others), 5)}" if others else "none"
         what = f"the class folder {folder.relative_to(base)} has no images: it has {has}"
         raise origin.error(what, f"{image_files.KNOWN} Move a folder that is no class elsewhere.")
-    return Found(paths, [folder.name] * len(paths), [part] * len(paths), tuple(nested), tuple(others))
+    return LabelledFiles(paths, [folder.name] * len(paths), [part] * len(paths), tuple(nested), tuple(others))
 
 
 def _endings(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(Path(name).suffix.lower() or "no dot" for name in names))
 
 
-def _check_parts(found: Found, names: dict[int, str], origin: Origin) -> None:
+def _check_parts(labelled: LabelledFiles, names: dict[int, str], origin: Origin) -> None:
     """Raise `DataError` for classes of other parts that no training row has."""
-    by_part = {part: {each for each, of in zip(found.labels, found.parts, strict=True) if of == part} for part in names}
+    by_part = {
+        part: {each for each, of in zip(labelled.labels, labelled.parts, strict=True) if of == part} for part in names
+    }
     for part, classes in by_part.items():
         if unknown := sorted(classes - by_part[TRAIN]):
             what = f"{names[part]} has class folders that {names[TRAIN]} lacks: {listed(unknown, 5)}"
             raise origin.error(what, f"{names[TRAIN]} has {listed(sorted(by_part[TRAIN]), 5)}.")
 
 
-def _kept(found: Found, unreadable: dict[Path, str], base: Path, origin: Origin, options: ImageOptions) -> Found:
+def _kept(
+    labelled: LabelledFiles, unreadable: dict[Path, str], base: Path, origin: Origin, options: ImageOptions
+) -> LabelledFiles:
     """Return the files without those that cannot be read; raises `DataError` unless these are to be left out."""
     if not unreadable:
-        return found
+        return labelled
     if not options.drop_unreadable:
-        what, hint = image_files.told(unreadable, len(found.paths), base)
+        what, hint = image_files.described(unreadable, len(labelled.paths), base)
         raise origin.error(what, f"{hint}, or set data.drop_unreadable = true.")
-    kept = found.without(unreadable)
-    return _refuse(found, unreadable, base, origin) if set(kept.labels) < set(found.labels) else kept
+    kept = labelled.without(unreadable)
+    return _refuse(labelled, unreadable, base, origin) if set(kept.labels) < set(labelled.labels) else kept
 
 
-def _refuse(found: Found, unreadable: dict[Path, str], base: Path, origin: Origin) -> NoReturn:
+def _refuse(labelled: LabelledFiles, unreadable: dict[Path, str], base: Path, origin: Origin) -> NoReturn:
     """Raise `DataError` for a class of which no image can be read."""
-    what, hint = image_files.told(unreadable, len(found.paths), base)
-    gone = sorted(set(found.labels) - set(found.without(unreadable).labels))
-    raise origin.error(f"{what}; no image of {listed(gone, 5)} can be read", f"{hint}.")
+    what, hint = image_files.described(unreadable, len(labelled.paths), base)
+    lost_classes = sorted(set(labelled.labels) - set(labelled.without(unreadable).labels))
+    raise origin.error(f"{what}; no image of {listed(lost_classes, 5)} can be read", f"{hint}.")
 
 
 # ------------------------------------------------------------------ form
@@ -260,18 +266,18 @@ def _range(sizes: Sequence[tuple[int, int]]) -> str:
     return " to ".join(dict.fromkeys(f"{height} x {width}" for height, width in (low, high)))
 
 
-def _beside(found: Found) -> Iterator[str]:
+def _beside(labelled: LabelledFiles) -> Iterator[str]:
     """Yield notes on what lies beside the images of the classes."""
-    if found.nested:
-        yield f"Images in folders within a class folder are of that class: {listed(found.nested, 5)}."
-    loose = [name for name in found.others if image_files.is_image(Path(name).name)]
+    if labelled.nested:
+        yield f"Images in folders within a class folder are of that class: {listed(labelled.nested, 5)}."
+    loose = [name for name in labelled.others if image_files.is_image(Path(name).name)]
     if loose:
         yield f"{count_of(len(loose), 'image lies', 'images lie')} in no class folder, left out: {listed(loose, 5)}."
-    rest = Counter(Path(name).suffix.lower() or "no ending" for name in found.others if name not in loose)
+    rest = Counter(Path(name).suffix.lower() or "no ending" for name in labelled.others if name not in loose)
     if rest:
         counts = ", ".join(f"{number} {ending}" for ending, number in rest.items())
         yield f"Files that are no images by their names, left out: {counts}. {image_files.KNOWN}"
 
 
 def _left_out(unreadable: dict[Path, str], of: int, base: Path) -> list[str]:
-    return [f"{image_files.told(unreadable, of, base)[0]}: left out."] if unreadable else []
+    return [f"{image_files.described(unreadable, of, base)[0]}: left out."] if unreadable else []

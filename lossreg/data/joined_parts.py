@@ -53,8 +53,8 @@ def _as_trained(train: Features, test: Features, origin: Origin) -> tuple[Featur
     for name, part in parts.items():
         training = known.get(name)
         if isinstance(part, pd.DataFrame) and isinstance(training, pd.DataFrame) and not origin.as_given:
-            parts[name], told = new_forms.as_trained(part, training, origin.options)
-            notes += [f"{name}: {note}" if name else note for note in told]
+            parts[name], part_notes = new_forms.as_trained(part, training, origin.options)
+            notes += [f"{name}: {note}" if name else note for note in part_notes]
     return (parts if isinstance(test, dict) else parts[""]), notes
 
 

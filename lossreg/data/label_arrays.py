@@ -26,9 +26,11 @@ def check_one_target(y: Array, names: Sequence[str], where: str) -> None:
         return
     k = y.shape[1]
     named = len(names) == k
-    told = f" ({listed(names, 5)})" if named else ""
+    name_list = f" ({listed(names, 5)})" if named else ""
     columns = f"target = {names[0]!r}, with the others under drop, or of arrays " if named else ""
-    what = f"y has {k} numbers per row{told} to predict, and a study predicts one, which its losses and metrics take"
+    what = (
+        f"y has {k} numbers per row{name_list} to predict, and a study predicts one, which its losses and metrics take"
+    )
     hint = f"Make a study for each: {columns}y[:, 0]. Only labels of 0 and 1 may be several."
     raise DataError(what, where=where, hint=hint)
 

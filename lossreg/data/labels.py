@@ -195,7 +195,7 @@ def _as_one_type(y: pd.Series[Any], task: str, raw: Raw, options: Options) -> pd
     if rest == "boolean":
         meant = texts.map(truths.of_text)
     elif rest in ("integer", "floating", "mixed-integer-float"):
-        meant = pd.Series(AsNumbers(numerals.said(options.marks) or Numerals())(texts), texts.index)
+        meant = pd.Series(AsNumbers(numerals.with_marks(options.marks) or Numerals())(texts), texts.index)
     else:
         return y
     y = y.copy()
@@ -310,9 +310,9 @@ def _check_trained(classes: Sequence[str], index: NDArray[np.int64], raw: Raw, w
     known, new = ([name for i, name in enumerate(classes) if (i in trained) is there] for there in (True, False))
     what = f"no training row of class {listed(new, 5)}, which {raw.numbers.named(rows)} {_have(rows)}"
     only_case = {name.casefold() for name in new} <= {name.casefold() for name in known}
-    told = "The others differ in upper and lower case only: write them alike."
-    told = told if only_case else "Write the same classes alike; drop or merge rare ones."
-    hint = f"Training rows have {listed(known, 5)}. {told}"
+    advice = "The others differ in upper and lower case only: write them alike."
+    advice = advice if only_case else "Write the same classes alike; drop or merge rare ones."
+    hint = f"Training rows have {listed(known, 5)}. {advice}"
     raise DataError(what, where=where, hint=hint)
 
 

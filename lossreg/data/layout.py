@@ -248,12 +248,12 @@ def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None, opti
     layout = replace(layout, repeated=again)
     what = f"{again:,} of {rows:,} rows stand more than once, with the same features and the same target"
     if largest > LARGEST * rows or not (again <= FEW * rows or twins.are_copies(alike, codes, raw.y, COPIES)):
-        told = f"{what}: not kept together, since the data have few distinct rows, not copies"
-        return replace(layout, units=groups, notes=[*layout.notes, f"{told}."])
+        note = f"{what}: not kept together, since the data have few distinct rows, not copies"
+        return replace(layout, units=groups, notes=[*layout.notes, f"{note}."])
     units = codes if groups is None else twins.joined(groups, codes)
     if groups is not None and np.bincount(units).max() > max(np.bincount(groups).max(), LINKED * rows):
-        told = f"{what}; those of different groups may be on both sides of a cut, since they link too many"
-        return replace(layout, units=groups, notes=[*layout.notes, f"{told}."])
+        note = f"{what}; those of different groups may be on both sides of a cut, since they link too many"
+        return replace(layout, units=groups, notes=[*layout.notes, f"{note}."])
     kept = f"{what}; no cut takes them apart"
     if layout.given is not None and (both := _on_both(codes, layout.given)):
         kept += f", but for {both:,} of them, which the given parts have on both sides"

@@ -111,11 +111,11 @@ class LoadedRows:
 
     def resampled(self, seeds: Sequence[int], share: float, parts: Sequence[Part] | None = None) -> Dataset:
         """Return a data set with a fold per seed, as `Dataset.resampled`."""
-        own = Part(self.test, self.development)
-        wanted = list(zip(parts or [own] * len(seeds), seeds, strict=True))
+        usual = Part(self.test, self.development)
+        wanted = list(zip(parts or [usual] * len(seeds), seeds, strict=True))
         cuts = splits.resample(self.labels, wanted, self.layout, share=share, where=self.where)
         counted = self.units_left_out(wanted[0][0].development, share, outer=parts is not None)
-        return self.dataset(cuts, np.arange(len(self.labels.y)) if parts else own.development, counted)
+        return self.dataset(cuts, np.arange(len(self.labels.y)) if parts else usual.development, counted)
 
     def units_left_out(self, development: Rows, share: float = TRAINING_SHARE, *, outer: bool = False) -> int:
         """Return about how many independent rows a split of development rows leaves out, the same for all such splits.
@@ -147,11 +147,11 @@ class LoadedRows:
         except DataError as error:
             raise error.at(self.where) from None
         first, *further = [
-            self._fold(preprocessor, rows, self._splits(made.array, rows, weights_of_parts), counted)
-            for preprocessor, made, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
+            self._fold(preprocessor, rows, self._splits(counts.array, rows, weights_of_parts), counted)
+            for preprocessor, counts, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
         ]
         gaps = inputs.gaps(self.raw.x, self.readings)
-        lost = reduce(Lost.worst, [made.lost for made in transformed])  # from the cut that lost most of each
+        lost = reduce(Lost.worst, [counts.lost for counts in transformed])  # from the cut that lost most of each
         notes = [*missing_line(gaps, lost), *fitted[0].notes, *lost.beside(gaps).lines()]
         given: dict[str, Any] = {}
         if first.train.weights is not None:

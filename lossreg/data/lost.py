@@ -115,12 +115,12 @@ class Lost:
 
     def beside(self, gaps: Iterable[str]) -> Lost:
         """Return the counts that `missing_line` does not tell together with the gaps of these columns."""
-        told, rest = list(gaps)[:SHOWN], Lost()
+        shown, rest = list(gaps)[:SHOWN], Lost()
         rest.values, rest.notes = self.values, self.notes
         rest.counts = {
             (part, column, reason): count
             for (part, column, reason), count in self.counts.items()
-            if _name(part, column) not in told or reason.outcome != TAKEN_AS_MISSING
+            if _name(part, column) not in shown or reason.outcome != TAKEN_AS_MISSING
         }
         return rest
 
@@ -137,7 +137,7 @@ class Lost:
             lines.append(f"{values} {are} {outcomes}, in {more}: {listed(columns, 10)}.")
         return lines
 
-    def told(self) -> list[str]:
+    def lines_with_fills(self) -> list[str]:
         """Return the same lines, and one on gaps that were filled."""
         rows = max(self.values.values(), default=0)
         filled = [f"{name}: {count:,} of {rows:,}" for name, count in self.filled.items()]

@@ -87,10 +87,10 @@ def _as_numbers(column: pd.Series[Any], decimal: str, options: Options) -> Array
         return column.to_numpy(bool)
     if plain_columns.is_number(column.dtype):
         return column.to_numpy(np.float64, na_value=np.nan)
-    said = options.columns.get(str(column.name), "")
-    kind = "" if said == DROP else said
+    stated = options.columns.get(str(column.name), "")
+    kind = "" if stated == DROP else stated
     with of_column(str(column.name)):
-        found, plain = readings.one(column, decimal, options.marks, kind), plain_columns.plain(column)
-    if found.read is not None and (kind or isinstance(found.read, AsNumbers)):
-        return np.asarray(found.read(plain), np.float64)
+        reading, plain = readings.one(column, decimal, options.marks, kind), plain_columns.plain(column)
+    if reading.read is not None and (kind or isinstance(reading.read, AsNumbers)):
+        return np.asarray(reading.read(plain), np.float64)
     return np.asarray(plain, object)

@@ -135,9 +135,9 @@ class Counted:
 
         As in training, columns that leave the mark open have that of the others, where these agree.
         """
-        need = [name for name, counts in self.numbers.items() if counts.other > counts.own + counts.real]
+        need = [name for name, counts in self.numbers.items() if counts.other > counts.same + counts.real]
         marks = {self.numbers[name].turned.decimal for name in need}
-        marks |= {counts.form.decimal for counts in self.numbers.values() if counts.own > counts.other}
+        marks |= {counts.form.decimal for counts in self.numbers.values() if counts.same > counts.other}
         if len(marks) != 1:
             return need
         open_ones = (name for name, counts in self.numbers.items() if counts.is_open and counts.turned.decimal in marks)
@@ -147,13 +147,13 @@ class Counted:
 class Numbers:
     """Numbers of a column, counted by the decimal marks with which they are numbers.
 
-    form: that of the training rows; own, other: the number of those with its decimal mark alone, and with the other
+    form: that of the training rows; same, other: the number of those with its decimal mark alone, and with the other
     one alone; both: of those that are two different numbers; real: of parsed ones with decimals; shown: one of `other`.
     """
 
     def __init__(self, form: Numerals) -> None:
         self.form, self.turned = form, replace(form, decimal=OTHER[form.decimal], doubt="")
-        self.own = self.other = self.both = self.real = 0
+        self.same = self.other = self.both = self.real = 0
         self.shown = ""
 
     def add(self, column: pd.Series[Any]) -> None:
@@ -165,7 +165,7 @@ class Numbers:
         texts = _texts(column)
         one, two = (numerals.values(texts, form) for form in (self.form, self.turned))
         other = np.isnan(one) & ~np.isnan(two)
-        self.own += int((~np.isnan(one) & np.isnan(two)).sum())
+        self.same += int((~np.isnan(one) & np.isnan(two)).sum())
         self.other += int(other.sum())
         self.both += int((one != two)[~np.isnan(one) & ~np.isnan(two)].sum())
         if not self.shown and other.any():
@@ -175,7 +175,9 @@ class Numbers:
     def is_open(self) -> bool:
         """Whether the values may be read with either mark, and training has none between thousands."""
         return (
-            bool(self.both) and not (self.own or self.other or self.real) and self.turned.decimal not in self.form.marks
+            bool(self.both)
+            and not (self.same or self.other or self.real)
+            and self.turned.decimal not in self.form.marks
         )
 
     def note(self, shown: str) -> str:
@@ -234,14 +236,14 @@ class Orders:
         """Return the form of all of these dates, None where that of the training rows fits."""
         keys = list(dict.fromkeys(key[:2] for key in self.rows))
         leading = {key: self._leading(*key) for key in keys}
-        own = {key: self.dates.order(*key) for key in keys}
-        if all(own[key] in leading[key] or (own[key] is None and self._is_plain(key)) for key in keys):
+        trained = {key: self.dates.order(*key) for key in keys}
+        if all(trained[key] in leading[key] or (trained[key] is None and self._is_plain(key)) for key in keys):
             return None
         certain = [orders[0] for orders in leading.values() if len(orders) == 1]
-        chosen = {key: _chosen(key[0], own[key], leading[key], certain) for key in keys}
-        made = [Order(*key, order, DAY_FIRST, 0, 0, self._example(key, order)) for key, order in chosen.items()]
+        chosen = {key: _chosen(key[0], trained[key], leading[key], certain) for key in keys}
+        new_orders = [Order(*key, order, DAY_FIRST, 0, 0, self._example(key, order)) for key, order in chosen.items()]
         rest = [order for order in self.dates.orders if order[:2] not in keys]
-        return replace(self.dates, orders=(*made, *rest))
+        return replace(self.dates, orders=(*new_orders, *rest))
 
     def _is_plain(self, key: tuple[str, bool]) -> bool:
         """Return whether all dates with a separator have one order, and no other."""
@@ -265,16 +267,16 @@ class Orders:
 
     def note(self, dates: Dates) -> str:
         """Return a note on the separators with another order than in training."""
-        said = [
+        readings = [
             f"{example(order.example)} is read as {order.order}"
             for order in dates.orders if order.order != OPEN and order not in self.dates.orders
         ]  # fmt: skip
-        return f"dates in another form than in training: {', '.join(said)}" if said else ""
+        return f"dates in another form than in training: {', '.join(readings)}" if readings else ""
 
 
-def _chosen(separator: str, own: str | None, leading: list[str], certain: Iterable[str]) -> str:
+def _chosen(separator: str, trained: str | None, leading: list[str], certain: Iterable[str]) -> str:
     """Return the order around a separator, empty where nothing decides on it."""
-    if own in leading or (len(leading) > 1 and own is not None):
-        return str(own)
+    if trained in leading or (len(leading) > 1 and trained is not None):
+        return str(trained)
     usual = [*leading] * (len(leading) == 1) + [DAY_FIRST] * (separator == ".") + [*certain]
     return next((order for order in usual if order in leading), OPEN)

@@ -49,10 +49,10 @@ def table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
 
     lost: gets notes on lines of a file that are not read in full, and the values that the study names as missing.
     """
-    found = _table(rows, form, lost)
+    columns = _table(rows, form, lost)
     if not (form.options and form.options.na_values):
-        return found
-    return gaps.count(found, form.options, form.numerals, lost)
+        return columns
+    return gaps.count(columns, form.options, form.numerals, lost)
 
 
 def _table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:

@@ -23,11 +23,11 @@ def are_single_values(parts: Any) -> bool:
 def refusal(value: Any, origin: Origin) -> DataError:
     """Return the error about an object that a function returned, or that was given in Python, in place of data."""
     verb, before = ("Give", "it is") if origin.in_python else ("Return", "returned")
-    kind, hint = _told(value, verb, in_python=origin.in_python)
+    kind, hint = _described(value, verb, in_python=origin.in_python)
     return origin.error(f"{before} {kind}, which is no data", hint or f"{verb} {WAYS}.")
 
 
-def _told(value: Any, verb: str, *, in_python: bool) -> tuple[str, str]:
+def _described(value: Any, verb: str, *, in_python: bool) -> tuple[str, str]:
     """Return what an object is in words, and a hint, empty for the general one."""
     if is_text(value) and in_python:
         return f"the text {represented(value)}", f"Name a file or a function as the study's source, or give {WAYS}."
@@ -36,13 +36,13 @@ def _told(value: Any, verb: str, *, in_python: bool) -> tuple[str, str]:
     if isinstance(value, np.ndarray):
         return "a single array", f"{verb} (x, y): {PAIR}."
     if isinstance(value, (list, tuple)):
-        return _told_parts(value, verb)
+        return _described_parts(value, verb)
     if callable(value) and in_python and not isinstance(value, type):
         return "a function", 'Give what it returns, or name it as the study\'s source, such as "data.py:rows".'
     return "None" if value is None else type(value).__name__, ""
 
 
-def _told_parts(value: list[Any] | tuple[Any, ...], verb: str) -> tuple[str, str]:
+def _described_parts(value: list[Any] | tuple[Any, ...], verb: str) -> tuple[str, str]:
     kind = f"a {type(value).__name__} of {len(value)}" if value else f"an empty {type(value).__name__}"
     if value and all(isinstance(part, Mapping) for part in value):
         return f"{kind} dictionaries", f"{verb} pandas.DataFrame of them, with a target."

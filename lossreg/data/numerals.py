@@ -161,7 +161,7 @@ def _unit(body: str) -> str:
     return behind[0] if behind else ""
 
 
-def said(marks: tuple[str, str] | None) -> Numerals | None:
+def with_marks(marks: tuple[str, str] | None) -> Numerals | None:
     """Return numbers with the marks that a study names, as `Options.marks` has them; None where it names none."""
     return Numerals(marks[0], group=marks[1]) if marks else None
 

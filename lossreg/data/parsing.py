@@ -164,7 +164,7 @@ def _with_marks(file: Delimited, table: pd.DataFrame, as_text: Collection[str]) 
 
     Truth values become such as without marks.
     """
-    form = numerals.said(file.options.marks)
+    form = numerals.with_marks(file.options.marks)
     if form is None:
         return table
     for name in table:

@@ -47,33 +47,33 @@ def choose(pair: Pair, asked: Any, former: str | None) -> Positive:
     former: the positive class that a resumed study began with.
     """
     if asked is not None:
-        return _said(pair, find(pair.names, asked), "as data.positive says")
+        return _positive(pair, find(pair.names, asked), "as data.positive says")
     guess = _guess(pair)
     if former is not None and former in pair.names and former != pair.names[guess.place]:
-        return _said(pair, pair.names.index(former), "as when the study began")
+        return _positive(pair, pair.names.index(former), "as when the study began")
     return guess
 
 
 def _guess(pair: Pair) -> Positive:
     if pair.ordered:
-        return _said(pair, 1, "the higher of the ordered categories", is_guess=True)
+        return _positive(pair, 1, "the higher of the ordered categories", is_guess=True)
     for texts, reason in ((pair.values, "by its value"), (pair.names, "by its name")):
         by_word = [_is_yes(*texts), _is_yes(*texts[::-1])]
         if any(by_word):
-            return _said(pair, by_word.index(True), reason, is_guess=True)
+            return _positive(pair, by_word.index(True), reason, is_guess=True)
     if pair.rows[0] == pair.rows[1]:
-        return _said(pair, 1, "the last of two with as many rows", is_guess=True)
+        return _positive(pair, 1, "the last of two with as many rows", is_guess=True)
     index = int(pair.rows[1] < pair.rows[0])
-    return _said(pair, index, f"the rarer one, {pair.rows[index]} of {sum(pair.rows)} rows", is_guess=True)
+    return _positive(pair, index, f"the rarer one, {pair.rows[index]} of {sum(pair.rows)} rows", is_guess=True)
 
 
 def find(classes: Sequence[str], asked: Any) -> int:
     """Return the index of the class that a study names; raises `InputError` where there is none."""
     name = str(asked).strip()
     for alike in (str, str.casefold, _number):
-        found = [index for index, known in enumerate(classes) if alike(known) == alike(name)]
-        if len(found) == 1:
-            return found[0]
+        matches = [index for index, known in enumerate(classes) if alike(known) == alike(name)]
+        if len(matches) == 1:
+            return matches[0]
     hint = did_you_mean(name, classes) or f"The classes are {listed(classes, 10)}."
     raise InputError(f"no class {name!r}", where="positive", hint=hint)
 
@@ -101,6 +101,6 @@ def _word(name: str) -> str:
     return text[:-2] if text.endswith(".0") else text
 
 
-def _said(pair: Pair, index: int, reason: str, *, is_guess: bool = False) -> Positive:
+def _positive(pair: Pair, index: int, reason: str, *, is_guess: bool = False) -> Positive:
     other = f'; data.positive = "{pair.names[1 - index]}" takes the other' if is_guess else ""
     return Positive(index, f"Positive class (index 1): {pair.names[index]}, {reason}{other}.")

@@ -277,7 +277,7 @@ def warned(counted: Counted, *, gaps: bool = False) -> Any:
 
     gaps: it warns of filled gaps too.
     """
-    if lines := counted.lost.told() if gaps else counted.lost.lines():
+    if lines := counted.lost.lines_with_fills() if gaps else counted.lost.lines():
         warnings.warn("\n".join(lines), stacklevel=_outside())
     return counted.array
 

@@ -260,7 +260,7 @@ def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, .
 def _numbers(column: pd.Series[Any], origin: Origin) -> Array:
     """Return one of several target columns as numbers `(n,)`, NaN where a label is missing; raises `DataError`."""
     column = _truths_as_numbers(column)
-    numbers = AsNumbers(numerals.said(origin.options.marks) or Numerals())(column)
+    numbers = AsNumbers(numerals.with_marks(origin.options.marks) or Numerals())(column)
     odd = column[np.isnan(numbers) & (texts(column) != MISSING)]
     if not len(odd):
         return numbers

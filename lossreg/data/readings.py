@@ -76,16 +76,16 @@ def one(column: pd.Series[Any], decimal: str = "", asked: Marks | None = None, k
 
     decimal, asked: as in `kinds.infer`.
     """
-    found = as_kind(column, kind, decimal, asked) if kind else infer(column, decimal, asked)
-    return _with_marks(found, asked)
+    reading = as_kind(column, kind, decimal, asked) if kind else infer(column, decimal, asked)
+    return _with_marks(reading, asked)
 
 
 def _with_marks(reading: Reading, asked: Marks | None) -> Reading:
     """Return the reading of a column of numbers so that texts of further rows have the marks that the study names."""
-    said = numerals.said(asked)
-    if said is None or reading.read != AsNumbers():
+    stated = numerals.with_marks(asked)
+    if stated is None or reading.read != AsNumbers():
         return reading
-    return reading._replace(read=AsNumbers(said))
+    return reading._replace(read=AsNumbers(stated))
 
 
 def _are_alike(one: Reading, other: Reading, column: pd.Series[Any]) -> bool:

@@ -67,7 +67,7 @@ class RowNumbers:
         """Return where the first few of these rows stand: `row 4 of the data`, `lines 5, 7 of test.csv`."""
         first = np.fromiter(rows, np.int64)[:SHOWN]
         by_place = {int(at): self.rows[first[self.of_row[first] == at]] for at in dict.fromkeys(self.of_row[first])}
-        return ", ".join(self._named_at(at, found) for at, found in by_place.items())
+        return ", ".join(self._named_at(at, numbers) for at, numbers in by_place.items())
 
     def lacking(self, rows: NDArray[np.int64]) -> str:
         """Return that these rows have no value: `3 of 120 rows have none, the first in rows 1, 2, 3 of the data`."""
@@ -76,10 +76,10 @@ class RowNumbers:
 
     def _named_at(self, at: int, rows: Numbers) -> str:
         place, numbers = self.places[at], rows + 1
-        found = None if place.find is None else place.find()
-        if found is not None and len(found) == self.sizes[at]:
-            numbers = np.asarray(found, np.int64)[rows]
-        elif found is not None:  # lines that were counted otherwise than they were read
+        lines = None if place.find is None else place.find()
+        if lines is not None and len(lines) == self.sizes[at]:
+            numbers = np.asarray(lines, np.int64)[rows]
+        elif lines is not None:  # lines that were counted otherwise than they were read
             place = Place(place.name)
         unit = place.unit + "s" * (len(rows) > 1)
         whole = place.whole if len(self.places) == 1 else place.name

@@ -85,21 +85,21 @@ def read_parts(
     for part, file in others.items():
         further = replace(origin, where=file)
         try:
-            own = _further(further, _columns(raw), drop=drop, base=base, seed=seed)
-            _check_labels(raw, own, further, origin)
-            rows = appended(rows, own, part, further)
+            part_rows = _further(further, _columns(raw), drop=drop, base=base, seed=seed)
+            _check_labels(raw, part_rows, further, origin)
+            rows = appended(rows, part_rows, part, further)
         except InputError as error:
             what = error.what if file in error.what else f"{file}: {error.what}"
             raise type(error)(what, where=NAMES[part], hint=error.hint) from None
-        notes += [f"{NAMES[part].capitalize()} rows: {file}.", *(f"{file}: {note}" for note in own.notes)]
+        notes += [f"{NAMES[part].capitalize()} rows: {file}.", *(f"{file}: {note}" for note in part_rows.notes)]
     return replace(rows, from_files=True, notes=[*rows.notes, *notes])
 
 
-def _check_labels(raw: Raw, own: Raw, further: Origin, origin: Origin) -> None:
+def _check_labels(raw: Raw, other: Raw, further: Origin, origin: Origin) -> None:
     """Raise `DataError` for labels of a further file that are numbers in another form than those of the first."""
-    if not (isinstance(raw.y, pd.Series) and isinstance(own.y, pd.Series)):
+    if not (isinstance(raw.y, pd.Series) and isinstance(other.y, pd.Series)):
         return
-    written = new_forms.of_labels(own.y, raw.y, origin.options)
+    written = new_forms.of_labels(other.y, raw.y, origin.options)
     if written:
         hint = "Write them in the same form in both files."
         raise further.error(f"the labels are written in another form ({written}) than those of {origin.where}", hint)

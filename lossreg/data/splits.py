@@ -78,7 +78,7 @@ class _Cutter:
         """Cut so many rows off, or about so many where they are cut in time or in groups; return rest and part."""
         if self.layout.times is not None:
             course = Course(rows, self.layout.times, np.random.default_rng(seed))
-            return self._found(forward.newest(course, size), "times")
+            return self._checked_pair(forward.newest(course, size), "times")
         if self.layout.groups is not None:
             among = Units.of(rows, self.layout.groups, self.labels.strata)
             rest, part = units.share_out(among, size, np.random.default_rng(seed))
@@ -122,14 +122,14 @@ class _Cutter:
         rows, state = part.development, _random_state(seed, RESAMPLING)
         size, rng = left_out(len(rows), share), np.random.default_rng(state)
         if self.layout.times is not None:
-            return self._found(forward.window(Course(rows, self.layout.times, rng), rng), "times")
+            return self._checked_pair(forward.window(Course(rows, self.layout.times, rng), rng), "times")
         if self.layout.groups is None:
             return self.share_out(rows, size, state)
         spare = max(units.spare(sizes, size) for sizes in part.sizes or (_sizes(rows, self.layout),))
         among = Units.of(rows, self.layout.groups, self.labels.strata)
-        return self._found(units.exactly(among, size, len(rows) - size - spare, rng), "groups")
+        return self._checked_pair(units.exactly(among, size, len(rows) - size - spare, rng), "groups")
 
-    def _found(self, pair: tuple[Rows, Rows] | None, what: str) -> tuple[Rows, Rows]:
+    def _checked_pair(self, pair: tuple[Rows, Rows] | None, what: str) -> tuple[Rows, Rows]:
         """Return a pair; raises `DataError` where there is none."""
         if pair is None:
             raise DataError(f"the {what} are too few, or too unequal, for the splits", where=self.where)

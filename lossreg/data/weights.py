@@ -71,7 +71,7 @@ def _in_text(column: pd.Series[Any], decimal: str, asked: Marks | None) -> Numer
     if not are_texts(column):
         return None
     way = readings.one(column, decimal, asked).read
-    return way.numerals if isinstance(way, AsNumbers) else numerals.said(asked)
+    return way.numerals if isinstance(way, AsNumbers) else numerals.with_marks(asked)
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:

@@ -36,7 +36,7 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return a line on each thing that is worth knowing."""
-        return self.lost.told()
+        return self.lost.lines_with_fills()
 
 
 def main(folder: Path, arguments: Sequence[str] | None = None) -> None:
@@ -62,13 +62,13 @@ def predict(
     predictor: Predictor,
     source: Path,
     output: Path | None,
-    told: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
     size: int = pieces.SIZE,
 ) -> Summary:
     """Write the rows of a file with predictions beside them into a file, or as CSV on standard output.
 
-    output: .csv, .tsv or .parquet, of masks .npz, which is there only when all is written; told: hears how far it has
-    come. Raises `InputError`.
+    output: .csv, .tsv or .parquet, of masks .npz, which is there only when all is written; progress: called with
+    how far it has come, in words. Raises `InputError`.
     """
     _check(predictor, source, output)
     notes: list[str] = []
@@ -80,7 +80,7 @@ def predict(
                 writer.write_as(piece.separator, _decimal(predictor, piece))
             summary.lost, summary.rows = summary.lost.plus(lost), summary.rows + rows
             writer.write(predicted)
-            told(count_of(summary.rows, "row is predicted", "rows are predicted"))
+            progress(count_of(summary.rows, "row is predicted", "rows are predicted"))
     summary.lost.notes = [*dict.fromkeys([*notes, *summary.lost.notes])]
     return summary
 
