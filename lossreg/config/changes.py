@@ -151,12 +151,12 @@ def refusal(changes: Iterable[Change], spec: StudySpec) -> InputError:
     """Return the error for a study that has changed, with a line for each change; one that is shared cannot go on."""
     is_shared = spec.storage.url is not None
     lines = [change.what if is_shared else str(change) for change in changes]
-    told = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
+    listing = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
     way, fresh = words(*ALLOW), words("--fresh", "fresh=True")
     others = "or take another database" if is_shared else f"add {way}, or start over with {fresh}"
     hint = f"Take the change back, give the study another name, {others}."
     hint = hint if len(lines) == 1 else f"\n{hint}"
-    return InputError(f"the study has been run with other values:{told}", where=spec.place(), hint=hint)
+    return InputError(f"the study has been run with other values:{listing}", where=spec.place(), hint=hint)
 
 
 @contextmanager

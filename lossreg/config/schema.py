@@ -444,13 +444,13 @@ class Search(Section):
 
     @model_validator(mode="after")
     def _direction_of_own_metric(self) -> Search:
-        own = is_function(self.metric)
-        if own and self.direction is None:
+        is_custom = is_function(self.metric)
+        if is_custom and self.direction is None:
             name = getattr(self.metric, "__name__", shown(self.metric))
             what = f"{name} is a function, and only you know whether more of it is better"
             raise InputError(what, where="metric", hint='Set search.direction = "maximize", or "minimize".')
         for name in ("direction", "predictions"):
-            if not own and getattr(self, name) is not None:
+            if not is_custom and getattr(self, name) is not None:
                 what = 'belongs to a metric of your own, such as "file.py:function"; other metrics have their own'
                 raise InputError(what, where=name, hint="Leave it out.")
         return self

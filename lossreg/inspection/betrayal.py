@@ -41,14 +41,14 @@ def betrayers(dataset: Dataset, likely: Sequence[Array] = ()) -> dict[str, float
         return {}
     dependent = dataset.rows.layout.dependent
     groupings = [units[rows] for units in (*([] if dependent is None else [dependent]), *likely)]
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for y, is_class in _targets(labels.y[rows], bool(labels.classes)):
         ways = [_folds(y, is_class=is_class), *(_apart(units, y, is_class=is_class) for units in groupings)]
         for name, values, is_category in _columns(dataset, rows, y):
             score = _score(values, y, ways, is_class=is_class, is_category=is_category)
             if score >= ALMOST_PERFECT:
-                found[name] = max(score, found.get(name, 0.0))
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+                scores[name] = max(score, scores.get(name, 0.0))
+    return dict(sorted(scores.items(), key=lambda item: -item[1]))
 
 
 def _sample(y: Array, rows: NDArray[np.int64], *, is_classes: bool) -> NDArray[np.int64]:

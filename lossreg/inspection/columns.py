@@ -64,12 +64,12 @@ def copies(table: pd.DataFrame) -> dict[str, str]:
     for name in map(str, table.columns):
         alike.setdefault(_mark(some[name]), []).append(name)
     firsts: dict[bytes, str] = {}
-    found = {}
+    first_of = {}
     for name in (name for names in alike.values() if len(names) > 1 for name in names if table[name].nunique() > 1):
         first = firsts.setdefault(_mark(table[name]), name)
         if first != name:
-            found[name] = first
-    return {str(name): found[str(name)] for name in table.columns if str(name) in found}
+            first_of[name] = first
+    return {str(name): first_of[str(name)] for name in table.columns if str(name) in first_of}
 
 
 def _mark(column: pd.Series[Any]) -> bytes:
@@ -83,7 +83,7 @@ def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, in
 
     They are called so, or other columns that vary between groups are the same in all rows of nearly every group.
     """
-    found = {}
+    counts = {}
     for name in map(str, table.columns):
         reading = readings.get(name)
         if reading is None or reading.kind not in ("category", "number") or not _may_group(table[name]):
@@ -93,8 +93,8 @@ def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, in
         if len(distinct) < FEWEST_GROUPS or repeats < REPEATS:
             continue
         if is_group(name) or _share_values(table, name, codes):
-            found[name] = len(distinct)
-    return found
+            counts[name] = len(distinct)
+    return counts
 
 
 def exposures(table: pd.DataFrame) -> list[str]:
@@ -155,7 +155,7 @@ def _share_values(table: pd.DataFrame, name: str, codes: Array) -> bool:
 
 def splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Return the columns that name the part of each row, training and another, with the rows of each part."""
-    found = {}
+    rows_of_parts = {}
     for name in map(str, table.columns):
         column = table[name]
         if is_number(column.dtype) or texts(column.iloc[:1])[0].casefold() not in parts.WORDS:
@@ -165,8 +165,8 @@ def splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:
             part = parts.WORDS.get(str(text).casefold(), -1)
             counts[part] = counts.get(part, 0) + int(number)
         if -1 not in counts and parts.TRAIN in counts and len(counts) > 1:
-            found[name] = {parts.NAMES[part]: counts[part] for part in sorted(counts)}
-    return found
+            rows_of_parts[name] = {parts.NAMES[part]: counts[part] for part in sorted(counts)}
+    return rows_of_parts
 
 
 def times(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[str]:

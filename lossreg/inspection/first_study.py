@@ -182,9 +182,9 @@ def _with_likely(error: TargetError, target: Target) -> InputError:
     if error.table is None:
         return error.at(where)
     names = list(map(str, error.table.columns))
-    found = {name: likely.describe(error.table[name], name) for name in likely.targets(error.table)}
-    shown = ", ".join(f"{name} ({what})" for name, what in found.items())
-    others = f"Likely: {shown}." if found else f"Columns: {listed(names) or 'none'}."
+    descriptions = {name: likely.describe(error.table[name], name) for name in likely.targets(error.table)}
+    shown = ", ".join(f"{name} ({what})" for name, what in descriptions.items())
+    others = f"Likely: {shown}." if descriptions else f"Columns: {listed(names) or 'none'}."
     if target is None:
         what = words("a table needs --target COLUMN", "a table needs a target")
         return DataError(what, where=where, hint=f"{error.advice} {others}".strip())
@@ -214,7 +214,7 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     numbers = Numbers.of(development) if task.value in REGRESSION and len(np.unique(development)) > 1 else None
     metric = _usable(recommendation.metric(dataset, numbers), dataset)
     losses, left_out = recommendation.losses(registry.default(), dataset, numbers)
-    said = [*suspects.lines(), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
+    warning_lines = [*suspects.lines(), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
     batch_size, epochs = recommendation.training(len(dataset.train))
     saved, unlabelled = (
         _saved(source, suspects.beside) if where == HERE else "",
@@ -222,14 +222,14 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     )
     draft = Draft(
         source, asked, task, metric, losses, left_out, recommendation.trials(len(losses)), batch_size, epochs, dataset,
-        suspects, said, saved, unlabelled,
+        suspects, warning_lines, saved, unlabelled,
     )  # fmt: skip
     text = draft.text()
     studies.from_dict(tomllib.loads(text))
     notes = [note for note in dataset.notes if not note.startswith(f"Task {task.value}, ")]
     return Inspection(
-        source, asked, dataset, numbers, suspects, _constant(dataset.rows.raw), _gone(raw, dataset.rows.raw), task,
-        metric, losses, left_out, notes, said, text,
+        source, asked, dataset, numbers, suspects, _constant(dataset.rows.raw), _left_out(raw, dataset.rows.raw), task,
+        metric, losses, left_out, notes, warning_lines, text,
     )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _saved(source: str, beside: Iterable[str]) -> str:
     return SAVED.get(source, "").replace("y=y)", f"y=y{further})")
 
 
-def _gone(raw: Raw, kept: Raw) -> list[str]:
+def _left_out(raw: Raw, kept: Raw) -> list[str]:
     """Return the columns of a table that loading leaves out."""
     if not isinstance(raw.x, pd.DataFrame) or not isinstance(kept.x, pd.DataFrame):
         return []

@@ -144,11 +144,11 @@ class Draft:
 
     def _guessed(self) -> str:
         """Return how columns are read whose reading is not obvious, as the inside of an inline table."""
-        readings, gone = self.dataset.rows.readings.get("", {}).items(), self.suspects.needless
+        readings, needless = self.dataset.rows.readings.get("", {}).items(), self.suspects.needless
         kinds = {
             name: reading.kind
             for name, reading in readings
-            if reading.note and reading.kind in KINDS and name not in gone
+            if reading.note and reading.kind in KINDS and name not in needless
         }
         return ", ".join(f"{toml(name)} = {toml(kind)}" for name, kind in list(kinds.items())[:SHOWN])
 

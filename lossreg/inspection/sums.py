@@ -32,8 +32,8 @@ def terms(dataset: Dataset) -> list[str]:
     weights, *_ = np.linalg.lstsq(standard, y, rcond=1e-9)
     if np.std(y - standard @ weights) > UNEXPLAINED:
         return []
-    found = [str(name) for name, weight in zip(table.columns, weights, strict=True) if abs(weight) > TERM]
-    return found if 1 < len(found) <= MOST_TERMS else []
+    names = [str(name) for name, weight in zip(table.columns, weights, strict=True) if abs(weight) > TERM]
+    return names if 1 < len(names) <= MOST_TERMS else []
 
 
 def _some(rows: NDArray[np.int64]) -> NDArray[np.int64]:

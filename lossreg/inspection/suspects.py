@@ -26,7 +26,7 @@ UNUSABLE = ("empty", "nested")  # kinds of columns that are left out
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TableFindings:
     """The findings on one table, as in `Suspects`; units: numbers `(n,)` of each likely grouping of the rows."""
 
     identifiers: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Found:
     units: list[Array] = field(default_factory=list)
 
     @classmethod
-    def of_table(cls, part: str, whole: pd.DataFrame, rows: LoadedRows) -> Found:
+    def of_table(cls, part: str, whole: pd.DataFrame, rows: LoadedRows) -> TableFindings:
         """Return what stands out in a table, whose columns are named after its input where there are several."""
         readings = rows.readings.get(part, Readings())
         table = whole.drop(columns=[name for name, reading in readings.items() if reading.kind in UNUSABLE])
@@ -47,8 +47,8 @@ class Found:
         named, in_order = identifiers.of(table, *asked)
         mixed = [name for name in identifiers.shuffled(table, *asked) if not columns.is_called_time(name)]
         copies, groups, times = columns.copies(table), columns.groups(table, readings), columns.times(table, readings)
-        said = rows.options.columns
-        groups = {name: n for name, n in groups.items() if copies.get(name) not in groups and name not in said}
+        stated = rows.options.columns
+        groups = {name: n for name, n in groups.items() if copies.get(name) not in groups and name not in stated}
         return cls(
             [prefix + name for name in named], [prefix + name for name in in_order], [prefix + name for name in mixed],
             {prefix + name: prefix + other for name, other in copies.items()},
@@ -59,7 +59,7 @@ class Found:
         )  # fmt: skip
 
     @classmethod
-    def beside(cls, raw: Raw) -> Found:
+    def beside(cls, raw: Raw) -> TableFindings:
         """Return likely groups, times and parts among the unused arrays of a source."""
         x = raw.x if isinstance(raw.x, pd.DataFrame) else pd.DataFrame()
         table = pd.DataFrame({name: column for name, column in raw.beside.items() if name not in x.columns})
@@ -111,21 +111,21 @@ class Suspects:
     @classmethod
     def of(cls, dataset: Dataset) -> Suspects:
         """Return the columns that stand out."""
-        raw, beside = dataset.rows.raw, Found.beside(dataset.rows.raw)
-        tables = [Found.of_table(part, table, dataset.rows) for part, table in columns.tables(raw.x)]
-        found = [*tables, beside]
-        groups, splits = _merged([one.groups for one in found]), _merged([one.splits for one in found])
+        raw, beside = dataset.rows.raw, TableFindings.beside(dataset.rows.raw)
+        tables = [TableFindings.of_table(part, table, dataset.rows) for part, table in columns.tables(raw.x)]
+        findings = [*tables, beside]
+        groups, splits = _merged([one.groups for one in findings]), _merged([one.splits for one in findings])
         uses = [*(("group", name) for name in groups), *(("split", name) for name in splits)]
         refused = [name for use, name in uses if _is_refused(dataset.rows, use, name)]
         return cls(
-            betraying=betrayal.betrayers(dataset, [units for one in found for units in one.units]),
+            betraying=betrayal.betrayers(dataset, [units for one in findings for units in one.units]),
             terms=sums.terms(dataset),
-            identifiers=[name for one in found for name in one.identifiers],
-            numbering=[name for one in found for name in one.numbering],
-            shuffled=[name for one in found for name in one.shuffled],
-            copies=_merged([one.copies for one in found]),
+            identifiers=[name for one in findings for name in one.identifiers],
+            numbering=[name for one in findings for name in one.numbering],
+            shuffled=[name for one in findings for name in one.shuffled],
+            copies=_merged([one.copies for one in findings]),
             groups=groups,
-            times=[name for one in found for name in one.times],
+            times=[name for one in findings for name in one.times],
             splits=splits,
             beside=frozenset((*beside.groups, *beside.times, *beside.splits)),
             refused=frozenset(refused),
