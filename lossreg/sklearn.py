@@ -84,14 +84,14 @@ class _LossSearch(BaseEstimator):
         given, tasks = {**self._given(), "search.seed": self._seed()}, self.tasks or (task,)
         sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)
         given = {"settings": self.settings, "directory": self.directory, "verbose": self.verbose}
-        found = estimators.fit(sections, rows, **given)
-        self.result_, trial = found.result, found.trial
-        self.cv_results_ = estimators.cv_results(found.result)
-        self.best_index_ = found.result.trials.index(trial)
+        fitted = estimators.fit(sections, rows, **given)
+        self.result_, trial = fitted.result, fitted.trial
+        self.cv_results_ = estimators.cv_results(fitted.result)
+        self.best_index_ = fitted.result.trials.index(trial)
         self.best_loss_, self.best_params_ = trial.candidate, self.cv_results_["params"][self.best_index_]
-        self.best_score_ = found.result.compared_score(trial)
-        self.verdict_: Verdict | None = found.result.verdict
-        self.predictor_ = found.predictor
+        self.best_score_ = fitted.result.compared_score(trial)
+        self.verdict_: Verdict | None = fitted.result.verdict
+        self.predictor_ = fitted.predictor
         return self
 
     def _given(self) -> dict[str, Any]:
@@ -158,8 +158,10 @@ def _check_table(X: pd.DataFrame, fewest: int, name: str) -> None:
         raise ValueError(f"X has two columns called {twice[0]!r}")
     for number, what, least in ((len(X), "sample", fewest), (X.shape[1], "feature", 1)):
         if number < least:
-            found = f"Found a table with {number} {what}(s) (shape={X.shape})"
-            raise ValueError(f"{found} while a minimum of {least} is required by {name}.")
+            raise ValueError(
+                f"Found a table with {number} {what}(s) (shape={X.shape}) "
+                f"while a minimum of {least} is required by {name}."
+            )
 
 
 def _names(classes: NDArray[Any]) -> list[str]:

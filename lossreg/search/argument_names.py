@@ -26,14 +26,16 @@ class Arguments:
     """What a caller has given in place of a study file.
 
     names: the argument by the key that it stands for; settings: further sections, whose keys are named by their place
-    there; rows: the arguments that the rows are; own: names of columns and files, which are left as they are.
+    there; rows: the arguments that the rows are; user_names: names of columns and files, which are left as they are.
     """
 
-    def __init__(self, names: Mapping[str, str], settings: Any = None, rows: str = "", own: Iterable[str] = ()) -> None:
+    def __init__(
+        self, names: Mapping[str, str], settings: Any = None, rows: str = "", user_names: Iterable[str] = ()
+    ) -> None:
         self._names = {key: name for key, name in names.items() if not has(settings, key)}
         self._sections, self._rows = {*StudySpec.model_fields, *(settings or {})}, rows
-        self._own = tuple(name for name in own if self.key(name) != name or self._worded(name) != name)
-        self._kept = re.compile(f"({'|'.join(map(re.escape, self._own))})") if self._own else None
+        self._user_names = tuple(name for name in user_names if self.key(name) != name or self._worded(name) != name)
+        self._kept = re.compile(f"({'|'.join(map(re.escape, self._user_names))})") if self._user_names else None
 
     def key(self, key: str) -> str:
         """Return a dotted key as an argument, or as its place in `settings`; what is none stays."""
@@ -70,7 +72,7 @@ class Arguments:
         if error.mistakes:
             return InputError("\n".join(str(self.error(mistake)) for mistake in error.mistakes))
         where = error.where
-        if not where.startswith(self._own or "\n"):
+        if not where.startswith(self._user_names or "\n"):
             where = (where == "data" and self._rows) or self.key(where)
         return type(error)(self.text(error.what), where=where, hint=self.text(error.hint))
 
@@ -89,16 +91,16 @@ class Arguments:
             result.verdict = replace(result.verdict, notes=tuple(map(self.text, result.verdict.notes)))
         return result
 
-    def observer(self, told: Observer) -> Observer:
+    def observer(self, inner: Observer) -> Observer:
         """Return an observer that is told the same, in messages with arguments in place of keys."""
-        return cast(Observer, _Worded(told, self))
+        return cast(Observer, _Worded(inner, self))
 
 
 def has(sections: Any, key: str) -> bool:
     """Return whether sections of a study have a dotted key."""
     section, _, name = key.partition(".")
-    found = sections.get(section) if isinstance(sections, Mapping) else None
-    return (isinstance(found, Mapping) and name in found) if name else found is not None
+    value = sections.get(section) if isinstance(sections, Mapping) else None
+    return (isinstance(value, Mapping) and name in value) if name else value is not None
 
 
 def place(argument: str, key: str) -> str:
@@ -133,16 +135,16 @@ def _literal(value: str | None) -> str | None:
 
 
 class _Worded:
-    def __init__(self, told: Observer, arguments: Arguments) -> None:
-        self._told, self._arguments = told, arguments
+    def __init__(self, inner: Observer, arguments: Arguments) -> None:
+        self._inner, self._arguments = inner, arguments
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._told, name)
+        return getattr(self._inner, name)
 
     def message(self, text: str) -> None:
         """Note something that the user should know."""
-        self._told.message(self._arguments.text(text))
+        self._inner.message(self._arguments.text(text))
 
     def warn(self, text: str) -> None:
         """Note a warning."""
-        self._told.warn(self._arguments.text(text))
+        self._inner.warn(self._arguments.text(text))

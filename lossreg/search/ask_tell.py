@@ -16,7 +16,7 @@ from lossreg.storage import internals
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.journal_keys import TOLD
 from lossreg.storage.trial_record import Outcome, TrialRecord
-from lossreg.storage.trials import ATTRIBUTE, Told, counts_as_trial, requeue_interrupted, tell
+from lossreg.storage.trials import ATTRIBUTE, TrialValue, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
 
 
@@ -137,14 +137,14 @@ class AskTell:
         # one more trial of the leader and one fewer left must still be made good
         return lag >= (1 if self._hurried else left - 1)
 
-    def tell(self, record: TrialRecord, told: Told) -> bool:
+    def tell(self, record: TrialRecord, value: TrialValue) -> bool:
         """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it.
 
         What a trial violates is written before. Return False where the trial is another worker's by now.
         """
         self._constrain(self._open[record.number], record)
-        self._open[record.number].set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
-        tell(self.study, record.number, record.state, told)
+        self._open[record.number].set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: value})
+        tell(self.study, record.number, record.state, value)
         del self._open[record.number]
         has_failed = record.state == Outcome.FAILED
         self.known += not has_failed

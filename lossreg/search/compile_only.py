@@ -52,7 +52,7 @@ def leave_out(
 
     explored, searched = architectures.explored(width), begun.get("shapes", ())
     fixed = [] if begun and RATE not in searched else _fixed(spec.model.hp, explored, build)
-    feeds = found(
+    feeds = compile_feeds(
         [*explored, *fixed], lambda values: build(given(values)), problem.optimizer, {one.key for one, _ in fixed}
     )
     kept = {one.key for one, _ in explored if architectures.name(one) in searched}
@@ -67,7 +67,7 @@ def leave_out(
     return rate, notes(problem.builder.name, feeds, key, problem.optimizer)
 
 
-def found(
+def compile_feeds(
     declared: Sequence[tuple[Declared, Values]], build: Build, optimizer: str, fixed: AbstractSet[str] = frozenset()
 ) -> dict[str, Feed]:
     """Return the hyperparameters that feed only `compile()`, by key.

@@ -35,7 +35,7 @@ class Constraints:
     tested: Tested | None
     predictions: Predictions
 
-    def told(self, verdict: Verdict) -> Verdict:
+    def completed(self, verdict: Verdict) -> Verdict:
         """Return a verdict with what both have of each constraint; one that alone keeps all is recommended.
 
         That is decided by the scores of the search and its fresh splits; the test rows are told beside it.
@@ -46,10 +46,10 @@ class Constraints:
         arms = {WINNER: trials[verdict.winner.trial], BASELINE: trials[verdict.baseline.trial]}
         metrics = {metric.name: metric for metric in self.prepared.problem.also}
         kept = [self._kept(constraint, metrics[constraint.metric], arms) for constraint in self.result.constraints]
-        told = replace(verdict, constraints=tuple(kept))
-        if not told.is_decided_by_constraints:
-            return told
-        return replace(told, recommended=verdict.winner if self.result.keeps(arms[WINNER]) else verdict.baseline)
+        completed = replace(verdict, constraints=tuple(kept))
+        if not completed.is_decided_by_constraints:
+            return completed
+        return replace(completed, recommended=verdict.winner if self.result.keeps(arms[WINNER]) else verdict.baseline)
 
     def _kept(self, constraint: Constraint, metric: Metric, arms: Mapping[str, TrialRecord]) -> Kept:
         by_arm = {

@@ -93,14 +93,14 @@ def fit(sections: Mapping[str, Any], rows: Mapping[str, Any], *, settings: Any, 
     """
     if isinstance(verbose, bool) or not isinstance(verbose, numbers.Integral):
         raise InputError(f"must be a whole number, not {represented(verbose)}", where="verbose")
-    own = (*argument_names.columns_of(rows["x"]), *argument_names.names_in(settings))
-    named, told = Arguments(ARGUMENTS, settings, "X, y", own), _Told(int(verbose))
+    user_names = (*argument_names.columns_of(rows["x"]), *argument_names.names_in(settings))
+    named, progress = Arguments(ARGUMENTS, settings, "X, y", user_names), _Progress(int(verbose))
     with named.named():
         spec = studies.of(dict(sections), (), rows)
         if directory is not None:
-            return _fitted(spec, _usable(directory), told, named)
+            return _fitted(spec, _usable(directory), progress, named)
         with tempfile.TemporaryDirectory(prefix="lossreg-", ignore_cleanup_errors=True) as folder:
-            return _fitted(spec, Path(folder), told, named)
+            return _fitted(spec, Path(folder), progress, named)
 
 
 def _usable(directory: Any) -> Path:
@@ -118,18 +118,18 @@ def _usable(directory: Any) -> Path:
     return path
 
 
-def _fitted(spec: StudySpec, directory: Path, told: _Told, named: Arguments) -> Fitted:
+def _fitted(spec: StudySpec, directory: Path, progress: _Progress, named: Arguments) -> Fitted:
     folder = shared_study.of(spec, directory / ".lossreg" / spec.name)
-    result = run.kept_in(folder, spec, named.observer(told))
+    result = run.kept_in(folder, spec, named.observer(progress))
     trial = result.recommended
     if trial is None or not folder.best.is_loadable(trial.number):
-        raise LossregError(f"the study has no model: {told.warning or 'no trial has a score'}")
+        raise LossregError(f"the study has no model: {progress.warning or 'no trial has a score'}")
     shown = named.result(result)
     shown.predictor = predictors.load_predictor(folder.path)  # for when the folder is gone
     return Fitted(shown.predictor, shown, trial)
 
 
-class _Told(Lines):
+class _Progress(Lines):
     """Lines on standard output: none at 0, from 2 also one for each trial; warning: the last one, at any number."""
 
     def __init__(self, verbose: int) -> None:

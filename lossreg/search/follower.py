@@ -45,19 +45,19 @@ def _running(trial: FrozenTrial, epochs: int) -> Running:
 
 def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] = time.sleep) -> None:
     """Show a study on `watcher` until nobody runs it, or `watcher` is to stop."""
-    told: set[int] | None = None
+    shown: set[int] | None = None
     done, is_over = 0, False
     while folder.is_busy and not watcher.stopping():
         begin = time.monotonic()
         study = folder.read()
         result, trials, now = history.result(study, folder.path), budget.of(study), running(study)
-        if told is None:
-            told, done = {trial.number for trial in result.trials}, folder.ended(study)
+        if shown is None:
+            shown, done = {trial.number for trial in result.trials}, folder.ended(study)
             watcher.begin(trials, done, list(result.losses), 0)
         if not is_over:
-            new = _tell(watcher, result, now, told)
+            new = _tell(watcher, result, now, shown)
             # also one that fails: it is run again by the next run alone
-            told, done = told | new, done + len(new)
+            shown, done = shown | new, done + len(new)
         if done >= trials and not now and not is_over:
             is_over = True
             watcher.searched()
@@ -65,10 +65,10 @@ def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] 
         _wait(watcher, max(EVERY, REST * (time.monotonic() - begin)), pause)
 
 
-def _tell(watcher: Watcher, result: StudyResult, now: list[Running], told: set[int]) -> set[int]:
+def _tell(watcher: Watcher, result: StudyResult, now: list[Running], shown: set[int]) -> set[int]:
     """Tell of the trials that have ended since, and of those that run; return the numbers of the first."""
     watcher.look(result, lambda: now)
-    new = [trial for trial in result.trials if trial.number not in told]
+    new = [trial for trial in result.trials if trial.number not in shown]
     for trial in new:
         watcher.trial(trial, result)
     watcher.epoch(len(now), 0)

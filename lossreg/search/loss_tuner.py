@@ -145,7 +145,7 @@ class LossTuner(keras_tuner.Tuner):
         with on_disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
         super().__init__(
-            _Told(keras_tuner.Objective(f"val_{metric.name}", direction), max_trials, seed), hypermodel,
+            _StudyOracle(keras_tuner.Objective(f"val_{metric.name}", direction), max_trials, seed), hypermodel,
             directory=directory and str(directory), project_name=project_name, overwrite=overwrite,
             executions_per_trial=executions_per_trial,
         )  # fmt: skip
@@ -179,8 +179,8 @@ class LossTuner(keras_tuner.Tuner):
         if isinstance(rows, dict):
             given["data.validation"] = "validation_split" if validation_data is None else "validation_data"
         _check_once(self._settings, given)
-        own = (*argument_names.columns_of(x), *argument_names.names_in(self._settings))
-        self._names = Arguments(KEYS, self._settings, "x, y", own)
+        user_names = (*argument_names.columns_of(x), *argument_names.names_in(self._settings))
+        self._names = Arguments(KEYS, self._settings, "x, y", user_names)
         with changes.with_ways(WAYS), self._names.named():
             suggestions.labels_of(fit_arguments.labels(rows), self._document["data"]["task"])
             self._rows = self._spec(rows, {"train": train})
@@ -304,7 +304,7 @@ class LossTuner(keras_tuner.Tuner):
         return model
 
 
-class _Told(keras_tuner.Oracle):
+class _StudyOracle(keras_tuner.Oracle):
     """An oracle that is told of trials that have ended, in place of proposing them."""
 
     def __init__(self, objective: Any, max_trials: int, seed: int | None) -> None:
@@ -392,10 +392,10 @@ def _check_losses(spec: StudySpec) -> None:
             registry.default().get(table.loss or name)
 
 
-def _width(own: Any, model: Any) -> int:
+def _width(built: Any, model: Any) -> int:
     """Return the number of outputs of a model for the inputs of another one."""
     inputs = keras.tree.map_structure(lambda entry: keras.Input(entry.shape[1:], dtype=entry.dtype), model.input)
-    return int(own(inputs).shape[-1])
+    return int(built(inputs).shape[-1])
 
 
 def _of_both_classes(model: Any, *, is_probability: bool) -> Any:

@@ -69,7 +69,7 @@ class SearchPolicy:
         """The number of members of a trial."""
         return self.folds * self.seeds
 
-    def told(self, record: TrialRecord) -> float | list[float] | None:
+    def optuna_value(self, record: TrialRecord) -> float | list[float] | None:
         """Return what Optuna is told of a trial: its score, of several metrics all values, each finite."""
         has_diverged = record.state == Outcome.DIVERGED
         first = self.worst if has_diverged else record.score

@@ -26,7 +26,7 @@ from lossreg.storage.creations import numbered
 from lossreg.storage.journal_keys import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
 from lossreg.storage.lines import Line
 from lossreg.storage.study_folder import FRESH
-from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START, Told
+from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START, TrialValue
 from lossreg.terminal.caller import words
 
 MOST_STRAY = 5  # lines of another session among those of one
@@ -347,12 +347,12 @@ def _end_of(trial: FrozenTrial, date: str) -> Line:
     return _ended(trial.number, TrialState.COMPLETE, record[TOLD], date)
 
 
-def _values(told: Told) -> list[float] | None:
+def _values(value: TrialValue) -> list[float] | None:
     """Return what Optuna was told of a trial as it keeps it."""
-    return told if told is None or isinstance(told, list) else [told]
+    return value if value is None or isinstance(value, list) else [value]
 
 
-def _ended(number: int, state: TrialState, value: Told, date: str) -> Line:
+def _ended(number: int, state: TrialState, value: TrialValue, date: str) -> Line:
     log = {
         "op_code": lines.STATE, "worker_id": lines.repairer(number), "trial_id": number, "state": int(state),
         "values": _values(value), "datetime_complete": date,

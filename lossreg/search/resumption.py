@@ -153,8 +153,8 @@ class Changes:
 def left_out(prepared: Prepared) -> dict[str, str]:
     """Return the candidates that a study has trials of and no longer tries, and where each was, in words."""
     begun = prepared.begun.stored.get("losses", {}) if prepared.begun else {}
-    gone = (candidate for candidate in begun if candidate not in prepared.candidates)
-    return dict.fromkeys(gone, "an earlier state of the study")
+    untried = (candidate for candidate in begun if candidate not in prepared.candidates)
+    return dict.fromkeys(untried, "an earlier state of the study")
 
 
 def _is_same_metric(change: Change, spec: StudySpec, stored: Mapping[str, Any]) -> bool:
@@ -221,13 +221,13 @@ def _spaces(spec: StudySpec, candidates: Iterable[Candidate]) -> dict[str, Space
 
 def _with_scales(differences: Iterable[Change], rescaled: Collection[str]) -> list[Change]:
     """Return the changes, those of the keys that are `rescaled` as changes of scale."""
-    told = {change.key: change for change in differences}
-    return list({**told, **{key: _of_scale(key, told.get(key)) for key in rescaled}}.values())
+    by_key = {change.key: change for change in differences}
+    return list({**by_key, **{key: _of_scale(key, by_key.get(key)) for key in rescaled}}.values())
 
 
-def _of_scale(name: str, told: Change | None = None) -> Change:
+def _of_scale(name: str, change: Change | None = None) -> Change:
     """Return the change of a parameter's scale, in the words in which it is told if it is."""
-    return Change(told.what if told else f"the scale of {name}", Effect.APART, SCALE, name)
+    return Change(change.what if change else f"the scale of {name}", Effect.APART, SCALE, name)
 
 
 def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
@@ -291,8 +291,8 @@ def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any], known: Ite
     differences = _changes_of_identity(prepared, stored)
     begun = {candidate: _renamed(spaces) for candidate, spaces in stored["spaces"].items()}
     # a change of the file that is told by its key needs no second line
-    told = {*prepared.missing, *stored.get(LEFT_OUT, ()), *(key.partition(".")[2] for key in known)}
-    for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in told]:
+    reported = {*prepared.missing, *stored.get(LEFT_OUT, ()), *(key.partition(".")[2] for key in known)}
+    for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in reported]:
         if candidate not in prepared.spaces:
             origin = " ".join(stored["provenance"].get(candidate, ())) or "the study"
             what = f"the loss {candidate} is missing (it came from {origin})"

@@ -52,10 +52,10 @@ def asked(study: Any, second: Any, data: Any, arguments: Mapping[str, Any], sett
     has_labels = _has_labels(second)
     if has_labels and "data.target" in given:
         raise InputError("the labels are given as y too", where="target", hint="Leave out one of them.")
-    made = document(given, ARGUMENTS, settings)
-    own = (*argument_names.columns_of(study), *argument_names.names_in([given, settings]))
-    named = Arguments(ARGUMENTS, settings, "X, y" if has_labels else "X", own)
-    return Asked(made, (), (study, second) if has_labels else study, named)
+    by_section = document(given, ARGUMENTS, settings)
+    user_names = (*argument_names.columns_of(study), *argument_names.names_in([given, settings]))
+    named = Arguments(ARGUMENTS, settings, "X, y" if has_labels else "X", user_names)
+    return Asked(by_section, (), (study, second) if has_labels else study, named)
 
 
 def _are_rows(study: Any, second: Any) -> bool:
@@ -81,15 +81,15 @@ def document(given: Mapping[str, Any], names: Mapping[str, str], settings: Any) 
 
     settings: further sections. Raises `InputError` for what is given twice.
     """
-    made = sections(settings)
+    by_section = sections(settings)
     for key, value in given.items():
         if value is None:
             continue
-        if argument_names.has(made, key):
+        if argument_names.has(by_section, key):
             raise twice(key, names[key])
         section, _, name = key.partition(".")
-        made[section] = {**made.get(section, {}), name: value} if name else _section(key, value)
-    return made
+        by_section[section] = {**by_section.get(section, {}), name: value} if name else _section(key, value)
+    return by_section
 
 
 def twice(key: str, argument: str) -> InputError:
@@ -110,11 +110,11 @@ def sections(settings: Any) -> dict[str, Any]:
 
 def untested(settings: Any) -> dict[str, Any]:
     """Return further sections of a study, without MLflow and test rows where nothing else is said of these."""
-    made = sections(settings)
-    if "split" not in made.setdefault("data", {}):
-        made["data"].setdefault("test", 0)
-    made.setdefault("tracking", {"enabled": False})
-    return made
+    by_section = sections(settings)
+    if "split" not in by_section.setdefault("data", {}):
+        by_section["data"].setdefault("test", 0)
+    by_section.setdefault("tracking", {"enabled": False})
+    return by_section
 
 
 def _section(name: str, value: Any) -> Any:

@@ -58,7 +58,7 @@ def tuned(
     """Run what `lossreg.tune` was called for; second: overrides or labels; arguments: by name; added: trials."""
     given = rows_given.asked(study, second, data, arguments, settings)
     named = given.arguments
-    told = named.observer(progress) if named else progress
+    observer = named.observer(progress) if named else progress
     with named.named() if named else nullcontext():
         spec = studies.of(given.study, given.overrides, given.data)
         _check_arguments(trainers, switches)
@@ -67,10 +67,10 @@ def tuned(
         folder, chosen = shared_study.of(spec), Switches(**switches, more=added)
         chosen.check(folder)
         spec = chosen.extended(spec, folder)
-        done = None if chosen.fresh else finished(spec, folder, told)
+        done = None if chosen.fresh else finished(spec, folder, observer)
         if not done:
             shown.import_keras(progress)
-            done = Run(spec, folder, told, begin, chosen, tuple(trainers or ())).execute()
+            done = Run(spec, folder, observer, begin, chosen, tuple(trainers or ())).execute()
         result = Result.of(done)
         return named.result(result) if named else result
 

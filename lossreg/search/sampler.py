@@ -55,7 +55,7 @@ class SeededSampler(BaseSampler):
     def _make(self) -> Callable[..., BaseSampler]:
         return optuna_samplers.maker(self._kind)
 
-    def _made(self, study: optuna.Study, trial: FrozenTrial, parameter: str = "") -> BaseSampler:
+    def _sampler(self, study: optuna.Study, trial: FrozenTrial, parameter: str = "") -> BaseSampler:
         """Return a new sampler for a trial, or for one of its parameters."""
         seed = int(np.random.SeedSequence([self._seed, trial.number, *parameter.encode()]).generate_state(1)[0])
         sampler: BaseSampler = RandomSampler(seed) if START in trial.user_attrs else self._make(seed=seed)
@@ -73,7 +73,7 @@ class SeededSampler(BaseSampler):
             # of several metrics a front is wanted, old trials too
             most = MOST_SEEN if len(study.directions) == 1 else None
             self._shown = internals.View(study, seen(trials, trial.number, most))
-            self._number, self._joint = trial.number, self._made(self._shown, trial)
+            self._number, self._joint = trial.number, self._sampler(self._shown, trial)
         return self._shown
 
     @cached_property
@@ -108,7 +108,7 @@ class SeededSampler(BaseSampler):
         """Return the value of a parameter that is sampled alone."""
         with failures_named(self._kind):
             shown = self._begin(study, trial)
-            sampler = self._made(shown, trial, param_name)
+            sampler = self._sampler(shown, trial, param_name)
             for _ in range(MOST_DRAWS):
                 value = sampler.sample_independent(shown, trial, param_name, param_distribution)
                 if self._is_allowed(param_name, value):

@@ -24,7 +24,7 @@ from lossreg.search.unfinished import AHEAD, ASKED, CLOCK, PLACED, PRUNED, Unfin
 from lossreg.storage.observer import Observer, Running
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import Outcome, TrialRecord, Weights
-from lossreg.storage.trials import Told
+from lossreg.storage.trials import TrialValue
 from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Avoids, Failure, Pool, Refused, Waits
 
@@ -37,7 +37,7 @@ class Ended(NamedTuple):
     """A trial whose end is still to be written, the score that Optuna is told, and weights that are to be kept."""
 
     record: TrialRecord
-    told: Told
+    value: TrialValue
     weights: Weights | None
 
 
@@ -220,11 +220,11 @@ class Scheduler:
         failures = []
         has_told = bool(self.ended)
         while self.ended:
-            record, told, weights = self.ended[0]
+            record, value, weights = self.ended[0]
             # a kill in between leaves weights without a trial, which are ignored
             if failure := self._save(record, weights):
                 failures.append(failure)
-            is_told = self.ask_tell.tell(record, told)
+            is_told = self.ask_tell.tell(record, value)
             self.ended.popleft()
             if is_told:
                 self.result.add(record)
@@ -405,7 +405,7 @@ class Scheduler:
         record = self._record(active, outcome, reason)
         is_kept = self._keep.wants_trial(record)
         self._keep.add(record)
-        self.ended.append(Ended(record, self.policy.told(record), active.weights if is_kept else None))
+        self.ended.append(Ended(record, self.policy.optuna_value(record), active.weights if is_kept else None))
 
     def _record(self, active: ActiveTrial, outcome: Outcome, reason: str) -> TrialRecord:
         plan, curve, proposer = active.plan, active.curve, self.proposer

@@ -25,7 +25,7 @@ from lossreg.storage import trials as states
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.tally import Tallies, excess, loss
 from lossreg.storage.trial_record import Outcome, TrialRecord
-from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE, Told
+from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE, TrialValue
 from lossreg.storage.workers import POLL, Workers
 from lossreg.training.interface import Plan
 
@@ -191,13 +191,13 @@ class SharedAskTell(AskTell):
         self._reported |= {trial.number for trial in new}
         return [record for trial in new if (record := history.from_trial(trial))]
 
-    def tell(self, record: TrialRecord, told: Told) -> bool:
+    def tell(self, record: TrialRecord, value: TrialValue) -> bool:
         """Write a trial's end; return False where it is kept for later, or was given to another worker."""
         if self._may_be_of_machine(record):
             self._failures.append(record)
             return False
         self._reported.add(record.number)
-        return self._write(record, told)
+        return self._write(record, value)
 
     def _may_be_of_machine(self, record: TrialRecord) -> bool:
         """Return whether a trial may have failed since nothing can be trained here; a copy has its second chance."""
@@ -229,10 +229,10 @@ class SharedAskTell(AskTell):
             self._write(self._failures[0], None)
             del self._failures[0]
 
-    def _write(self, record: TrialRecord, told: Told) -> bool:
+    def _write(self, record: TrialRecord, value: TrialValue) -> bool:
         """Write a trial's end, unless it was given to another worker, which counted this one as dead."""
         try:
-            return super().tell(record, told)
+            return super().tell(record, value)
         except (UpdateFinishedTrialError, ValueError):
             self._open.pop(record.number, None)
             self.refresh()

@@ -66,8 +66,8 @@ def _watcher(stack: ExitStack) -> Watcher:
     from rich.console import Console
 
     # a descriptor of its own: the display goes on while the start-up notes of a backend are dropped
-    own = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="backslashreplace")
-    return Display(Console(file=stack.enter_context(own)))
+    stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="backslashreplace")
+    return Display(Console(file=stack.enter_context(stderr)))
 
 
 @contextmanager

@@ -77,13 +77,13 @@ def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -
             noise=section.noise,
         )  # fmt: skip
     except InputError as error:
-        own = (
+        data_keys = (
             "folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet", "exposure",
             "noise",
         )  # fmt: skip
         keys = {
             "class_weight": "train.class_weight",
             "metric": "search.metric",
-            **{name: f"data.{name}" for name in own},
+            **{name: f"data.{name}" for name in data_keys},
         }
         raise error.at(spec.place(keys.get(error.where, "data"))) from error

@@ -39,14 +39,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StudyFolders:
     """The folders of studies that have a journal, and those without, such as of studies in a shared storage."""
 
     studies: list[Path]
     others: list[Path]
 
 
-def below(folder: Path) -> Found:
+def below(folder: Path) -> StudyFolders:
     """Return the folders of studies in a folder and those below it; raises `InputError` where there are none.
 
     Former runs and damaged files, which lossreg moved aside, are left out.
@@ -54,24 +54,24 @@ def below(folder: Path) -> Found:
     with on_disk(brief(folder)):
         if not folder.is_dir():
             raise InputError("is no folder", where=brief(folder), hint="`lossreg ui STUDY` takes a study file.")
-    found = _found(folder)
-    if not found.studies:
+    study_folders = _walked(folder)
+    if not study_folders.studies:
         hint = f"Name the folder of the study files, beside which `{STUDIES}` has their trials. {ELSEWHERE}"
         raise InputError("there is no study that was run in this folder", where=brief(folder), hint=hint)
-    return found
+    return study_folders
 
 
-def _found(folder: Path) -> Found:
-    found = Found([], [])
+def _walked(folder: Path) -> StudyFolders:
+    study_folders = StudyFolders([], [])
     for place, folders, files in os.walk(folder):
         path = Path(place)
         is_inside = STUDIES in path.absolute().parts
         folders[:] = sorted(name for name in folders if not (is_inside and ASIDE.fullmatch(name)))
         if JOURNAL in files and (path / JOURNAL).is_file():
-            found.studies.append(path)
+            study_folders.studies.append(path)
         elif path.absolute().parent.name == STUDIES:
-            found.others.append(path)
-    return found
+            study_folders.others.append(path)
+    return study_folders
 
 
 def listed(path: Path) -> Listed:

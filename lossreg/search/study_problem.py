@@ -51,8 +51,8 @@ def choose_model(spec: StudySpec, dataset: data.Dataset, stored: Mapping[str, An
         except InputError as error:
             raise error.at(spec.place(f"model.{error.where}")) from error
         return spec, list(filter(None, [pixels.channels_first(x)]))
-    told = f"rows are images of {pixels.described(image)}" if image else "as when the study began"
-    return spec, [f'the model is cnn: {told}; build = "mlp" under [model] is dense layers on pixels']
+    reason = f"rows are images of {pixels.described(image)}" if image else "as when the study began"
+    return spec, [f'the model is cnn: {reason}; build = "mlp" under [model] is dense layers on pixels']
 
 
 def build_problem(

@@ -31,8 +31,8 @@ def of(prepared: Prepared, record: TrialRecord, space: keras_tuner.HyperParamete
     every, study = choices.by_name(by_loss), {choices.LOSS: record.candidate, **record.params}
     same = _same(prepared, record, every)
     hp = _built(prepared, record, {name: study[name] for name in same if name in study})
-    own = {*prepared.problem.builder.declared, *(declared.name for declared in hp.space)} - same
-    names = {name: f"lossreg.{name}" if name in own else name for name in every}
+    model_names = {*prepared.problem.builder.declared, *(declared.name for declared in hp.space)} - same
+    names = {name: f"lossreg.{name}" if name in model_names else name for name in every}
     loss = names[choices.LOSS]
     space.values = {**hp.values, loss: record.candidate}
     space.merge(hp, overwrite=False)

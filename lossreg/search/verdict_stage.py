@@ -75,7 +75,7 @@ class VerdictStage(FinalStage):
         """Return a verdict with the study's constraints, also where nothing was compared."""
         if verdict is None or verdict.constraints:
             return verdict
-        return Constraints(self.prepared, self.result, None, {}).told(verdict)
+        return Constraints(self.prepared, self.result, None, {}).completed(verdict)
 
     def _reached(self) -> Verdict | None:
         missing = self.prepared.missing
@@ -255,7 +255,7 @@ class VerdictStage(FinalStage):
         reason = "" if frozen.outer else self._unasked.get("reason", "")
         judgement = Judgement(self.prepared, frozen, self._arms(frozen), tested, predictions)
         verdict = judgement.verdict([*([reason] if reason else []), *self._of_layout(tested)])
-        verdict = Constraints(self.prepared, self.result, tested, predictions).told(verdict)
+        verdict = Constraints(self.prepared, self.result, tested, predictions).completed(verdict)
         advice = self._advice(verdict)
         return replace(verdict, notes=(*verdict.notes, advice)) if advice else verdict
 

@@ -23,7 +23,7 @@ FIXED = "fixed_params"
 # why a trial ended without an outcome: it was cut off and runs again, or it was one too many
 LOST = "lossreg:lost"
 # what Optuna is told of a trial: its score, or those of several metrics
-Told = float | list[float] | None
+TrialValue = float | list[float] | None
 CUT_OFF, BEYOND, TWICE, MISSING = "cut off", "beyond the budget", "there twice", "its loss is missing"
 ENDS = {Outcome.FAILED: TrialState.FAIL, Outcome.PRUNED: TrialState.PRUNED}
 
@@ -38,7 +38,7 @@ def end(state: str) -> TrialState:
     return ENDS.get(Outcome(state), TrialState.COMPLETE)
 
 
-def tell(study: optuna.Study, number: int, state: str, value: Told) -> None:
+def tell(study: optuna.Study, number: int, state: str, value: TrialValue) -> None:
     """End a trial in Optuna."""
     if state in ENDS:
         study.tell(number, state=end(state))

@@ -299,8 +299,8 @@ def signs_of_life(storage: BaseStorage, study: str) -> dict[int, tuple[int, floa
         return {}
     trials = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
     about = {trial.number: trial.user_attrs[WORKER] for trial in trials if WORKER in trial.user_attrs}
-    alive = {number: told for number, told in about.items() if not processes.has_ended(told["process"])}
-    return {number: (told["beats"], float(told.get("dead_after", 0.0))) for number, told in alive.items()}
+    alive = {number: mark for number, mark in about.items() if not processes.has_ended(mark["process"])}
+    return {number: (mark["beats"], float(mark.get("dead_after", 0.0))) for number, mark in alive.items()}
 
 
 def _worker(trial: FrozenTrial) -> Worker:

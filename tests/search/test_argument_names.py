@@ -145,7 +145,7 @@ def test_keys_become_arguments(text, words):
 
 def test_names_of_the_users_columns_and_files_are_no_keys():
     own = ["data.weight", "data.test.csv", "[train]", "focal", "0.5"]
-    named = Arguments(rows_given.ARGUMENTS, own=own)
+    named = Arguments(rows_given.ARGUMENTS, user_names=own)
     told = "data.weight = 3, data.test.csv, [train], train.dropout = 0.5 and data.folds = 5"
     assert named.text(told) == told.replace("data.folds = 5", 'settings={"data": {"folds": 5}}')
     assert (

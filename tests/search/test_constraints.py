@@ -292,7 +292,7 @@ def test_bounds_and_metrics_belong_together_in_whatever_order_a_file_has_them():
     result.constraints = (RECALL, BRIER)
     metrics = tuple(catalogue.resolve(name, "binary") for name in ("brier_score", "recall"))
     prepared = SimpleNamespace(problem=SimpleNamespace(also=metrics), spec=studies.of(STUDY))
-    told = Constraints(prepared, result, None, {}).told(result.verdict)
+    told = Constraints(prepared, result, None, {}).completed(result.verdict)
     assert [(one.constraint, one.winner.validation) for one in told.constraints] == [(RECALL, 0.95), (BRIER, 0.1)]
 
 
@@ -379,7 +379,7 @@ def test_one_that_alone_keeps_the_constraints_in_validation_is_recommended(case,
     found = {arm: np.tile(y * (np.arange(20) < 10 * share), (2, 1)) for arm, share in zip(ARMS, tested, strict=True)}
     prepared = SimpleNamespace(problem=SimpleNamespace(also=(metric,)), spec=studies.of(STUDY))
     predictions = {f"{arm}_of_recall": values.astype(np.float32) for arm, values in found.items()}
-    told = Constraints(prepared, result, judgement.Tested(20, y, None, None), predictions).told(verdict)
+    told = Constraints(prepared, result, judgement.Tested(20, y, None, None), predictions).completed(verdict)
     assert told.recommended == (getattr(verdict, recommended) if recommended else verdict.recommended)
     (one,) = told.constraints
     assert (one.winner.tested.mean, one.baseline.tested.mean) == tested
