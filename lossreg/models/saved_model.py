@@ -70,8 +70,8 @@ def note(model: Any, need: Need, name: str) -> None:
         instead = ', or begin with a new last layer: head = "new" under [model]' if need.head == "kept" else ""
         raise InputError("every layer is frozen (trainable = False), so nothing is trained", where=name,
                          hint=f"{FROZEN}{instead}.")  # fmt: skip
-    told = f"; {count_of(len(frozen), 'layer stays', 'layers stay')} frozen" if frozen else ""
-    need.notes.append(f"trials begin from its weights, and train {trained:,} of {_count(model.weights):,}{told}")
+    frozen_note = f"; {count_of(len(frozen), 'layer stays', 'layers stay')} frozen" if frozen else ""
+    need.notes.append(f"trials begin from its weights, and train {trained:,} of {_count(model.weights):,}{frozen_note}")
 
 
 def _count(weights: Any) -> int:

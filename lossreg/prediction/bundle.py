@@ -63,10 +63,10 @@ def requirements(model: Any, *, has_images: bool = False) -> list[str]:
     """Return the packages that a predictor with this Keras model needs, with the versions that are installed."""
     import keras
 
-    own = ""
+    loss_package = ""
     with suppress(NotImplementedError):  # of layers without a configuration, with which no model can be saved
-        own = "lossreg" if "lossreg" in model.to_json() else ""
-    names = filter(None, [*BESIDE, keras.backend.backend(), "pillow" if has_images else "", own])
+        loss_package = "lossreg" if "lossreg" in model.to_json() else ""
+    names = filter(None, [*BESIDE, keras.backend.backend(), "pillow" if has_images else "", loss_package])
     return [f"{name}=={version(name)}" for name in names]
 
 

@@ -118,7 +118,7 @@ def writer(output: Path | None) -> Iterator[Writer]:
         yield TextWriter(sys.stdout, ",")
         return
     where, output = f"--output {brief(output)}", Path(os.path.realpath(output))  # a link stays one
-    made = [folder for folder in (output.parent, *output.parent.parents) if not folder.exists()]
+    new_folders = [folder for folder in (output.parent, *output.parent.parents) if not folder.exists()]
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         with on_disk(where):
@@ -127,7 +127,7 @@ def writer(output: Path | None) -> Iterator[Writer]:
                 yield opened
             part.replace(output)
     except BaseException:
-        for remove in (part.unlink, *(folder.rmdir for folder in made)):
+        for remove in (part.unlink, *(folder.rmdir for folder in new_folders)):
             with contextlib.suppress(OSError):
                 remove()
         raise

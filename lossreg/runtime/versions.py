@@ -14,8 +14,8 @@ PACKAGES = ("lossreg", "keras", "optuna", "mlflow")
 def installed(plugins: Iterable[str] = ()) -> dict[str, str]:
     """Return the versions by name, without those of what is not installed; plugins: distributions of losses."""
     names = dict.fromkeys((*PACKAGES, backend.name(), *sorted(filter(None, plugins))))
-    found = {name: found for name in names if (found := _version(name))}
-    return {"system": platform.platform(), "python": platform.python_version(), "backend": backend.name(), **found}
+    versions = {name: number for name in names if (number := _version(name))}
+    return {"system": platform.platform(), "python": platform.python_version(), "backend": backend.name(), **versions}
 
 
 def _version(distribution: str) -> str:

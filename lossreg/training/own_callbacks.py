@@ -43,10 +43,10 @@ class Maker:
 
     def new(self) -> list[Any]:
         """Return callbacks for a training; raises `InputError` for anything else."""
-        made = user_code.call(self.function, self.reference, self.folder)
-        if not isinstance(made, (list, tuple)):
-            raise InputError(f"returned {represented(made)}, not a list", where=self.reference, hint=RETURNS)
-        for callback in made:
+        callbacks = user_code.call(self.function, self.reference, self.folder)
+        if not isinstance(callbacks, (list, tuple)):
+            raise InputError(f"returned {represented(callbacks)}, not a list", where=self.reference, hint=RETURNS)
+        for callback in callbacks:
             if not isinstance(callback, keras.callbacks.Callback):
                 what = f"returned {represented(callback)}, which is no keras.callbacks.Callback"
                 raise InputError(what, where=self.reference, hint=RETURNS)
@@ -54,7 +54,7 @@ class Maker:
                 what = f"returned the same {type(callback).__name__} twice"
                 raise InputError(what, where=self.reference, hint="Make a new one in every call.")
             self.seen.add(callback)
-        return list(made)
+        return list(callbacks)
 
 
 def check(maker: Maker, metric: str, *, scheduled: bool) -> None:
@@ -80,7 +80,7 @@ def wants_batches(callbacks: Sequence[Any]) -> bool:
     """Return whether a callback does something at the begin or end of a batch."""
     plain = keras.callbacks.Callback
     functions = ((getattr(callback, name), getattr(plain, name)) for callback in callbacks for name in OF_BATCHES)
-    return any(getattr(own, "__func__", own) is not usual for own, usual in functions)
+    return any(getattr(function, "__func__", function) is not usual for function, usual in functions)
 
 
 class _Relay(keras.callbacks.Callback):

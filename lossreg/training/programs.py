@@ -27,15 +27,15 @@ def shared(losses: Kept | None = None) -> Iterator[None]:
 
 def of(key: Callable[[], Hashable], make: Callable[[], Any]) -> Any:
     """Return what was made for an equal key before, made anew where nothing is shared."""
-    return _found(key, make, 1)
+    return _shared(key, make, 1)
 
 
 def of_loss(key: Callable[[], Hashable], make: Callable[[], Any]) -> Any:
     """Return the traced loss that was made for an equal key before, made anew where nothing is shared."""
-    return _found(key, make, 0)
+    return _shared(key, make, 0)
 
 
-def _found(key: Callable[[], Hashable], make: Callable[[], Any], which: int) -> Any:
+def _shared(key: Callable[[], Hashable], make: Callable[[], Any], which: int) -> Any:
     if (stores := _kept.get()) is None:
         return make()
     kept, asked = stores[which], key()

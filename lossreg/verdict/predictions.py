@@ -87,8 +87,8 @@ def _some_finite(values: Array) -> Array:
 
 def _quantiles(residuals: Array) -> list[float]:
     """Return residuals at equal steps of their share, from the smallest to the largest."""
-    found: list[float] = np.quantile(residuals, np.linspace(0, 1, POINTS)).tolist()
-    return found
+    quantiles: list[float] = np.quantile(residuals, np.linspace(0, 1, POINTS)).tolist()
+    return quantiles
 
 
 def _decided(values: Array) -> Array:
@@ -100,8 +100,8 @@ def _confusion(labels: Array, decided: Array, classes: int) -> list[list[float]]
     """Return the mean number of rows by their class (rows) and the one that is predicted (columns)."""
     pairs = (labels * classes + decided).ravel()
     counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes) / len(decided)
-    found: list[list[float]] = counts.tolist()
-    return found
+    table: list[list[float]] = counts.tolist()
+    return table
 
 
 def _reliability(labels: Array, values: Array) -> list[list[float]]:
@@ -117,8 +117,8 @@ def _reliability(labels: Array, values: Array) -> list[list[float]]:
     some = count > 0
     sums = [np.bincount(bins, weights=one.ravel().astype(np.float64), minlength=BINS) for one in (confidence, right)]
     columns = [*(one[some] / count[some] for one in sums), count[some] / count.sum()]
-    found: list[list[float]] = np.column_stack(columns).tolist()
-    return found
+    table: list[list[float]] = np.column_stack(columns).tolist()
+    return table
 
 
 def _precision_recall(
