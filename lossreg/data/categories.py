@@ -151,7 +151,7 @@ class Distinct:
         )
 
     def count(self, column: pd.Series[Any], matched: list[str], lost: Lost) -> None:
-        """Count the rows of values that are no category, or may be several, or are codes, where `found` are these."""
+        """Count the rows whose values are no category, may be several, or are codes; matched: as `match` has them."""
         name, gaps = str(column.name), [text == MISSING for text in self.texts]
         lost.count(name, GAP, int(self._rows(not text and gap for text, gap in zip(matched, gaps, strict=True)).sum()))
         lost.add(name, NEW, column, self._rows(not (text or gap) for text, gap in zip(matched, gaps, strict=True)))

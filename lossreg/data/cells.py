@@ -67,7 +67,7 @@ def shown(value: Any) -> str:
 
 @contextmanager
 def of_column(name: str) -> Iterator[None]:
-    """Name the column in errors, also in those that objects in it raise."""
+    """Name the column in errors, including those that its objects raise."""
     try:
         with of_rows(f"column {name}"):
             yield

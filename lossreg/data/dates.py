@@ -34,7 +34,7 @@ ORDERS = {"dmy": DAY_FIRST, "mdy": MONTH_FIRST, "ymd": YEAR_FIRST}
 class Order(NamedTuple):
     """The order of day, month and year around a separator.
 
-    short: years have two digits; other: the most likely other order, empty where the study says the order; rows: the
+    short: years have two digits; other: the most likely other order, empty where the study names the order; rows: the
     number of dates that are valid in this order and not in the other; lost: the number that are valid in other orders
     only; example: one of the lost dates, or else one that is valid in both orders.
     """
@@ -128,14 +128,14 @@ class Candidates(NamedTuple):
 
 
 def _named(order: str) -> str:
-    """Return how a study says an order."""
+    """Return how a study names an order."""
     return f'which is "date:{next(name for name, known in ORDERS.items() if known == order)}" in data.columns'
 
 
 def infer(counted: pd.Series[Any], *, forced: bool = False, order: str = "") -> Dates | None:
     """Return how texts, counted as by `value_counts`, write dates; None unless nine in ten of them do, gaps aside.
 
-    Where they are `forced` to be dates, one is enough. order: that of day, month and year which the study says, one of
+    Where they are `forced` to be dates, one is enough. order: that of day, month and year which the study names, one of
     `ORDERS`.
     """
     if not forced and not likely(counted.index, _has_form):
@@ -156,7 +156,7 @@ def infer(counted: pd.Series[Any], *, forced: bool = False, order: str = "") -> 
 
 
 def _stated_orders(order: str, groups: Sequence[Alike], there: Mapping[str, int]) -> list[Order]:
-    """Return the order that the study says, around every separator, with the dates that it has and those it lacks."""
+    """Return the study's order for every separator, with the number of dates valid in it and in others only."""
     texts, rows, orders = list(there), np.array(list(there.values())), []
     for separator, short in product("-/.", (False, True)):
         has_day, lost = np.zeros(len(texts), bool), np.zeros(len(texts), bool)

@@ -141,7 +141,7 @@ def _seconds(hours: Numbers, minutes: Numbers, seconds: Numbers) -> Numbers:
 
 
 def matched(text: str) -> tuple[str, re.Match[str]] | None:
-    """Return the form of a text and its match, None where it has the form of no date."""
+    """Return the form of a text and its match, None for a text that does not have the form of a date."""
     return next(((name, match) for name, form in PATTERNS.items() if (match := form.fullmatch(text))), None)
 
 

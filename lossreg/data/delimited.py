@@ -110,7 +110,7 @@ def in_pieces(
 def _after(
     held: tuple[pd.DataFrame, pd.DataFrame] | None, table: pd.DataFrame, written: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return rows behind those that were held back, since they might have been the last lines of a file."""
+    """Return these rows after those held back, which might have been the last lines of the file."""
     if held is None:
         return table, written
     return pd.concat([held[0], table], ignore_index=True), pd.concat([held[1], written], ignore_index=True)
@@ -119,7 +119,7 @@ def _after(
 def _as_written(table: pd.DataFrame, names: list[str], empty: int) -> pd.DataFrame:
     """Return the fields of lines under the names of the header, without the last `empty` ones.
 
-    The name of names of rows, as in R, is empty.
+    A column of row names, as in R, has an empty name.
     """
     table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index(names="")
     table = table.set_axis(pd.Index(names), axis=1) if table.shape[1] == len(names) else table
@@ -127,7 +127,7 @@ def _as_written(table: pd.DataFrame, names: list[str], empty: int) -> pd.DataFra
 
 
 def _blank_end(table: pd.DataFrame) -> int:
-    """Return the number of last rows without any value, of a table of several columns."""
+    """Return the number of rows without any value at the end of a table of several columns."""
     if table.shape[1] < 2:
         return 0
     filled = np.flatnonzero(table.notna().any(axis=1))
@@ -299,7 +299,7 @@ def _without_index(table: pd.DataFrame, notes: list[str], known: Collection[str]
 
 
 def _names_of_rows(column: pd.Series[Any]) -> str:
-    """Return the kind of names that an unnamed column gives to the rows; empty where it gives none."""
+    """Return what an unnamed column holds, row numbers or names of rows; empty for anything else."""
     if not str(column.name).startswith("Unnamed:") or column.isna().any() or column.duplicated().any():
         return ""
     if column.dtype.kind in "iu":

@@ -45,7 +45,7 @@ class Scaling:
         return BEYOND in self.scale
 
     def levels(self, table: pd.DataFrame) -> bool:
-        """Return whether other values of such a column are 0 now, which they were not up to 0.2.0."""
+        """Return whether values of a constant column become 0 that did not up to 0.2.0."""
         is_constant = np.array(self.scale) == BEYOND
         sizes = np.where(np.abs(self.mean) >= LARGE, np.abs(self.mean), 1.0)
         with np.errstate(over="ignore"):
@@ -103,7 +103,7 @@ class OneHot:
         return self.constant
 
     def levels(self, table: pd.DataFrame) -> bool:
-        """Return whether rows have the one category of all training rows now that did not have it up to 0.2.0."""
+        """Return whether rows get the single category of training that did not get it up to 0.2.0."""
         return self.constant and bool((replace(self, constant=False).transform(table) == 0).all(axis=1).any())
 
 

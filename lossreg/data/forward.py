@@ -29,12 +29,12 @@ class Course:
         return np.asarray(self.boundaries[distances.argmin(axis=1)])
 
     def pair(self, place: int, train: int, validation: int) -> Pair:
-        """Return so many rows before a place, and so many from it on, each in ascending order."""
+        """Return `train` rows before a place and `validation` rows from it on, each in ascending order."""
         return np.sort(self.rows[place - train : place]), np.sort(self.rows[place : place + validation])
 
 
 def newest(course: Course, size: int) -> Pair | None:
-    """Return the rest and about so many of the newest rows; None where all are of one time."""
+    """Return the other rows and about `size` of the newest; None where all rows are of one time."""
     if not len(course.boundaries):
         return None
     place = int(course.at(np.array([len(course) - size]))[0])

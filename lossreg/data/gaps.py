@@ -61,7 +61,8 @@ def _not_found(gaps: Gaps, present: set[Gap]) -> list[str]:
     every = [gap for values in gaps.values() for gap in values] if isinstance(gaps, Mapping) else gaps
     values = {_number(gap, None) for gap in present} - {None}
     lacking = [gap for gap in dict.fromkeys(every) if gap not in present and _number(gap, None) not in values]
-    return [f"na_values: {_shown(lacking)} {'stand' if len(lacking) > 1 else 'stands'} nowhere."] if lacking else []
+    verb = "do" if len(lacking) > 1 else "does"
+    return [f"na_values: {_shown(lacking)} {verb} not occur in the data."] if lacking else []
 
 
 def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], lost: Lost) -> pd.DataFrame:
@@ -120,7 +121,7 @@ def _possible(values: Any, gaps: Mapping[Gap, float | None], form: Numerals | No
 
 
 def _meant(value: Any, gaps: Mapping[Gap, float | None], form: Numerals | None) -> Gap | None:
-    """Return the one of these values that a value is, None for none."""
+    """Return which of these values a value equals, None for none."""
     if isinstance(value, (bool, np.bool_)):  # a file may write it as true, True or TRUE
         return next((gap for gap in gaps if isinstance(gap, str) and gap.lower() == text_of(value).lower()), None)
     text = text_of(value)

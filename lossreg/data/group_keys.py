@@ -25,7 +25,7 @@ MOST_DIGITS = 4000
 
 
 def of(column: pd.Series[Any], kind: str = "", decimal: str = "", marks: Marks | None = None) -> Keys:
-    """Return a key per row `(n,)`, NaN for values that are not of the kind which all need.
+    """Return a key per row `(n,)`, NaN for values that are not of the common kind.
 
     kind: that which the study names for the column; decimal, marks: as in `kinds.as_kind`. Numbers are the same as the
     texts of them, and dates too, where a column holds both. In a column of text alone `1.0` is `1`, while `01` and `1`
@@ -65,7 +65,7 @@ def _of_values(column: pd.Series[Any], marks: Marks | None, *, as_numbers: bool)
 
 
 def _digits(number: Any) -> str:
-    """Return a real number without an exponent, but for one of more digits than Python writes."""
+    """Return a real number without an exponent, unless it has more than `MOST_DIGITS` digits."""
     if isinstance(number, Rational):
         return str(number)
     exact = Decimal(str(number))
@@ -80,7 +80,7 @@ def _pythonic(text: str, form: Numerals | None) -> str:
 
 
 def _short(number: str, text: str, *, as_numbers: bool) -> str:
-    """Return a number without zeros that say nothing, and the text where it is none."""
+    """Return a number without needless zeros, or the text where it is not a number."""
     match = NUMBER.fullmatch(number)
     if match is None:
         return text

@@ -56,11 +56,11 @@ def advice(table: pd.DataFrame) -> str:
 
 
 def _set_quote(file: Delimited) -> None:
-    """Take single quotes for what fields stand in where all names do."""
+    """Use single quotes as the quote character where all names are in single quotes."""
     names = [name.strip() for name in next(file.records()).fields]
     if all(len(name) > 2 and name[0] == name[-1] == "'" for name in names):
         file.quote = "'"
-        file.notes.append("The names stand in single quotes, which are taken off, as those of values are.")
+        file.notes.append("The column names are in single quotes, which are removed there and around values.")
 
 
 def _set_spaces(file: Delimited) -> None:

@@ -79,7 +79,7 @@ def _is_whole(column: pd.Series[Any]) -> bool:
 
 
 def is_name(name: str) -> bool:
-    """Return whether a column is called as identifiers are."""
+    """Return whether a column has a name that is usual for identifiers."""
     return bool(NAMES.fullmatch(name) or NAMES.fullmatch(name.lower()))
 
 

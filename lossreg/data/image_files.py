@@ -110,7 +110,7 @@ def is_image(name: str) -> bool:
 
 
 def described(unreadable: dict[Path, str], of: int, base: Path) -> tuple[str, str]:
-    """Return what is wrong with files in words, and the first of them."""
+    """Return a message on unreadable files, which names the first of them, and a hint."""
     number = len(unreadable)
     shown = [f"{_relative(path, base)} ({reason})" for path, reason in list(unreadable.items())[:SHOWN]]
     more = f", and {number - SHOWN} more" if number > SHOWN else ""

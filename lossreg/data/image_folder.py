@@ -20,7 +20,8 @@ from lossreg.data.parts import NAMES, TRAIN, WORDS
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, count_of, paths_start
 
-LARGEST, USUAL = 128, 64  # pixels of a side: as they are if all are alike and no larger, resized to otherwise
+# pixels of a side: equal images up to the first keep their size, others are resized to the second
+LARGEST, USUAL = 128, 64
 EXAMPLE = "Put the images of each class into a folder of their own, such as cats/1.jpg and dogs/1.jpg."
 OWN = {"target": "the column of labels", "weight": "the column of weights"}
 OF_TABLES = ("decimal", "thousands", "na_values")

@@ -22,8 +22,8 @@ REFUSED = "replaces the class of a row by another one, and rows of {task} have n
 class LabelNoise:
     """The labels of all rows as development rows have them, of which a share is wrong.
 
-    A row is flipped once: test rows of a study are flipped too, since they are development rows of outer folds, and are
-    tested with the labels that they had.
+    A row is flipped once. Test rows of a study are flipped too, since they are development rows of outer folds, but
+    they are tested with their original labels.
     """
 
     share: float

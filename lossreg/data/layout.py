@@ -239,7 +239,7 @@ def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None, opti
         alike, codes = twins.codes(x), twins.codes(x, raw.y)
     except MemoryError:
         raise
-    except Exception:  # objects that say nothing of themselves; they are refused where they are read
+    except Exception:  # objects that cannot be hashed or shown; reading refuses them
         return replace(layout, units=groups)
     sizes, rows = np.bincount(codes), len(codes)
     again, largest = int(sizes[sizes > 1].sum()), int(sizes.max())

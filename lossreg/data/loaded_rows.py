@@ -120,7 +120,7 @@ class LoadedRows:
     def units_left_out(self, development: Rows, share: float = TRAINING_SHARE, *, outer: bool = False) -> int:
         """Return about how many independent rows a split of development rows leaves out, the same for all such splits.
 
-        outer: the rows are those of an outer fold, all of which have as many, and of the units of all rows their part.
+        outer: the rows are those of an outer fold; the number follows from their share of all rows: folds agree.
         """
         rows = np.arange(len(self.labels.y))
         units = self.layout.independent(rows if outer else development)

@@ -67,7 +67,7 @@ def load(
     preprocess: "standard", "none" to leave numbers unchanged, or one of these for each of several inputs; drop: columns
     to leave out; images: how a folder of images is read; options: what is said about the reading of the data, in place
     of what is inferred; given: the rows themselves, as a function may return them, in place of a source; ties_twins:
-    rows that stand twice are on one side of every cut, unless they are no copies; beside: the columns that the metric
+    duplicate rows are on one side of every cut, unless they are not copies; beside: the columns that the metric
     takes, see `Split.scored`; noise: the share of labels of development rows that are replaced by another class.
     Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """

@@ -114,7 +114,7 @@ class Lost:
         return {reason: count for reason, count in of_column.items() if reason.outcome == TAKEN_AS_MISSING}
 
     def beside(self, gaps: Iterable[str]) -> Lost:
-        """Return the counts that `missing_line` does not tell together with the gaps of these columns."""
+        """Return the counts that `missing_line` does not report with the gaps of these columns."""
         shown, rest = list(gaps)[:SHOWN], Lost()
         rest.values, rest.notes = self.values, self.notes
         rest.counts = {

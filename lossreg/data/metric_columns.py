@@ -27,7 +27,7 @@ HINT = "Fill them in, leave these rows out, or let the function do without the c
 
 
 def key(name: str) -> str:
-    """Return under what a column is kept beside the features."""
+    """Return the name under which a column is kept beside the features."""
     return f"the metric's {name}"
 
 

@@ -80,7 +80,7 @@ def _may_be_text(dtype: Any) -> bool:
 
 
 def _written(values: pd.Series[Any], reading: Reading, dtype: Any) -> pd.Series[Any]:
-    """Return numbers or days as the training rows have them, of which `reading` and `dtype` are."""
+    """Return numbers or days in the form of the training rows; reading, dtype: of the column in training."""
     gaps = values.isna()
     if isinstance(reading.read, AsNumbers):
         if is_number(dtype):

@@ -238,7 +238,7 @@ def infer(
 def of_column(values: pd.Series[Any], decimal: str = "", asked: tuple[str, str] | None = None) -> Numerals | None:
     """Return what `infer` says of the values of a column where all are plain numbers or mark gaps; None for others.
 
-    decimal, asked: as of `infer`. No text is taken one by one.
+    decimal, asked: as of `infer`. Texts are not parsed one by one.
     """
     texts = Texts.of(values)
     group = asked[1] if asked else ""

@@ -54,7 +54,7 @@ def _check_features(x: Features, wanted: Mapping[str, str], origin: Origin) -> N
 
 
 def check_file(ending: str, origin: Origin) -> None:
-    """Raise `InputError` for what the study says about a file that is none of this kind; "" names no file."""
+    """Raise `InputError` for options that do not belong to this kind of file; ending: "" where there is no file."""
     options = origin.options
     if options.encoding is not None and ending not in (*SEPARATED, *table_files.LINES):
         raise InputError(f"belongs to text files, and {origin.where} is none", where="encoding", hint="Leave it out.")

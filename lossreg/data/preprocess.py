@@ -263,7 +263,7 @@ class TablePreprocessor(Transformer):
 
 
 def _by_parts(transform: Callable[[pd.DataFrame], NDArray[Any]], table: pd.DataFrame) -> Float32:
-    """Return what a step makes of a table of one row and more, as float32, `PART` rows at a time."""
+    """Return the output of a step for a table of at least one row, as float32, computed `PART` rows at a time."""
     first = transform(table.iloc[:PART])
     array = np.empty((len(table), first.shape[1]), np.float32)
     array[: len(first)] = first

@@ -30,7 +30,7 @@ from lossreg.data.translation import Translation
 from lossreg.errors import InputError, on_disk, one_line, represented, require_path
 from lossreg.runtime import safety
 
-ANEW = "Write it anew where the study is."  # there may be no lossreg here
+ANEW = "Write it again on the machine that has the study."  # there may be no lossreg here
 READER: Any = Field(default=None, exclude_if=lambda reader: reader is None)  # of version 0.3.0 and later
 ReasonName = Literal["number", "date", "duration", "rank"]
 REASONS: dict[ReasonName, Reason] = {"number": NO_NUMBER, "date": NO_DATE, "duration": NO_DURATION, "rank": NO_RANK}

@@ -208,7 +208,7 @@ def _weighed(
 def _weights(
     values: Any, rows: RowNumbers, there: NDArray[np.bool_], origin: Origin, decimal: str = ""
 ) -> NDArray[np.float64]:
-    """Return the weights; there: a mask of the rows with a label, others may have any weight if left out."""
+    """Return the weights; there: a mask of the rows with a label; rows that are left out may have any weight."""
     further = origin.where, decimal, origin.options.marks
     if not origin.options.drop_unlabelled or there.all() or np.shape(values)[:1] != there.shape:
         return row_weights.read(values, rows, *further)
@@ -283,7 +283,7 @@ def from_arrays(
 ) -> Raw:  # fmt: skip
     """Return raw rows of features, labels and weights (or None) as any arrays; raises `DataError` for bad shapes.
 
-    beside: further arrays by name, of which the study may name those that are no features.
+    beside: further arrays by name, among which the study may choose group, time, split and exposure.
     """
     if origin.target is not None:
         raise origin.error(

@@ -25,7 +25,7 @@ class Readings(dict[str, Reading]):
 
     @classmethod
     def of(cls, rows: pd.DataFrame, options: Options | None = None) -> Readings:
-        """Return the readings that these rows suggest, or the study; raises `DataError` for what cannot be read."""
+        """Return the readings that the study or else these rows suggest; raises `DataError` for unreadable columns."""
         options = options or Options()
         decimal, readings = decimal_mark(rows), cls()
         for name in map(str, rows.columns):
@@ -34,7 +34,7 @@ class Readings(dict[str, Reading]):
         return readings
 
     def wherever_as(self, others: Readings, rows: pd.DataFrame) -> Readings:
-        """Return the others, or these where they make the same of a column of these rows."""
+        """Return the other readings, or these where both give a column of these rows the same values."""
         same = {name for name, other in others.items() if _are_alike(self[name], other, rows[name])}
         return Readings({name: self[name] if name in same else other for name, other in others.items()})
 
@@ -89,7 +89,7 @@ def _with_marks(reading: Reading, asked: Marks | None) -> Reading:
 
 
 def _are_alike(one: Reading, other: Reading, column: pd.Series[Any]) -> bool:
-    """Return whether two readings make the same of a column."""
+    """Return whether two readings give a column the same values."""
     if one.kind != other.kind or one.read is None or other.read is None:
         return (one.kind, one.read, one.gaps) == (other.kind, other.read, other.gaps)
     column = plain(column)

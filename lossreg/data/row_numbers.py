@@ -17,7 +17,7 @@ Numbers = NDArray[np.int64]
 class Place:
     """A place that rows were read from.
 
-    name: a file as the user wrote it, or what else tells it from other places; unit: what is counted there; whole:
+    name: a file as the user wrote it, or another name that is unique; unit: what is counted there; whole:
     what a place is called beside no other; find: returns the number of every row, None where they are counted from 1.
     """
 
@@ -79,7 +79,7 @@ class RowNumbers:
         lines = None if place.find is None else place.find()
         if lines is not None and len(lines) == self.sizes[at]:
             numbers = np.asarray(lines, np.int64)[rows]
-        elif lines is not None:  # lines that were counted otherwise than they were read
+        elif lines is not None:  # the count of lines does not match the rows that were read
             place = Place(place.name)
         unit = place.unit + "s" * (len(rows) > 1)
         whole = place.whole if len(self.places) == 1 else place.name

@@ -69,13 +69,13 @@ class _Cutter:
     where: str
 
     def blaming(self, name: str, share: float | str, rows: int, parts: int = 1) -> _Cutter:
-        """Return one whose errors name the share, if another one would leave rows for the part and so many others."""
+        """Return a cutter whose errors name this share, if another share would leave enough rows for all parts."""
         others, size = LEAST * parts, _number(share, rows)
         is_possible, is_met = rows >= LEAST + others, LEAST <= size <= rows - others
         return replace(self, where=name) if is_possible and not is_met else self
 
     def share_out(self, rows: Rows, size: int, seed: int) -> tuple[Rows, Rows]:
-        """Cut so many rows off, or about so many where they are cut in time or in groups; return rest and part."""
+        """Cut `size` rows off, or about as many where they are cut by time or by group; return rest and part."""
         if self.layout.times is not None:
             course = Course(rows, self.layout.times, np.random.default_rng(seed))
             return self._checked_pair(forward.newest(course, size), "times")

@@ -17,7 +17,7 @@ from lossreg.data.reading import FEW_TEXTS, FREE_TEXT, Reading, duration, number
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 MOSTLY = 0.5
-WORDINGS = 4  # fewer beside numbers are names of a number
+WORDINGS = 4  # fewer distinct texts beside numbers stand for numbers
 BEGINNING = 300  # letters of a text that tell
 WITH_DIGIT = re.compile(r"\S*\d\S*")
 # letters between spaces; of scripts that are written without spaces two letters

@@ -44,7 +44,7 @@ def together(
 ) -> Codes | None:
     """Return the side of each row, with equal rows on one side and as many rows of each class on a side as before.
 
-    sides: those of a cut that knows nothing of equal rows. They go where the first of them is, and rows that
+    sides: those of a cut that ignores equal rows. They go where the first of them is, and rows that
     stand alone change sides for them; so a cut that takes no equal rows apart stays as it is. Where a class
     has too few of these, others change. whole: the side that may have all rows of a class. None if none was found.
     """

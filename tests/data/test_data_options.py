@@ -222,7 +222,7 @@ def test_numbers_that_are_missing_have_the_thousands_and_units_of_their_column(t
     dataset = loaded(path, na_values=(999, 1500, "999", 1.5))
     assert np.isnan(column(dataset, "price")).tolist() == np.isnan(column(dataset, "size")).tolist()
     assert np.isnan(column(dataset, "price")).sum() == 6
-    assert "na_values: 1.5 stands nowhere." in dataset.notes  # 1.500 is 1500, and "999" is 999
+    assert "na_values: 1.5 does not occur in the data." in dataset.notes  # 1.500 is 1500, and "999" is 999
 
 
 def test_lists_hold_no_gaps(tmp_path):
@@ -256,7 +256,7 @@ def test_gaps_by_column_and_gaps_that_are_nowhere(tmp_path):
     dataset = loaded(path, na_values={"a": (9,), "b": ("x",)})
     assert np.isnan(column(dataset, "a")).sum() == 30
     assert not np.isnan(column(dataset, "b")).any()
-    assert "na_values: 'x' stands nowhere." in dataset.notes
+    assert "na_values: 'x' does not occur in the data." in dataset.notes
     with pytest.raises(DataError, match=r"names the column 'aa', which is not there. Did you mean a?"):
         loaded(path, na_values={"aa": (9,)})
 
@@ -297,7 +297,7 @@ def test_gaps_are_named_of_arrays_beside_arrays_as_of_columns():
     arrays = {"x": np.arange(120.0).reshape(60, 2), "y": np.arange(60) % 2, "who": groups}
     kept = data.load("data=", given=arrays, group="who", options=Options(na_values={"who": (99,), "x0": (2,)}))
     assert kept.features == ("x0", "x1")
-    assert "na_values: 99 stands nowhere." in kept.notes
+    assert "na_values: 99 does not occur in the data." in kept.notes
     assert np.isnan(column(kept, "x0")).sum() == 1
     np.testing.assert_array_equal(kept.rows.raw.aside["group"], groups)
     with pytest.raises(DataError, match="group = 'who': 6 of 60 rows have none, the first in rows 1, 2"):

@@ -1332,7 +1332,7 @@ def test_names_and_values_in_single_quotes_are_read_without_them(tmp_path):
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     loaded = data.load("rows.csv", target="y", base=tmp_path)
     assert loaded.features == ("a b", "city")
-    assert "The names stand in single quotes, which are taken off, as those of values are." in loaded.notes
+    assert "The column names are in single quotes, which are removed there and around values." in loaded.notes
     assert loaded.rows.raw.x["city"].value_counts().to_dict() == {"Ulm": 20, "L'Aquila": 20, "x, y": 20}
     for names in ("'a',b", "a,'b'"):  # not all of them
         (tmp_path / "rows.csv").write_text("\n".join([f"{names},y", *["1,2,0", "2,3,1"] * 20]))
