@@ -48,7 +48,7 @@ def loss(
     trial = _Trial(hp, published)
     chosen = suggestions.suggested(proposer, trial, from_logits=from_logits)
     for other in proposer.names:
-        if other != trial.chosen:  # a tuner draws what it has heard of
+        if other != trial.chosen:  # a tuner draws the parameters that it knows
             proposer.suggest(_Trial(hp, published, other))
     return chosen
 

@@ -74,12 +74,12 @@ class _LossSearch(BaseEstimator):
         return hasattr(self, "predictor_")
 
     def _forget(self) -> None:
-        """Take away what a former fit has found: one that fails now leaves an estimator that is not fitted."""
+        """Remove the results of a former fit, so that a fit that fails leaves an estimator that is not fitted."""
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)
 
     def _search(self, rows: dict[str, Any], weights: Any, task: str) -> Self:
-        """Run the study of these rows, and keep what it found."""
+        """Run the study of these rows, and keep its results."""
         rows = rows if weights is None else {**rows, "sample_weight": weights}
         given, tasks = {**self._given(), "search.seed": self._seed()}, self.tasks or (task,)
         sections = estimators.document(given, _defaults(type(self)), self.settings, task=task, tasks=tasks)

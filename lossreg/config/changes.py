@@ -64,7 +64,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "verdict": (Effect.NONE, "it is reached again"),
     "tracking": (Effect.NONE, "the store is brought up to date"),
     "storage": (Effect.NONE, "the trials are looked for where they are"),
-    "plugins": (Effect.NONE, "a loss that is no longer there is asked about"),
+    "plugins": (Effect.NONE, "it decides what happens when a loss is missing"),
 }
 # what identifies the loss of a candidate; every other key of its table is a parameter
 IDENTITY = ("loss", "function", "activation", "target", "outputs")

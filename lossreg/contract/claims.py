@@ -80,7 +80,7 @@ class Claims:
     stated: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def __init__(self, **claims: Any) -> None:
-        """Take the claims by their names; raises `InputError` for a name that there is not."""
+        """Take the claims by their names; raises `InputError` for an unknown name."""
         given = former_names.by_present_names(claims, where="Claims", renamed=former_names.CLAIMS)
         given.pop("stated", None)  # passed by `dataclasses.replace`
         for name in given:

@@ -30,8 +30,8 @@ def betrayers(dataset: Dataset, likely: Sequence[Array] = ()) -> dict[str, float
     The score is the balanced accuracy on held-out rows, for numbers the share of the variance of their ranks that is
     explained, which no order of the values changes. Of several labels per row it is that of the label which is
     predicted best. At most `ROWS` development rows are looked at, equally many of each class as far as there are.
-    Rows that depend on each other are held out together, and so are those of each likely grouping, numbers `(n,)`: a
-    column that only tells one customer from another predicts what is the same in all rows of one.
+    Rows that depend on each other are held out together, and so are those of each likely grouping, numbers `(n,)`:
+    otherwise a column that only identifies customers would predict whatever is constant for each customer.
     """
     labels = dataset.rows.labels
     if labels.task == "segmentation":

@@ -81,7 +81,7 @@ def _mark(column: pd.Series[Any]) -> bytes:
 def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, int]:
     """Return the columns whose repeated values are likely to be persons, customers, ... by their numbers of groups.
 
-    They are called so, or other columns that vary between groups are the same in all rows of nearly every group.
+    Either the name says so, or other columns that vary between groups are constant within nearly every group.
     """
     counts = {}
     for name in map(str, table.columns):
@@ -98,7 +98,7 @@ def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, in
 
 
 def exposures(table: pd.DataFrame) -> list[str]:
-    """Return the columns of numbers above 0 that are called as exposures are: `exposure`, `days_insured`."""
+    """Return the columns of numbers above 0 with a name usual for exposures: `exposure`, `days_insured`."""
     called = [name for name in map(str, table.columns) if words(name) & OF_EXPOSURES]
     numbers = [name for name in called if is_number(table[name].dtype) and not table[name].isna().any()]
     return [name for name in numbers if table[name].min() > 0 and table[name].nunique() > 1]
@@ -111,7 +111,7 @@ def units(column: pd.Series[Any]) -> Array:
 
 
 def is_group(name: str) -> bool:
-    """Return whether a column is called as persons, customers, ... are, or as identifiers of anything.
+    """Return whether a column has a name usual for persons, customers, ... or for identifiers of anything.
 
     So are `customer`, `customer_id` and `patient no`, but not `customer_age`.
     """
@@ -170,7 +170,7 @@ def splits(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def times(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[str]:
-    """Return the columns of dates, of texts such as 2024-W05, and of numbers in order that are called as times are."""
+    """Return the columns of dates, of texts such as 2024-W05, and of ordered numbers with a name usual for times."""
     return [str(name) for name in table.columns if _is_time(str(name), table[name], readings.get(str(name)))]
 
 
@@ -185,7 +185,7 @@ def _is_time(name: str, column: pd.Series[Any], reading: Reading | None) -> bool
 
 
 def is_called_time(name: str) -> bool:
-    """Return whether a column is called as times are."""
+    """Return whether a column has a name usual for times."""
     return bool(words(name) & OF_TIMES)
 
 

@@ -19,7 +19,7 @@ FEW, SHOWN = 20, 5
 
 
 def targets(table: pd.DataFrame) -> list[str]:
-    """Return likely target columns, the likeliest first: called so, or the last or first, or with few values."""
+    """Return likely target columns, the likeliest first: by name, by being last or first, or with few values."""
     names = list(map(str, table.columns))
     usable = {name: kind for name in names if (kind := describe(table[name], name))}
     points = {name: _points(name, table[name], place, len(names)) for place, name in enumerate(names)}
@@ -32,7 +32,7 @@ def _points(name: str, column: pd.Series[Any], place: int, number: int) -> int:
 
 
 def describe(column: pd.Series[Any], name: str) -> str:
-    """Return what a column would be as a target, such as `2 classes`; empty where it can be none."""
+    """Return what a column would be as a target, such as `2 classes`; empty where it cannot be one."""
     there = column.dropna()
     distinct = there.nunique()
     if distinct < 2 or any(identifiers.of(column.to_frame(name), {})):

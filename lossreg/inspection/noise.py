@@ -17,7 +17,7 @@ RIGHT = 0.8  # of the rows are predicted as they are; the others, a class at ran
 AREA = 0.8  # under the ROC curve
 EXPLAINED = 0.5  # of the variance
 MOST_DRAWS, FEWEST_DRAWS, ELEMENTS = 400, 25, 2_000_000
-MANY = 400  # rows of every class, from which the noise is no matter: 0.02 of F1 of one class
+MANY = 400  # rows of every class, from which the noise does not matter: 0.02 of F1 of one class
 LARGEST = 400_000  # labels of which draws are made
 UPPER_QUARTILE = 0.6744897501960817  # of the standard normal distribution: the median of its absolute values
 # standard errors times sqrt(n), of normal predictions and residuals

@@ -78,7 +78,7 @@ def read(raw: Raw, where: str) -> tuple[Dataset, Choice]:
 
 
 def is_called_count(name: str) -> bool:
-    """Return whether a target is called as counts are: `claims`, `ClaimNb`, `n_visits`."""
+    """Return whether a target has a name usual for counts: `claims`, `ClaimNb`, `n_visits`."""
     called = columns.words(name)
     return bool(called & OF_COUNTS) or (len(called) > 1 and bool(called & NUMBER_OF))
 

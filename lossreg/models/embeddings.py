@@ -23,7 +23,7 @@ def tables(model: keras.Model, x: Any) -> dict[str, int]:
     try:
         with contained():
             sliced = _sliced(model, x) if keras.backend.backend() == "tensorflow" else _embeddings(model)
-    except Exception:  # what fails here fails in training, where it is named
+    except Exception:  # training fails too, with a message that names the error
         sliced = _embeddings(model)
     return {"/".join(variable.path.split("/")[-2:]): math.prod(variable.shape) for variable in sliced}
 

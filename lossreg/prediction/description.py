@@ -98,7 +98,7 @@ def described(file: Path) -> Description:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "literal_error" and first["loc"] == ("format",):
-            what, hint = f"is a {first['input']!s:.80}, which this version does not read", "Export the predictor anew."
+            what, hint = f"is a {first['input']!s:.80}, which this version does not read", "Export the predictor again."
             raise InputError(what, where=str(file), hint=hint) from None
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
         raise InputError(f"is no description of a predictor, or damaged ({reason})", where=str(file)) from None

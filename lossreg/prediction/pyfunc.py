@@ -24,7 +24,7 @@ class Model:
         self.predictor = predictor
 
     def predict(self, rows: Any, params: Any = None) -> Any:
-        """Return the predictions of rows; columns with gaps in training may be missing, which is told.
+        """Return the predictions of rows; columns with gaps in training may be missing, which is warned of.
 
         Raises MLflow's exception for rows that do not fit, whose message a server sends without a traceback.
         """

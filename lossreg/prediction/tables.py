@@ -113,7 +113,7 @@ def require_other(output: Path, files: Iterable[Path], what: str) -> None:
 
 @contextlib.contextmanager
 def writer(output: Path | None) -> Iterator[Writer]:
-    """Have a writer of a file, which is there when the block ends well, or of standard output."""
+    """Yield a writer of a file, which appears once the block ends without an error, or of standard output."""
     if output is None:
         yield TextWriter(sys.stdout, ",")
         return

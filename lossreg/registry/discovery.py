@@ -352,7 +352,7 @@ def _refuse_shared_names(offer: Offer, rivals: dict[str, list[Offer]]) -> Offer:
 
 
 def _with_lost_references(offers: list[Offer]) -> list[Offer]:
-    """The offers, each with a warning for every loss that it names and that there is not."""
+    """The offers, each with a warning for every unknown loss that it names."""
     known = {key_: name for offer in offers if not offer.error for key_, name in offer.claims().items()}
     return [
         replace(offer, warnings=(*offer.warnings, *_lost(offer.specs, known))) if not offer.error else offer

@@ -24,7 +24,7 @@ def follow(leader: str, module: str) -> None:
 
 
 class Follower:
-    """An import finder that lets the other finders load `leader`, and imports `module` after it.
+    """An import finder that leaves loading `leader` to other finders, and imports `module` after it.
 
     It stays until `leader` has run: `importlib.util.find_spec` imports nothing, and a failed import may be tried again.
     """

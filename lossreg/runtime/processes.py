@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 PROC = Path("/proc")
-# the current folder is not searched for modules; this very package is taken, wherever it lies
+# the current folder is not searched for modules; this very package is taken, wherever it is
 CODE = """
 import sys
 sys.path.insert(0, {root!r})

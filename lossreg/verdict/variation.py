@@ -63,8 +63,9 @@ class Components:
     def within(self) -> float:
         """The variance of the mean, but for that of the settings that each outer fold chose.
 
-        The difference is unbiased; it has a bound, lest it come near 0 by chance. To take s_row^2 or s_repeat^2 as 0
-        where its estimate is below 0 would widen the interval of arms that do not really differ by another 6%.
+        The difference is unbiased; it has a lower bound, so that it does not come near 0 by chance. To take
+        s_row^2 or s_repeat^2 as 0 where its estimate is below 0 would widen the interval of arms that do not really
+        differ by another 6%.
         """
         return max(self.rows + self.between - self.cells, self.cells / 2)
 

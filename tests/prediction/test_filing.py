@@ -406,7 +406,9 @@ def test_wrong_input_is_one_message_and_leaves_nothing(folder, arguments):
     assert "unexpected" not in result.stderr
     # exports say the same, where there is no lossreg
     assert "`lossreg " not in result.stderr
-    assert ("Write it anew where the study is." in result.stderr) == (arguments[0] in ("damaged", "strange"))
+    assert ("Write it again on the machine that has the study." in result.stderr) == (
+        arguments[0] in ("damaged", "strange")
+    )
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert not (folder / "a").exists()
 
