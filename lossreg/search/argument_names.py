@@ -14,7 +14,7 @@ from lossreg.errors import InputError
 from lossreg.search.result import Result
 from lossreg.storage.observer import Observer
 
-# a literal of TOML: the end of a sentence after a number is none of it
+# a literal of TOML; a full stop after a number is not part of it
 VALUE = r"""true|false|-?\d+(?:\.\d+)?(?:e-?\d+)?|"[^"]*"|'[^']*'|\[[^\]]*\]"""
 KEY = re.compile(rf"(?<![\w./\\\"'])([a-z_]+)\.([a-z_]+)(?![\w(/]|\.\w)(?: = (?P<value>{VALUE}))?")
 SECTIONS = [name for name in StudySpec.model_fields if name != "name"]
@@ -38,7 +38,7 @@ class Arguments:
         self._kept = re.compile(f"({'|'.join(map(re.escape, self._user_names))})") if self._user_names else None
 
     def key(self, key: str) -> str:
-        """Return a dotted key as an argument, or as its place in `settings`; what is none stays."""
+        """Return a dotted key as an argument, or as its place in `settings`; anything else stays as it is."""
         for name, argument in self._names.items():
             if key == name or key.startswith(f"{name}."):
                 return place(argument, key[len(name) + 1 :])
@@ -92,7 +92,7 @@ class Arguments:
         return result
 
     def observer(self, inner: Observer) -> Observer:
-        """Return an observer that is told the same, in messages with arguments in place of keys."""
+        """Return an observer that passes everything on, with arguments in place of keys in messages."""
         return cast(Observer, _Worded(inner, self))
 
 

@@ -64,7 +64,7 @@ class AskTell:
         return [asked for trial in unfinished.end_recorded(self.study) if (asked := self._again(trial))]
 
     def _again(self, frozen: FrozenTrial) -> tuple[optuna.Trial, Plan, Unfinished] | None:
-        # the storage changes what it gave
+        # the storage may change the trial that it returned
         before, is_counted = Unfinished.of(frozen), "loss" in frozen.params
         trial = internals.running(self.study, frozen)
         try:
@@ -140,7 +140,7 @@ class AskTell:
     def tell(self, record: TrialRecord, value: TrialValue) -> bool:
         """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it.
 
-        What a trial violates is written before. Return False where the trial is another worker's by now.
+        What a trial violates is written before. Return False where another worker has the trial by now.
         """
         self._constrain(self._open[record.number], record)
         self._open[record.number].set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: value})
@@ -152,7 +152,7 @@ class AskTell:
         return True
 
     def _constrain(self, trial: optuna.Trial, record: TrialRecord) -> None:
-        """Have Optuna know by how much a trial violates each constraint that a run which was cut off did not write.
+        """Write by how much a trial violates each constraint that an interrupted run did not write.
 
         They are written in order of name, since samplers tell them apart by their place.
         """

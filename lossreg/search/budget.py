@@ -1,4 +1,4 @@
-"""The number of trials that a study shall have, as its storage tells it without a preparation of the study."""
+"""The number of trials that a study has to run, read from its storage without preparing the study."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from lossreg.config.search_space import FIXED
 from lossreg.search import more
 from lossreg.storage.trials import ATTRIBUTE
 
-# attribute of a study with the number of trials that its last run gave it, where that is another than it began with
+# attribute of a study with the number of trials of its last run, if that differs from the number it began with
 NOTED = "lossreg:budget"
-# what it began with, among the other things that it did
+# the number it began with, among its first attributes
 FIRST = "budget"
 
 
 def note(study: optuna.Study, trials: int) -> None:
-    """Note the number of trials, where it is another one."""
+    """Note the number of trials if it has changed."""
     if of(study) != trials:
         study.set_user_attr(NOTED, trials)
 
 
 def of(study: optuna.Study) -> int:
-    """Return the number of trials; of a study of a version before, which noted none, one per loss or as searched."""
+    """Return the number of trials; older versions did not note it: one per loss, or the number of the search."""
     about = study.user_attrs[ATTRIBUTE]
     noted = study.user_attrs.get(NOTED, about.get(FIRST))
     if isinstance(noted, int):
@@ -44,5 +44,5 @@ def is_searched(about: Mapping[str, Any]) -> bool:
 
 
 def _is_space(plain: Any) -> bool:
-    """Tell a search space, in the plain form of a study file, from a number."""
+    """Return whether a value in the plain form of a study file is a search space, not a number."""
     return isinstance(plain, Mapping)

@@ -54,7 +54,7 @@ class KeepPolicy:
         return {-negated for best in self._best.values() for _, (_, _, negated) in best}
 
     def _group(self, candidate: str, number: int) -> str | int:
-        """Return the group of trials of which the best are kept; where all are, a trial is a group by itself."""
+        """Return the group of trials of which the best are kept; where all are kept, each trial is its own group."""
         groups: dict[str, str | int] = {"all": number, "best": "", "losses": candidate}
         return groups[self._keep]
 
@@ -79,7 +79,7 @@ class Checkpoints(Observer):
         self._unsaved.remove(record.number)
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """Remove the weights that a trial made superfluous, now that Optuna was told of it: one that has its own."""
+        """Remove the weights that a trial with weights made superfluous, once Optuna was told of it."""
         if record.number in self._unsaved:
             return
         surpassed = self._policy.add(record)
@@ -87,5 +87,5 @@ class Checkpoints(Observer):
             self._folder.weights.forget([surpassed])
 
     def written(self) -> None:
-        """Have the ends of trials on the disk."""
+        """Force the ends of trials onto the disk."""
         self._folder.sync()

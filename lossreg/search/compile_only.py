@@ -40,7 +40,8 @@ def leave_out(
 ) -> tuple[Space | None, list[str]]:
     """Leave out hyperparameters that feed only compile(), and return the learning rates that one gives, and notes.
 
-    begun: the attributes of a resumed study, which goes on with what it searches. A rate that the study gives stands.
+    begun: the attributes of a resumed study, which goes on with what it searches. A learning rate of the study takes
+    precedence.
     """
     if not problem.builder.is_own:
         return None, []
@@ -99,7 +100,7 @@ def compile_feeds(
 
 
 def notes(model: str, feeds: Mapping[str, Feed], key: str, optimizer: str) -> list[str]:
-    """Return lines for the user on what `found` returned; key: the hyperparameter whose learning rates are taken."""
+    """Return lines for the user on the result of `compile_feeds`; key: the hyperparameter that gives learning rates."""
     lines, others = [], ", ".join(other for other in feeds if other != key)
     if key and (rates := feeds[key].rates):
         taken = (
@@ -113,7 +114,7 @@ def notes(model: str, feeds: Mapping[str, Feed], key: str, optimizer: str) -> li
         for other, name in foreign.items()
     ]
     if others:
-        lines.append(f"{model}: not searched, for it feeds only the ignored compile(): {others}")
+        lines.append(f"{model}: not searched, because it feeds only the ignored compile(): {others}")
     return lines
 
 

@@ -55,7 +55,7 @@ def is_over(stored: Mapping[str, Any], result: StudyResult) -> bool:
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
     """Return the result of a study of which nothing is left to do, without Keras; None where something may be left.
 
-    With functions of the user's, or a file that has changed since, the outcome may be another now.
+    None also with functions of the user's, or where a file has changed since: the outcome may differ.
     """
     begun = folder.peek()
     if begun is not None and folder.is_shared and _is_finished_elsewhere(spec, folder, begun):
@@ -81,7 +81,7 @@ def _is_finished_elsewhere(spec: StudySpec, folder: StudyFolder, study: optuna.S
 def model_holder(folder: StudyFolder, result: StudyResult, noted: Mapping[str, Any]) -> str:
     """Return which other worker finished the study and has its model; empty where none has, or it is here too.
 
-    A model that is gone from the folder that had it is nowhere.
+    A model that was deleted from that folder does not count.
     """
     top, note = result.recommended, noted.get(history.FINISHED) or {}
     is_there = top is not None and note.get("trials") == len(result.trials) and note.get("model", False)
@@ -100,7 +100,7 @@ def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:
 
 
 def has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, *, again: bool = False) -> bool:
-    """Return whether the verdict of a study is what is asked for, or was tried in vain and is not to be tried `again`.
+    """Return whether a study has the verdict that is asked for, or has failed to reach it and is not to try `again`.
 
     result: with a verdict on all of its trials, or without one.
     """

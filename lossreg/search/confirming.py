@@ -79,7 +79,7 @@ def confirmed(
 def _p_values(result: StudyResult) -> dict[str, float]:
     """Return for each candidate how likely its deficit against the first is if all are as good.
 
-    The first is so by these very scores, and any candidate might have been it: Bonferroni's method allows for that.
+    The first was chosen by these scores, and could have been any candidate: Bonferroni's method allows for that.
     One that violates a constraint which the first keeps is not compared.
     """
     rows = [row for row in result.ranking() if row.confirmed]

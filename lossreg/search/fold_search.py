@@ -35,7 +35,7 @@ def of_rows(prepared: Prepared, development: Rows) -> Prepared:
 class FoldSearch:
     """Trials in memory, asked for and told in generations, so that the result does not depend on the time they take.
 
-    The first generation is the fair start, of which the sampler learns nothing anyhow. `result` has those that ended.
+    The first generation is the fair start, from which the sampler learns nothing. `result` has those that ended.
     """
 
     def __init__(self, prepared: Prepared, trials: int, seed: int) -> None:

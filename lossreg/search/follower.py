@@ -56,7 +56,7 @@ def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] 
             watcher.begin(trials, done, list(result.losses), 0)
         if not is_over:
             new = _tell(watcher, result, now, shown)
-            # also one that fails: it is run again by the next run alone
+            # also a trial that fails: only the next run repeats it
             shown, done = shown | new, done + len(new)
         if done >= trials and not now and not is_over:
             is_over = True

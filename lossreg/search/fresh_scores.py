@@ -1,4 +1,4 @@
-"""`FreshScores`: what trainings on fresh splits came to, kept in a study as they end, so that none is done twice."""
+"""`FreshScores`: the results of trainings on fresh splits, stored as they end, so that none is done twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Split = tuple[str, int]  # the number of a trial, as a name, and that of a split
 
 
 class Scored(NamedTuple):
-    """What a training came to: the metric, under the empty name, and further ones; none, and why, if it diverged."""
+    """The result of a training: the metric, under the empty name, and further ones; if it diverged, only the reason."""
 
     values: Mapping[str, float]
     reason: str = ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FROZEN = "frozen"
 TRIALS, MARGIN = "trials", "margin"  # what may be changed
-# keys of a study: how often its test rows were opened before it began or changed, and what tells them from others
+# keys of a study: how often its test rows were opened before it began or changed, and what identifies them
 BEFORE, TESTED = "openings_before", "test_rows"
 
 

@@ -216,7 +216,7 @@ class LossTuner(keras_tuner.Tuner):
             raise InputError(what, where=self.project_dir, hint=hint) from error
 
     def load_model(self, trial: Any) -> Any:
-        """Return the model of a trial, which takes the rows that search was given, compiled with the loss found.
+        """Return the model of a trial, which takes the rows that search was given, compiled with its loss.
 
         Without a search in this process that is the study's best trial alone. Raises `InputError`.
         """
@@ -277,7 +277,7 @@ class LossTuner(keras_tuner.Tuner):
         self.save()
 
     def _first(self) -> int:
-        """Return the place of the study's best trial among those told: of equals the baseline's."""
+        """Return the position of the study's best trial among those told; of equal ones, the baseline's."""
         best, numbers = self.result.best, self.oracle.numbers
         return numbers.index(best.number) if best and best.number in numbers else 0
 

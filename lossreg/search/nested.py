@@ -54,7 +54,7 @@ def is_usual(rows: int, minutes: float) -> bool:
 
 
 def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
-    """Return that outer folds, which nobody ruled out, would show more than the one split that was compared.
+    """Return a note that outer folds, unless they were ruled out, would show more than the single split.
 
     Of a study that has them unasked if they take little time always; of a larger one where no difference is shown
     and they take no more than an hour. is_open: whether no difference is shown.

@@ -199,13 +199,13 @@ def _begun(remaining: Sequence[Line], name: str) -> list[Line]:
     """Return the lines with one in front that creates the study with the direction that its attributes have."""
     for line in remaining:
         if _has_attributes(line) and lacking(line.log["user_attr"][ATTRIBUTE], STUDY_KEYS):
-            line.fault = "what it tells of the study is not whole"
+            line.fault = "its entry for the study is incomplete"
     remaining = [line for line in remaining if not line.fault]
     named = [_directions(line.log["user_attr"][ATTRIBUTE]) for line in remaining if _has_attributes(line)]
     coded = [line.log["directions"] for line in remaining if line.op == lines.CREATE_STUDY]
     directions = next(filter(None, [*named[:1], *coded[:1]]), None)
     if not directions:
-        raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
+        raise InputError("it has no entry for the study", hint=f"`{words(*FRESH)}` starts over.")
     if remaining[0].op == lines.CREATE_STUDY and remaining[0].log["directions"] == directions:
         return remaining
     log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": directions}

@@ -1,7 +1,7 @@
 """Checks of a resumed study: its losses are still installed, and what has changed of it since it began.
 
-Changes are refused, each with its reason, unless they are allowed; a change that later trials alone are concerned by
-is then `accepted`, and one that scores cannot be compared across has the former trials `KeptApartError`.
+Changes are refused, each with its reason, unless they are allowed; a change that only concerns later trials is
+then `accepted`, and one that makes scores incomparable raises `KeptApartError`.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def _with_scales(differences: Iterable[Change], rescaled: Collection[str]) -> li
 
 
 def _of_scale(name: str, change: Change | None = None) -> Change:
-    """Return the change of a parameter's scale, in the words in which it is told if it is."""
+    """Return the change of a parameter's scale; change: the same as a change of the study file, if there is one."""
     return Change(change.what if change else f"the scale of {name}", Effect.APART, SCALE, name)
 
 
@@ -287,10 +287,10 @@ def _is_as_begun(begun: Mapping[str, str], now: Mapping[str, str]) -> bool:
 
 
 def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:
-    """Return the changes of candidates that no change of the file has told."""
+    """Return the changes of candidates that are not reported as changes of the file."""
     differences = _changes_of_identity(prepared, stored)
     begun = {candidate: _renamed(spaces) for candidate, spaces in stored["spaces"].items()}
-    # a change of the file that is told by its key needs no second line
+    # a change that is reported by its key in the file needs no second line
     reported = {*prepared.missing, *stored.get(LEFT_OUT, ()), *(key.partition(".")[2] for key in known)}
     for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in reported]:
         if candidate not in prepared.spaces:

@@ -194,7 +194,7 @@ class Retrainer:
         self._pool.prepare()
 
     def _report(self, done: int, total: int, task: str, step: int = 1) -> None:
-        """Say about five times how far it is; step: the trainings since the last time."""
+        """Report progress about five times; step: the trainings since the last report."""
         if done == total or done % max(1, total // 5) < step:
             self._progress.phase(f"{task}: {done} of {total} trainings")
 

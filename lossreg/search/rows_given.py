@@ -109,7 +109,7 @@ def sections(settings: Any) -> dict[str, Any]:
 
 
 def untested(settings: Any) -> dict[str, Any]:
-    """Return further sections of a study, without MLflow and test rows where nothing else is said of these."""
+    """Return further sections of a study, without MLflow and test rows unless they set these."""
     by_section = sections(settings)
     if "split" not in by_section.setdefault("data", {}):
         by_section["data"].setdefault("test", 0)

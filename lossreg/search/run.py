@@ -55,7 +55,7 @@ def tuned(
     study: Any, second: Any, progress: Observer, *, data: Any, arguments: Mapping[str, Any], settings: Any,
     switches: Mapping[str, Any], trainers: Any, begin: float, added: int | None = None,
 ) -> Result:  # fmt: skip
-    """Run what `lossreg.tune` was called for; second: overrides or labels; arguments: by name; added: trials."""
+    """Run the study of a call of `lossreg.tune`; second: overrides or labels; arguments: by name; added: trials."""
     given = rows_given.asked(study, second, data, arguments, settings)
     named = given.arguments
     observer = named.observer(progress) if named else progress
@@ -148,7 +148,7 @@ def kept_in(folder: StudyFolder, spec: StudySpec, progress: Observer) -> Result:
 
 
 def go_on(spec: StudySpec, folder: StudyFolder, progress: Observer, switches: Switches) -> StudyResult:
-    """Run a study that is not `finished`; folder is the one that was looked at, of which nothing is read again."""
+    """Run a study that is not `finished`; folder: the one that was read, which is not read again."""
     return Run(spec, folder, progress, time.perf_counter(), switches).execute()
 
 

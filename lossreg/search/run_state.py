@@ -227,7 +227,7 @@ class RunState:
 def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer, *, is_enough: bool) -> None:
     """Add the notes that the study has not yet, and say them.
 
-    That on the fair start depends on the budget, which may have grown; a study with more trials keeps its former one.
+    Fair start: the note depends on the budget, which may have grown; a study with more trials keeps its former note.
     """
     if is_enough:
         lines = [line for line in lines if not line.startswith(FAIR_START)]

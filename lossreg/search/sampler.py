@@ -63,7 +63,7 @@ class SeededSampler(BaseSampler):
         return sampler
 
     def _begin(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
-        """Return the study as the samplers of a trial see it; one that is drawn at random needs none to see less."""
+        """Return the study as the samplers of a trial see it: the newest trials, or all where they draw at random."""
         if not self.learns or START in trial.user_attrs:
             return study
         if self._shown is None or trial.number != self._number:

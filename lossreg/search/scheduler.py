@@ -106,7 +106,7 @@ class Scheduler:
         self._count(begin)
 
     def _count(self, begin: float) -> None:
-        """Count what was no training as search, and the search beside training too."""
+        """Count all time without training as search, and the search during training too."""
         self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
         self.seconds["search_spent"] = self.seconds["search"] + self._beside
 
@@ -118,7 +118,7 @@ class Scheduler:
             self._again[trial.number] = before
             self.placed -= 1
             (later[before.placed] if before.placed >= 0 else self.waiting).append(active)
-        # cut off while slots were filled, once they were too many to be left free
+        # interrupted while slots were filled, because too many were free
         self._is_filling = any(before.ready == before.asked == self._until for before in self._again.values())
         self.clock = min(later, default=self._until)
         self._place_begun(later)
@@ -273,7 +273,7 @@ class Scheduler:
         return LossregError(f"no trainer has {self.policy.members} slots, which a trial of this study takes at once")
 
     def _ask(self, *, ahead: bool) -> bool:
-        """Have one more trial wait, unless other workers have taken all; ahead: of the epoch's end."""
+        """Add a trial to those that wait, unless other workers have taken all; ahead: before the epoch ends."""
         begin = time.perf_counter()
         asked = self.ask_tell.try_ask()
         if asked is None:
@@ -306,7 +306,7 @@ class Scheduler:
         return self._width - len(self.active)
 
     def _place_waiting(self) -> None:
-        """Put waiting trials into free slots, lowest first; those that want others than are free are `_stuck`."""
+        """Put waiting trials into free slots, lowest first; trials that need other slots are `_stuck`."""
         self.waiting = deque(
             active for active in self.waiting if active.ready > self.clock or self._is_late() or not self._place(active)
         )
@@ -349,7 +349,7 @@ class Scheduler:
             self._end(active, outcome, self._reason(active.divergence) if outcome == Outcome.DIVERGED else "")
 
     def _is_pruned(self, active: ActiveTrial) -> bool:
-        """Ask the pruner; one that fails is asked no more."""
+        """Ask the pruner; one that fails is not asked again."""
         curve, before = active.curve, self._again.get(active.subject.number, Unfinished(active.subject.number))
         # as was decided in the run that was cut off
         if before.pruned >= 0 or curve.epoch < before.reported:

@@ -1,7 +1,7 @@
 """`SharedAskTell`: where one of several workers asks Optuna for trials and tells how they ended.
 
-Nothing that was counted before is relied on: the trials in the storage are looked at each time, and what a worker has
-taken too many it gives up by a rule that all workers share.
+No earlier count is relied on: the trials in the storage are read each time, and a worker gives up trials that it took
+beyond the budget, by a rule that all workers share.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_O
 from lossreg.storage.workers import POLL, Workers
 from lossreg.training.interface import Plan
 
-# seconds to wait for what others choose, which takes them a fraction of a second; each pause is twice the one before
+# seconds to wait for the choices of others, which take a fraction of a second; each pause doubles
 SOON, MOST_POLLS = 0.05, 7
 # trials of several losses that end with the same error before anything is trained, after which a worker leaves
 MOST_FAILURES = 3
@@ -77,7 +77,7 @@ class SharedAskTell(AskTell):
             self._take_over()
             if not self.may_ask:
                 return None
-            # others counted this worker as dead, and gave away what it had just taken
+            # others counted this worker as dead, and reassigned the trial that it had just taken
             with suppress(UpdateFinishedTrialError):
                 if asked := self._ask_once():
                     return asked
@@ -118,11 +118,11 @@ class SharedAskTell(AskTell):
         return self._lags(lag, left)
 
     def _running_below(self, number: int) -> list[FrozenTrial]:
-        """Return the trials that run and had a place in the budget before one had."""
+        """Return the running trials that have a place in the budget before this one."""
         return [trial for trial in self._running if trial.number < number and states.has_place(trial)]
 
     def _is_undecided(self, trial: FrozenTrial) -> bool:
-        """Return whether a trial that runs will yet choose its loss; of one that was cut off a copy does."""
+        """Return whether a running trial has yet to choose its loss; for an interrupted trial its copy does."""
         return not loss(trial) and not self._is_cut_off(trial)
 
     def _of_baseline(self, number: int) -> optuna.Trial:
@@ -283,7 +283,7 @@ class SharedAskTell(AskTell):
             self.refresh()
 
     def _is_cut_off(self, trial: FrozenTrial) -> bool:
-        """Return whether nobody trains a trial that runs; nor one that a lost answer of the storage left here."""
+        """Return whether nobody trains a running trial, as one that a lost answer of the storage left here."""
         owner = trial.user_attrs.get(OWNER)
         if owner is None:
             # its owner may be about to write its number

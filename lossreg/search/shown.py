@@ -24,7 +24,7 @@ KEPT = "Finished trials are kept; the same call{} goes on with them."
 
 @contextmanager
 def shown(progress: Any, first: str, *, fresh: bool = False) -> Iterator[Observer]:
-    """Yield what is told of the study: a display of its own, or the caller's `Observer`; nobody for False.
+    """Yield the observer of the study: a display of its own, or the caller's `Observer`; none for False.
 
     first: what is shown at once. fresh: whether the same call would start over. In a notebook the display is one
     output, on a terminal a bar, elsewhere lines on standard error. Raises `InputError` for another `progress`.

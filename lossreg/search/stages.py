@@ -86,7 +86,7 @@ def _fits(trial: FrozenTrial, proposer: Proposer, asked: Mapping[str, choices.Di
 
 
 def _changed(stored: Mapping[str, Any], prepared: Prepared, trials: int, notes: list[str]) -> dict[str, Any]:
-    """Return the attributes of a study from its change on; a verdict that was reached is none of later trials."""
+    """Return the attributes of a study from its change on; an earlier verdict does not hold for later trials."""
     spec, before = prepared.spec, {name: stored[name] for name in REPLACED if name in stored}
     losses = {name: candidate.spec.name for name, candidate in prepared.candidates.items()}
     change = {"trials": trials, "at": time.time(), "lines": notes, "before": before}

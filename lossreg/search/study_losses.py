@@ -40,7 +40,7 @@ def suitable(
 ) -> tuple[dict[str, Candidate], list[str]]:  # fmt: skip
     """Return the candidates that the metric, and `also` others, can score and the labels allow.
 
-    Those that the study names and that do not fit are an error; one of a default set is left out.
+    A loss that the study names and that does not fit is an error; one of a default set is left out.
     """
     fitting, notes, mistakes = {}, [], []
     for candidate in candidates:

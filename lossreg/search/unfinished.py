@@ -1,7 +1,7 @@
 """Trials that a former run left unfinished: trained again to where they were, before anything new is asked for.
 
-So a study that was cut off goes on as it would have gone on: the sampler is asked when it would have been asked, and
-knows what it would have known. For this each trial has marks of the scheduler's clock, which counts epochs.
+So an interrupted study goes on as an unbroken one would: the sampler is asked at the same times and knows the same
+trials. For this each trial has marks of the scheduler's clock, which counts epochs.
 """
 
 from __future__ import annotations

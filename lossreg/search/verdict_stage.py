@@ -170,7 +170,7 @@ class VerdictStage(FinalStage):
         return usual if is_usual else 0
 
     def _advice(self, verdict: Verdict) -> str:
-        """Return how long outer folds would take, where a split was compared that nobody asked for; else empty."""
+        """Return how long outer folds would take, where one split was compared by default; else empty."""
         rows, asked, usual = self.prepared.problem.dataset.rows, self.prepared.spec.verdict, nested.USUAL
         is_unasked = asked.outer is None and self._unasked and not self._unasked.get("reason")
         if verdict.outer or not is_unasked or rows.layout.is_fixed:
@@ -310,5 +310,5 @@ def _naming_one_split(error: Exception, spec: StudySpec) -> Exception:
 
 
 def _passes(error: Exception) -> bool:
-    """Return whether an error says nothing of the study, so that outer folds are tried again."""
+    """Return whether an error is unrelated to the study, so that outer folds are tried again."""
     return isinstance(error, (MemoryError, UnansweredError)) or is_for_want_of_room(error)

@@ -118,7 +118,7 @@ def _check_database(url: str, written: str) -> None:
         raise InputError(f"{written} has more than one @", hint=f"In a password {ENCODED}.")
     port = re.search(r":([^:\]]+)$", VARIABLE.sub("1", rest.partition("/")[0]))
     if port and not (port[1].isdecimal() and 0 < int(port[1]) < 2**16):
-        raise InputError(f"{written} has no port that there is", hint="Ports go from 1 to 65535.")
+        raise InputError(f"{written} has no valid port", hint="Ports go from 1 to 65535.")
 
 
 def _is_server(url: str) -> bool:

@@ -32,11 +32,11 @@ def numbered(remaining: Sequence[Line]) -> list[Line]:
     count = max(known, default=-1) + 1
     for number in [number for number in about if number >= max(count, len(created))]:
         for line in about.pop(number):
-            line.fault = "it is about a trial that there is not"
+            line.fault = "it is about a trial that does not exist"
     numbers = _aligned(len(created), count, _Costs(created, about, positions))
     for position, line in enumerate(created):
         if numbers[position] is None:
-            line.fault = "it creates a trial that there is not"
+            line.fault = "it creates a trial that does not exist"
     return _filled([line for line in remaining if not line.fault], created, numbers, count, about)
 
 

@@ -61,7 +61,7 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the logs that were not read yet, at first those of the file; a line without its end is none."""
+        """Yield the logs that were not read yet, at first those of the file; a line without an end is left out."""
         if self._version is None and self._path.exists():
             self._version = _version(self._path)
             self._unread.clear()

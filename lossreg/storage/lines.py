@@ -93,7 +93,7 @@ def _fault(log: Mapping[str, Any]) -> str:
             return f"its {name} is of the wrong kind"
     known = {*form, "op_code", "worker_id", *OPTIONAL.get(log["op_code"], ())}
     odd = next((name for name in log if name not in known), "")
-    return f"it has {odd[:40]!r}, which there is not" if odd else _beyond(log)
+    return f"it has {odd[:40]!r}, which is unknown" if odd else _beyond(log)
 
 
 def _beyond(log: Mapping[str, Any]) -> str:

@@ -113,8 +113,8 @@ def within(seconds: float) -> Iterator[None]:
 class Bounded(Forwarding):
     """A gRPC proxy of which each call is answered within `seconds`, or raises `TimeoutError`.
 
-    Optuna's client sets no deadline, nor has it a parameter for one, so a proxy that hangs would be waited for for
-    ever. With a call that gets no answer its connection is closed, which ends what waits on it, and a new one is made.
+    Optuna's client sets no deadline and has no parameter for one, so a proxy that hangs would block it for ever.
+    With a call that gets no answer its connection is closed, which ends what waits on it, and a new one is made.
     Calls that are given less time have a connection of their own.
     """
 

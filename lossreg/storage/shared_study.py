@@ -142,7 +142,7 @@ class SharedStudy(StudyFolder):
         self.workers.require_turn()
 
     def report_to(self, progress: Observer) -> None:
-        """Have an observer hear that the server does not answer, or signs of life fail, and asked whether to stop."""
+        """Tell an observer that the server does not answer or signs of life fail, and ask it whether to stop."""
         self.storage.warn = self.workers.warn = progress.warn
         self.storage.is_stopping = progress.stopping
 

@@ -109,7 +109,7 @@ class StudyFolder:
         """Do nothing: no other process writes while this one has the lock."""
 
     def report_to(self, progress: Observer) -> None:
-        """Have an observer hear what the storage waits for, and asked whether to stop: nothing, of a file."""
+        """Have an observer hear what the storage waits for, and asked whether to stop: a file waits for nothing."""
 
     def require_free(self) -> None:
         """Raise `InputError` while another process runs the study; nothing is written."""
@@ -231,17 +231,17 @@ class StudyFolder:
         about, trials = study.user_attrs.get(ATTRIBUTE), study.get_trials(deepcopy=False)
         begun = about is not None or not trials or any({ATTRIBUTE, START} & trial.user_attrs.keys() for trial in trials)
         self._require_belonging(begun, "it is of another program's study")
-        self._require_belonging(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
+        self._require_belonging(about is None or isinstance(about, Mapping), "its entry for the study is incomplete")
         self._check_whole(about, trials)
         return study if about is not None else None
 
     def _check_whole(self, about: Any, trials: Iterable[FrozenTrial]) -> None:
         """Raise `InputError` if the record of the study or of a trial lacks a key that every version writes."""
         if about is not None and (key := lacking(about, STUDY_KEYS)):
-            raise self._damaged(f"what it tells of the study has no {key}")
+            raise self._damaged(f"its entry for the study has no {key}")
         for trial in trials:
             if ATTRIBUTE in trial.user_attrs and (key := lacking(trial.user_attrs[ATTRIBUTE], TRIAL_KEYS)):
-                raise self._damaged(f"what it tells of trial {trial.number} has no {key}")
+                raise self._damaged(f"its entry for trial {trial.number} has no {key}")
 
     def _require_belonging(self, belongs: bool, otherwise: str) -> None:
         """Raise `InputError` for a journal that this study cannot have written."""

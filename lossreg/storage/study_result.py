@@ -192,7 +192,7 @@ class StudyResult:
         return {outcome.value: seen[outcome] for outcome in Outcome}
 
     def add(self, record: TrialRecord) -> None:
-        """Insert a record, in order of number; a verdict on fewer trials is none on these."""
+        """Insert a record, in order of number; a verdict on fewer trials is dropped."""
         self.verdict = self.confirmation = None
         bisect.insort(self.trials, record, key=lambda trial: trial.number)
 

@@ -167,12 +167,12 @@ class Workers:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Ask the storage, one thread at a time, and so that a call without an answer costs no life."""
+        """Ask the storage, one thread at a time, and give up before this worker would count as dead."""
         with self._beating, server.within(SHARE * self.dead_after):
             yield
 
     def start(self) -> None:
-        """Beat from a thread of its own."""
+        """Send signs of life from a separate thread."""
         threading.Thread(target=self._beat_on, name="lossreg-beat", daemon=True).start()
 
     def _beat_on(self) -> None:
