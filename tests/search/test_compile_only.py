@@ -267,7 +267,7 @@ def test_a_study_that_began_to_search_it_goes_on_and_another_rate_is_a_change(mo
 
     arguments = {"losses": ["cross_entropy"], "epochs": 1, "settings": OFF, "trainers": [Fake(lambda *_: 0.5)]}
     with monkeypatch.context() as former:
-        former.setattr(compile_only, "found", lambda *_: {})
+        former.setattr(compile_only, "compile_feeds", lambda *_: {})
         lossreg.tune(X, Y, name="old", model={"build": model, "hp": "search"}, trials=2, **arguments)
     result = lossreg.tune(X, Y, name="old", model={"build": model, "hp": "search"}, trials=4, **arguments)
     assert [trial.params.keys() for trial in result.trials] == [{"learning_rate", "model.lr", "model.units"}] * 4
