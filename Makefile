@@ -8,6 +8,9 @@ SEED ?= 0
 END ?= lowest
 # a test that hangs ends the run, which names it and tells what every thread was doing
 BOUND := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# else every process of the tests compiles lossreg anew
+unexport PYTHONDONTWRITEBYTECODE
 DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
@@ -20,13 +23,16 @@ help: ## show this list
 $(DONE): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing lossreg and TensorFlow into $(VENV), which takes some minutes"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(PIP) -e .
 	@touch $@
 
-$(DONE_DEV): $(DONE)
-	@echo "installing what the tests need into $(VENV), which takes some minutes"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,test]"
-	@touch $@
+$(DONE_DEV): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing lossreg, TensorFlow and what the tests need into $(VENV), which takes some minutes"
+	$(PIP) --no-compile -e ".[dev]"
+	# on every core: pip compiles on one
+	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > $(VENV)/not-compiled.txt
+	@touch $(DONE) $@
 
 tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml): about a minute; the first time it installs for some minutes
 	$(BIN)/lossreg tune $(STUDY)
@@ -38,7 +44,7 @@ test: $(DONE_DEV) postgresql ## the tests: 15 minutes on two idle cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,tables,benchmark,dashboard]"
+	$(PIP) -e ".[ray,tables,benchmark,dashboard]"
 	# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -65,11 +71,11 @@ bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
 
 claims: $(DONE) ## known claims about losses, tried again: docs/claims.md (Ctrl-C stops it, the same command goes on)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[jax]"
+	$(PIP) -e ".[jax]"
 	KERAS_BACKEND=jax $(BIN)/python studies/claims/run.py
 
 benchmark: $(DONE) ## the verdict on 15 real data sets, into docs/benchmark.md (Ctrl-C stops it, the same command goes on)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmark]"
+	$(PIP) -e ".[benchmark]"
 	# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python studies/benchmark/measure.py
@@ -82,7 +88,7 @@ catalogue: $(DONE) ## write docs/losses.md anew
 	$(BIN)/python -m lossreg.reporting.catalogue > docs/losses.md
 
 docs: build/checks.json ## the documentation site, into build/site
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(PIP) -e ".[docs]"
 	$(BIN)/python docs/make.py build/docs --checks build/checks.json
 	$(BIN)/mkdocs build --strict
 
