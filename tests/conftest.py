@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import hashlib
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from lossreg.terminal import masking
 from lossreg.tracking import new_database
@@ -105,6 +109,20 @@ def _graphs_are_optimised_where_they_are_compared(request):
 def _mlflow_makes_its_tables_once():
     """Have all stores that are new copied from one that is empty: MLflow takes seconds to make one."""
     new_database.NewDatabase = functools.cache(new_database.NewDatabase)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_the_disk():
+    """Leave journals and MLflow's stores to the system to write out: tests kill processes, and take no power away."""
+    os.fsync = lambda file: None
+    event.listen(Engine, "connect", _as_without_power_loss)
+
+
+def _as_without_power_loss(connection, record):
+    # a file that is no database is a matter of the statement that comes next
+    with contextlib.suppress(sqlite3.Error):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session", autouse=True)
