@@ -1315,7 +1315,7 @@ def test_fill_values_far_values_and_the_year_9999_train_to_the_end(tmp_path: Pat
     frame.to_csv("t.csv", index=False)
     study = {
         "name": "odd", "data": {"source": "t.csv", "target": "y"}, "model": {"hidden": [4]},
-        "train": {"epochs": 2, "learning_rate": 0.01}, "search": {"trials": 4, "lanes": 4},
+        "train": {"epochs": 2, "learning_rate": 0.01}, "search": {"trials": 4, "lanes": 4, "confirm": 0},
         "losses": {"cross_entropy": {}, "focal": {}}, "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
     result = lossreg.tune(study)

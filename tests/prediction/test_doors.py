@@ -31,16 +31,25 @@ from lossreg.tracking import free_port, tracker
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doors.md").read_text()
 # the file that the line before a block names, if any; the language; the text
-BLOCKS = re.findall(r"(?:`([\w.]+)`:\n\n)?^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall(PAGE)
+# studies of a user's model, which search/test_loss_tuner.py and search/test_keras_tuner_examples.py have too
+LONG = ("KerasTuner", "A tuner of KerasTuner")
 PORT = "5001"
 PROBABILITIES = ["probability_of_benign", "probability_of_malignant"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignore:.*optuna.*")
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory):
-    """The names that the Python of the page defines when all of it has run, its commands included, in one folder."""
+def names(tmp_path_factory, request):
+    """The names that the Python of the page defines when it has run, its commands included, in one folder.
+
+    `make test` leaves the parts `LONG` out.
+    """
     folder, scope = tmp_path_factory.mktemp("doors"), {}
+    parts = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+    left_out = LONG if request.config.option.markexpr == "not long" else ()
+    chosen = [block for part in parts if part.split("\n")[0] not in left_out for block in BLOCK.findall(part)]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
@@ -48,7 +57,7 @@ def names(tmp_path_factory):
         patch.setattr(tracker, "Process", Inline)
         patch.setattr(study_plots, "figures", lambda result: {})  # which would only take time
         patch.setattr(urllib.request, "urlopen", lambda request: answered(scope, request))
-        for file, language, text in BLOCKS:
+        for file, language, text in chosen:
             if file:
                 (folder / file).write_text(text)
             elif language == "python":
@@ -114,6 +123,7 @@ def test_the_estimator_trains_the_same_study(names, expected):
     assert names["estimator"].classes_.tolist() == ["benign", "malignant"]
 
 
+@pytest.mark.long
 def test_the_tuner_of_keras_tuner_trains_the_same_study(names, expected):
     of_study = pd.read_csv("by_model.csv")[PROBABILITIES].to_numpy(np.float32)
     np.testing.assert_array_equal(names["by_tuner"], of_study)
@@ -123,6 +133,10 @@ def test_the_tuner_of_keras_tuner_trains_the_same_study(names, expected):
 
 def test_these_predictions_are_good_ones(names, expected):
     assert (names["labels"] == expected["prediction"]).mean() > 0.9
+
+
+@pytest.mark.long
+def test_predictions_of_a_users_model_are_good_ones(names, expected):
     assert (pd.read_csv("by_model.csv")["prediction"] == names["labels"]).mean() > 0.9
 
 

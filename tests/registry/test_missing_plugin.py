@@ -122,7 +122,7 @@ def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypat
     count = sum(trial.candidate == "mine" for trial in before.trials)
     outline = plan(STUDY, [*SKIP, "search.trials=34"])
     assert [row[0] for row in outline.rows] == ["cross_entropy", "focal"]
-    result = lossreg.tune(STUDY, [*SKIP, "search.trials=34"])
+    result = lossreg.tune(STUDY, [*SKIP, "search.trials=34", "search.confirm=0"])
     assert sum(trial.candidate == "mine" for trial in result.trials) == count
     assert result.counts["complete"] == 34
     assert len({trial.number for trial in result.trials}) == 34

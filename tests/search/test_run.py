@@ -16,11 +16,13 @@ import mlflow
 import numpy as np
 import pytest
 from fake_trainer import Fake
+from inline import Inline
 from optuna.storages import JournalStorage
 
 import lossreg
 from lossreg.config import study
 from lossreg.errors import InputError, LossregError
+from lossreg.reporting import study_plots
 from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.search.outline import plan
 from lossreg.search.repairs import repair
@@ -30,7 +32,7 @@ from lossreg.storage.journal import Journal
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
-from lossreg.tracking import Untracked
+from lossreg.tracking import Untracked, tracker
 from lossreg.training.interface import EpochReport
 
 LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}
@@ -81,6 +83,8 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(tracker, "Process", Inline)
+        patch.setattr(study_plots, "figures", lambda result: {})  # which would only take time
         result = lossreg.tune(document())
     return folder, result
 

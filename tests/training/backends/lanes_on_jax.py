@@ -287,11 +287,13 @@ repeats = 2
 """
 
 
-def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
+# what is written to MLflow is the same on every backend
+@pytest.mark.parametrize("tracked", ["false", pytest.param("true", marks=pytest.mark.long)])
+def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd, tracked):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "toy.toml").write_text(STUDY)
-    code, out, err = commands.runner(monkeypatch, capfd)("tune", "toy.toml")
+    code, out, err = commands.runner(monkeypatch, capfd)("tune", "toy.toml", "--set", f"tracking.enabled={tracked}")
     assert not code, err
     assert "5 trials, all complete" in out + err
     assert "Recommended, trial " in out + err
