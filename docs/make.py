@@ -145,8 +145,8 @@ def loss_page(spec: LossSpec, family: str, checks: list[dict[str, Any]]) -> str:
 
 
 def advice(name: str) -> list[str]:
-    """Return what README's table of situations and the page of claims say about a loss."""
-    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    """Return what the table of situations and the page of claims say about a loss."""
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", (DOCS / "which-loss.md").read_text(), re.MULTILINE)
     said = [f"- {when.strip()}: {plain(why)}." for when, names, why in rows if f"`{name}`" in names]
     claims = (DOCS / "claims.md").read_text()
     tried = ["- What papers say about it was [tried in small studies](../claims.md#the-table)."]
@@ -154,7 +154,7 @@ def advice(name: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return a cell without links that lead out of the README."""
+    """Return a cell without links to other pages."""
     return LINK.sub(lambda found: found[0] if ":" in found[3] else found[2], text).strip()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
-import lossreg.testing
 from lossreg import cli, conformance
 from lossreg.config import study as studies
 from lossreg.contract.declaration import spec_of
@@ -32,14 +33,14 @@ def page(request, tmp_path, monkeypatch):
     registry.forget()
 
 
-def installed(plugin, folder, monkeypatch):
+def installed(plugin, folder, monkeypatch, package=None):
     name = plugin.replace("-", "_")
     info = folder / f"{name}-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {plugin}\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(f"[lossreg]\n{name} = {name}\n")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.syspath_prepend(str(ROOT / "plugins" / plugin))
+    monkeypatch.syspath_prepend(str(package or ROOT / "plugins" / plugin))
     registry.forget()
 
 
@@ -110,8 +111,8 @@ def invoke(*arguments):
 def test_the_quick_start_comes_to_a_plan(folder):
     [rows] = blocks("quickstart.md", "python")
     exec(rows, {})
-    init, dry_run, tune, ui, *others = commands("quickstart.md")
-    assert [tune[0], ui[0], *(other[0] for other in others)] == ["tune", "ui", "predict", "export"]
+    init, dry_run, *others = commands("quickstart.md")
+    assert [other[0] for other in others] == ["tune", "report", "ui", "predict", "export"]
     invoke(*init)
     assert "binary" in invoke(*dry_run)
 
@@ -119,33 +120,55 @@ def test_the_quick_start_comes_to_a_plan(folder):
 @pytest.mark.long
 def test_the_quick_start_runs_to_its_predictions(folder):
     exec(blocks("quickstart.md", "python")[0], {})
-    init, _, tune, _, predict, export = commands("quickstart.md")
+    init, _, tune, report, _, predict, export = commands("quickstart.md")
     small = ("train.epochs=2", "search.trials=8", "search.confirm=0", "verdict.enabled=false", "tracking.enabled=false")
     invoke(*init)
     invoke(*tune, *(part for setting in small for part in ("--set", setting)))
+    invoke(*report)
+    assert Path("tumours.html").exists()
     invoke(*predict)
     invoke(*export)
     assert len(Path("predicted.csv").read_text().splitlines()) == 570
     assert Path("model/predict.py").exists()
 
 
-def test_the_plugin_of_the_page_is_written_and_right(folder):
+def test_the_plugin_of_the_page_is_written_and_right(folder, monkeypatch):
     [new, check] = commands("plugins.md")
     invoke(*new)
-    assert Path("lossreg-tilted/lossreg_tilted.py").exists()
     assert check == ["check", "tilted"]
-    source, tests = blocks("plugins.md", "python")
-    names = {}
-    exec(source, names)
-    [spec] = map(spec_of, names["lossreg_losses"]())
-    some = ("metadata", "shape", "batch", "arguments", "domain")
+    for file, text in zip(("lossreg_tilted.py", "tests/test_tilted.py"), blocks("plugins.md", "python"), strict=True):
+        assert (Path("lossreg-tilted") / file).exists()
+        (Path("lossreg-tilted") / file).write_text(text)
+    installed("lossreg-tilted", Path.cwd(), monkeypatch, Path.cwd() / "lossreg-tilted")
+    try:
+        names = runpy.run_path("lossreg-tilted/tests/test_tilted.py")
+        names["test_a_value_worked_out_by_hand"]()
+        marks = [mark for mark in names["test_conformance"].pytestmark if mark.name == "parametrize"]
+        assert len(marks[0].args[1]) == len(conformance.CHECKS)
+        spec = registry.default().get("tilted")
+    finally:
+        registry.forget()
+    some = ("metadata", "shape", "gradient", "batch", "arguments", "domain")
     results = conformance.check(spec, some)
     assert [(one.name, one.ok) for one in results] == [(name, True) for name in some]
     assert f"{len(conformance.CHECKS)} checks" in (ROOT / "docs" / "plugins.md").read_text()
-    assert "lossreg.testing.conformance(" in tests
-    test = lossreg.testing.conformance("huber")
-    [names, wanted] = next(mark for mark in test.pytestmark if mark.name == "parametrize").args
-    assert len(wanted) == len(conformance.CHECKS)
+
+
+@pytest.mark.long
+def test_the_plugin_of_the_page_passes_every_check(folder):
+    names = {}
+    exec(blocks("plugins.md", "python")[0], names)
+    [spec] = map(spec_of, names["lossreg_losses"]())
+    assert [one.message for one in conformance.check(spec) if not one.ok] == []
+
+
+def test_the_workflow_of_the_page_installs_the_plugin_and_runs_its_tests():
+    [text] = blocks("plugins.md", "yaml")
+    [badge] = blocks("plugins.md", "markdown")
+    workflow = yaml.safe_load(text)
+    steps = workflow["jobs"]["conformance"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == ["pip install . pytest", "pytest"]
+    assert f"/{workflow['name']}.yml/badge.svg" in badge
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""The README, run: its Python, its study, its plugin, its commands."""
+"""README, run: its Python, its study, its plugin, its commands; and the page about which loss to try."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from lossreg.tracking import tracker
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+ADVICE = (ROOT / "docs" / "which-loss.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
@@ -112,7 +113,7 @@ def test_the_one_line_of_a_plugin_s_tests_is_a_test_of_every_check():
 
 
 def test_the_losses_advised_exist():
-    lines = [line for line in README.splitlines() if line.startswith("|") and line.count("|") == 4]
+    lines = [line for line in ADVICE.splitlines() if line.startswith("|") and line.count("|") == 4]
     advised = set(re.findall(r"`(\w+)`", "".join(line.split("|")[2] for line in lines)))
     plugins = {name for plugin in ("arctan", "ordinal", "segmentation") for name in offered(plugin)}
     assert len(advised) > 30
@@ -121,7 +122,7 @@ def test_the_losses_advised_exist():
 
 
 def test_the_picture_is_drawn_by_the_command_that_is_named(folder, monkeypatch):
-    [line] = re.findall(r"`lossreg (show [^`]*docs/gallery.png)`", README)
+    [line] = re.findall(r"`lossreg (show [^`]*docs/gallery.png)`", ADVICE)
     Path("docs").mkdir()
     done = CliRunner().invoke(cli.app, line.split())
     assert done.exit_code == 0, done.output
@@ -133,7 +134,7 @@ def test_the_picture_is_drawn_by_the_command_that_is_named(folder, monkeypatch):
 
 
 def test_the_commands_named_in_the_text_exist(folder):
-    named = set(re.findall(r"`lossreg ([a-z-]+)", README))
+    named = set(re.findall(r"`lossreg ([a-z-]+)", README + ADVICE))
     known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
     assert named <= known
     for line in ("losses", "show focal", "plugins", "metrics"):

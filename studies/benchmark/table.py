@@ -1,4 +1,4 @@
-"""The tables of docs/benchmark.md and README.md, from the lines of results.jsonl.
+"""The tables of docs/benchmark.md and the sentence in README.md, from the lines of results.jsonl.
 
 `python studies/benchmark/table.py` writes them anew.
 """
@@ -43,16 +43,6 @@ def is_of(given: DataSet, line: dict[str, Any] | None) -> bool:
 
 
 # ------------------------------------------------------------------ tables
-
-
-def short(lines: Lines) -> str:
-    """Return the table of the README."""
-    head = ("data", "rows", "metric", "verdict on the best loss", "gain over the tuned baseline (95% interval)", "s")
-    rows = [
-        (name, line["rows"], metric(line), verdict(line), gain(line, "baseline"), seconds(line))
-        for name, line in lines.items()
-    ]
-    return markdown(head, rows)
 
 
 def gains(lines: Lines) -> str:
@@ -206,7 +196,7 @@ def seconds(line: dict[str, Any], of: str = "seconds") -> str:
 def pages(lines: Lines) -> dict[Path, list[str]]:
     """Return the parts of each page that stand between the marks."""
     return {
-        ROOT / "README.md": [short(lines)],
+        ROOT / "README.md": [answers(lines)],
         ROOT / "docs" / "benchmark.md": [summary(lines), gains(lines), scores(lines), questions()],
     }
 

@@ -41,7 +41,7 @@ SEEDS, REPEATS = 5, 3
 MODULES = ("claim_data.py", "claim_measures.py")
 OUTDATED = (
     "docs/claims.md: 'What was seen' is written by hand, and has numbers that the table no longer has: {}. Look at "
-    "docs/does-the-loss-matter.md and README.md too."
+    "docs/does-the-loss-matter.md too."
 )
 
 

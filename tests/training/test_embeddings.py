@@ -89,7 +89,7 @@ def test_a_lane_against_model_fit_as_it_is_and_with_the_one_line(optimizer, laye
     _, summed, _ = alone(instance, each, lossreg.dense_gradients)
     assert difference(lane, summed) < 2e-5
     assert difference(lane, fit) < 2e-5
-    # what README says of it: the same with SGD, another model with Adam and its like
+    # what docs/study/model.md says of it: the same with SGD, another model with Adam and its like
     assert (difference(lane, plain) > 1e-2) == (optimizer != "sgd")
 
 
