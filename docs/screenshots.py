@@ -1,7 +1,7 @@
 """Take the screenshots of the documentation: `make screenshots`.
 
-A study is run, and what a user sees is photographed: the live display, the page of `lossreg report` at three widths,
-and MLflow's own server in headless Chromium. Nothing is asked of any other machine.
+A study is run, and what a user sees is photographed: the live display, what `lossreg results` prints, the page of
+`lossreg report` at three widths, and MLflow's own server in headless Chromium. Nothing is asked of any other machine.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 import lossreg
 from lossreg import tracking
@@ -58,11 +60,11 @@ SETTLE = 3000
 
 @dataclass
 class Study:
-    """A study that has run: its result, its page, and the picture of its display."""
+    """A study that has run: its result, its page, and what the terminal shows while it runs and afterwards."""
 
     result: Any
     html: Path
-    display: Path
+    terminal: Sequence[Path]
 
 
 class Photographed(Display):
@@ -76,10 +78,15 @@ class Photographed(Display):
         """Keep what is shown."""
         super().epoch(active, epochs_done)
         if self._pace.done >= TRIALS and not self._file.exists():
-            console = Console(file=io.StringIO(), record=True, width=COLUMNS)
-            console.print(self.render())
-            # its fonts come from another server
-            self._file.write_text(FONT_FACE.sub("", console.export_svg(title="lossreg tune quickstart.toml")))
+            draw(self.render(), self._file, "lossreg tune quickstart.toml")
+
+
+def draw(shown: RenderableType, file: Path, title: str) -> None:
+    """Draw a terminal that shows something."""
+    console = Console(file=io.StringIO(), record=True, width=COLUMNS)
+    console.print(shown)
+    # its fonts come from another server
+    file.write_text(FONT_FACE.sub("", console.export_svg(title=title)))
 
 
 def main() -> None:
@@ -102,20 +109,29 @@ def run(folder: Path) -> Study:
     """Run the study in a folder, and write its page."""
     file = folder / STUDY.name
     shutil.copy(STUDY, file)
-    display = folder / "display.svg"
+    display, results = folder / "display.svg", folder / "results.svg"
     result = lossreg.tune(file, progress=Photographed(display))
+    draw(printed("results", file.name), results, f"lossreg results {file.name}")
     html = folder / "quickstart.html"
     html.write_text(page.html(result, str(file.name)), encoding="utf-8")
-    return Study(result, html, display)
+    return Study(result, html, (display, results))
+
+
+def printed(*arguments: str) -> Text:
+    """Return what a command of lossreg prints on a terminal in colours."""
+    terminal = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    command = [sys.executable, "-m", "lossreg", *arguments]
+    return Text.from_ansi(subprocess.run(command, env=terminal, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def take(browser: Browser, study: Study, into: Path) -> None:
     """Take all pictures."""
-    with opened(browser, 1100, 620, {study.display.as_uri()}) as shown:
-        shown.goto(study.display.as_uri())
-        size = shown.evaluate("(({width, height}) => ({width, height}))(document.documentElement.viewBox.baseVal)")
-        shown.set_viewport_size({name: round(length) for name, length in size.items()})
-        shoot(shown, into / "display.png", "svg")
+    for svg in study.terminal:
+        with opened(browser, 1100, 620, {svg.as_uri()}) as shown:
+            shown.goto(svg.as_uri())
+            size = shown.evaluate("(({width, height}) => ({width, height}))(document.documentElement.viewBox.baseVal)")
+            shown.set_viewport_size({name: round(length) for name, length in size.items()})
+            shoot(shown, into / f"{svg.stem}.png", "svg")
     for width in (400, 1280, 1920):
         with opened(browser, width, 900, {study.html.as_uri()}) as shown:
             shown.goto(study.html.as_uri())

@@ -14,8 +14,8 @@ than 2,000 rows), and then, on the same test rows and by the verdict's own compa
 Each data set is a line of `results.jsonl`, written when it is done, with the version of lossreg and a digest of its
 declaration. A data set is measured again if it has no line of this digest and version, so that the same command goes
 on where it was stopped; `--anew` has results measured again, each of which stands until then. At the end `table.py`
-writes the tables of docs/benchmark.md and a sentence in README.md, of lines with the present digests; others are left out,
-and named.
+writes the tables of docs/benchmark.md and a sentence in README.md, of lines with the present digests; others are left
+out, and named.
 Seconds are of processor time; `elapsed` has those of the clock.
 """
 
