@@ -1,7 +1,8 @@
 """Collect the pages of the documentation site, for MkDocs: `python docs/make.py build/docs`.
 
 Pages of docs/ are copied. Files outside docs/ that they link to go to `repository/`, and links follow them. Added are
-a page with a picture for each built-in loss (`gallery/`), the reference of the Python interface, and `llms.txt`.
+a page with a picture for each built-in loss (`gallery/`), the reference of the Python interface, `llms.txt`, and the
+style.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def make(into: Path, checks: Checks, only: Iterable[str] = ()) -> None:
     gallery(into / "gallery", checks, set(only))
     (into / "reference.md").write_text(reference())
     (into / "llms.txt").write_text(llms(into))
+    shutil.copyfile(DOCS / "site.css", into / "site.css")
 
 
 # ------------------------------------------------------------------------------- pages of docs/
