@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lossreg.reporting import facts, instructions, leaderboard, pareto, report, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.values import brief, compared, loss_params
 from lossreg.storage.study_result import StudyResult
 from lossreg.terminal import plain_text
-from lossreg.terminal.plain_text import printable
+from lossreg.terminal.plain_text import printable, printable_line
 
 SHORTENED = "The recipes below have all numbers in full."
 SPACE = "&ensp;"
 RECIPES = "## Recipes"
+WIDTH = 70  # of code: longer lines push MLflow's column of tags off a screen of 1,280 pixels
 ROW = re.compile(r"\| (?!:?--)")  # of a table, but not the one below its head
 
 
@@ -34,6 +36,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
         _settings_markdown(result),
         _loading_markdown(result),
         _recipes_markdown(result),
+        _folder_markdown(result),
         _repeating_markdown(result),
         _bullets("Notes", [*report.notes(result), *report.failures(result)]),
         _facts(result),
@@ -64,22 +67,28 @@ def _fitted(parts: Sequence[str], limit: int, spare: str) -> str:
 
 
 def _top_markdown(result: StudyResult) -> list[str]:
-    """Return the verdict, how to load the model, how sure the verdict is, the recipe to train with and the top score.
+    """Return the verdict, how to load the model, how sure the verdict is, the setting to train with and the top score.
 
     MLflow shows the first lines alone until more is asked for.
     """
-    recipe = usage.code_block(result.recommended) if result.recommended else ""
+    # MLflow breaks long lines of spans alone
+    load = "  \n".join(map(plain_text.code, instructions.from_mlflow(result).splitlines()))
     if result.verdict is None:
-        return [_headline(result), _load_line(result), plain_text.markdown(result.failure), recipe]
+        return [_headline(result), load, plain_text.markdown(result.failure), *_recommended(result)]
     decision = f"**{plain_text.markdown(verdict_words.decision(result, result.verdict))}**"
     evidence = map(plain_text.markdown, verdict_words.evidence(result, result.verdict))
-    return [decision, _load_line(result), *evidence, recipe, _headline(result)]
+    return [decision, load, *evidence, *_recommended(result), _headline(result)]
 
 
-def _load_line(result: StudyResult) -> str:
-    """Return how to load the model that MLflow has of the recommended trial; empty where it has none."""
-    address = instructions.address_of_model(result)
-    return f"Load it: {plain_text.code(f'mlflow.pyfunc.load_model({json.dumps(address)})')}" if address else ""
+def _recommended(result: StudyResult) -> list[str]:
+    """Return what the recommended trial was trained with, and its recipe."""
+    if (trial := result.recommended) is None:
+        return []
+    name = f"Recommended, trial {trial.number}" if result.verdict else f"Trial {trial.number}"
+    return [
+        plain_text.markdown(f"{name}, trained with {usage.in_full(result, trial)}:"),
+        usage.code_block(trial, WIDTH),
+    ]
 
 
 def _headline(result: StudyResult) -> str:
@@ -107,28 +116,51 @@ def _settings_markdown(result: StudyResult) -> str:
 
 
 def _loading_markdown(result: StudyResult) -> str:
-    """Return the ways to load the model of a study that has ended, MLflow's first, if it has the model."""
-    ways = instructions.loading(result) if result.seconds.get("total") else []
+    """Return the ways to load the model of a study that has ended; that from MLflow is at the top."""
+    ways = instructions.loading(result, folder=_folder(result)) if result.seconds.get("total") else []
     blocks = [
         f"{how}:\n\n```{'sh' if code.startswith('lossreg ') else 'python'}\n{printable(code)}\n```"
-        for how, code in sorted(ways, key=lambda way: way[0] != instructions.MLFLOW)
+        for how, code in ways
+        if how != instructions.MLFLOW
     ]
-    return _section("Load the model", *blocks) if blocks else ""
+    return _section("Load the model from the study", *blocks) if blocks else ""
 
 
 def _recipes_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.ranking() if row.best]
-    lines = "\n".join(["```python", *map(usage.commented, rows), "```"])
+    lines = "\n".join(["```python", *(usage.commented(trial, WIDTH) for trial in rows), "```"])
     lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])
     return "\n\n".join([RECIPES, lines, notes]) if rows else ""
 
 
+def _folder_markdown(result: StudyResult) -> str:
+    """Return where the study is, and the command that shows it and how to go on."""
+    if not (folder := _folder(result)):
+        return ""
+    command = plain_text.code(f"lossreg results {shlex.quote(folder)}")
+    where = f"The study is in the folder {plain_text.code(folder)} of the machine that ran it."
+    return _section("Go on with the study", f"{where} {command} shows it, and what to do next.")
+
+
+def _folder(result: StudyResult) -> str:
+    """Return the folder of a study as commands take it; empty where workers share its storage."""
+    return printable_line(str(Path(result.folder).absolute())) if result.folder and not result.is_shared else ""
+
+
 def _repeating_markdown(result: StudyResult) -> str:
     """Return how to run the study once more."""
-    command = instructions.repeating(result)
+    command = _in_lines(instructions.repeating(result))
     block = f"```sh\n{command}\n```" if command else ""
     return _section("Repeat the study", block, " ".join(instructions.about_repeating(result)))
+
+
+def _in_lines(command: str) -> str:
+    """Return a command with each option in a line of its own where it is long."""
+    if len(command) <= WIDTH:
+        return command
+    parts = (f"\\\n    {part}" if part.startswith("--") else shlex.quote(part) for part in shlex.split(command))
+    return " ".join(parts)
 
 
 def _section(title: str, *parts: str) -> str:

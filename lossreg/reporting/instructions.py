@@ -23,6 +23,7 @@ ROWS_GIVEN = (
     "`lossreg.tune` with `fresh=True`."
 )
 SHARED = "Workers share the storage of this study, which keeps its trials: the command runs it under another name."
+NAMED_STORE = "  # MLFLOW_TRACKING_URI must name the store, with its password"
 MASKED = "Put the password in where the command has `***`."
 
 
@@ -44,12 +45,18 @@ def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tupl
     if result.task != "segmentation":
         load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
         ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
-    if address := address_of_model(result):
-        uri = str(result.tracking.get("uri", MASK))
-        store = "" if MASK in uri else f"mlflow.set_tracking_uri({json.dumps(uri)})\n"
-        code = f"import mlflow\n{store}model = mlflow.pyfunc.load_model({json.dumps(address)})"
+    if code := from_mlflow(result):
         ways.append((MLFLOW, code))
     return ways
+
+
+def from_mlflow(result: StudyResult) -> str:
+    """Return two lines that load the recommended trial's model from MLflow; empty where MLflow has none."""
+    address, uri = address_of_model(result), str(result.tracking.get("uri", MASK))
+    if not address:
+        return ""
+    store = f"; mlflow.set_tracking_uri({json.dumps(uri)})" if MASK not in uri else NAMED_STORE
+    return f"import mlflow{store}\nmodel = mlflow.pyfunc.load_model({json.dumps(address)})"
 
 
 def address_of_model(result: StudyResult) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lossreg.contract.data_options import EXPOSURE
 from lossreg.contract.recipes import WIDTH, literal, wrapped
+from lossreg.errors import count_of
 from lossreg.reporting.values import listed, number, short
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
@@ -98,17 +99,29 @@ def training(one: TrialRecord | Arm) -> dict[str, Any]:
     return {"learning rate": one.learning_rate, **others}
 
 
-def code_block(trial: TrialRecord) -> str:
-    """Return a recipe as a code span, or as a block of several lines where it is long."""
+def in_full(result: StudyResult, trial: TrialRecord) -> str:
+    """Return all that a trial was trained with: `learning rate 0.0021, optimizer adam, batch_size 32, 30 epochs`."""
+    train = result.spec.get("train", {})
+    optimizer = train.get("optimizer", "")
+    settings = optimizer if isinstance(optimizer, Mapping) else {"name": optimizer}
+    fixed = {"optimizer": settings.get("name")}
+    fixed |= {f"optimizer.{name}": value for name, value in settings.items() if name != "name"}
+    fixed |= {"batch_size": train.get("batch_size"), "schedule": train.get("schedule")}
+    shown = (f"{name} {number(v)}" for name, v in fixed.items() if v not in (None, "") and not isinstance(v, Mapping))
+    return ", ".join([*besides(trial), *shown, count_of(trial.epoch, "epoch")])
+
+
+def code_block(trial: TrialRecord, width: int = WIDTH) -> str:
+    """Return a recipe as a code span, or as a block of several lines where it is longer than `width`."""
     recipe = printable_line(trial.recipe)
-    return code(recipe) if len(recipe) <= WIDTH else f"```python\n{wrapped(recipe)}\n```"
+    return code(recipe) if len(recipe) <= width else f"```python\n{wrapped(recipe, width)}\n```"
 
 
-def commented(trial: TrialRecord) -> str:
+def commented(trial: TrialRecord, width: int = WIDTH) -> str:
     """Return a recipe with a comment on its training: behind it, or above it where the line would be long."""
     recipe, comment = printable_line(trial.recipe), printable_line(", ".join([trial.candidate, *besides(trial)]))
     line = f"{recipe}  # {comment}"
-    if len(line) <= WIDTH:
+    if len(line) <= width:
         return line
-    above = textwrap.fill(comment, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
-    return f"{above}\n{wrapped(recipe)}"
+    above = textwrap.fill(comment, width, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
+    return f"{above}\n{wrapped(recipe, width)}"

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import re
+import shlex
 
 import pytest
 import sample_study as sample
@@ -50,7 +51,7 @@ def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
     board, settings = rows[2 : 2 + len(names)], rows[-len(names) :]
     assert [row.split(" | ")[1] for row in board] == [row.split(" | ")[0][2:] for row in settings] == names
     for row in result.ranking():
-        assert row.best.recipe in page
+        assert recipes.wrapped(row.best.recipe, description.WIDTH) in page
     for part in (report.OPTIMISM, "9 complete, 1 pruned, 1 failed, 1 diverged", "breast_cancer", "0a1b2c3d", "12.5 s"):
         assert part in page
     assert all(note in page for note in result.notes)
@@ -83,24 +84,56 @@ def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_lo
     page = description.markdown(result, 8000, title=False)
     first, second, *_ = page.split("\n\n")
     assert first == f"**{plain_text.markdown(verdict.decision(result, result.verdict))}**"
-    assert second == 'Load it: `mlflow.pyfunc.load_model("models:/toy/3")`'
+    assert second.splitlines() == [
+        '`import mlflow; mlflow.set_tracking_uri("http://127.0.0.1:5000")`  ',
+        '`model = mlflow.pyfunc.load_model("models:/toy/3")`',
+    ]
     titles = re.findall("^## (.*)$", page, re.MULTILINE)
     assert [title.split()[0] for title in titles] == [
         "Question", "Leaderboard", "Parameters", "Load", "Recipes", "Repeat", *["Notes"] * ("Notes" in page), "Facts",
     ]  # fmt: skip
     assert "```sh\nlossreg tune 'my toy.toml' --fresh\n```" in page
-    assert "Load it" not in description.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
+    assert "mlflow" not in description.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
 
 
 def test_code_of_a_description_can_be_pasted():
     result = sample.study(12)
     tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3", "model_trial": result.recommended.number}
     result = dataclasses.replace(result, tracking=tracking, file="toy.toml")
-    blocks = re.findall(r"```python\n(.*?)\n```", description.markdown(result, 8000, title=False), re.DOTALL)
+    page = description.markdown(result, 8000, title=False)
+    on_top = "\n".join(re.findall("^`(.*mlflow.*)`", page, re.MULTILINE))
+    blocks = [on_top, *re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)]
     for block in blocks:
         compile(block, "block", "exec")
     called = [call.split("(")[0] for block in blocks for call in block.splitlines() if "(" in call]
-    assert {"mlflow.set_tracking_uri", "model = mlflow.pyfunc.load_model", "lossreg.get"} <= set(called)
+    assert {"import mlflow; mlflow.set_tracking_uri", "model = mlflow.pyfunc.load_model", "lossreg.get"} <= set(called)
+
+
+def test_a_description_has_all_that_the_recommended_trial_was_trained_with():
+    result = sample_verdict.study("worse")
+    trial, optimizer = result.recommended, {"name": "sgd", "nesterov": True, "momentum": {"low": 0.5, "high": 0.9}}
+    result.spec = {"train": {"optimizer": optimizer, "batch_size": {"choices": [16, 64]}, "schedule": "cosine"}}
+    trial.params.update({"optimizer.momentum": 0.7, "batch_size": 64})
+    page = description.markdown(result, 8000, title=False)
+    line = page[: page.index(f"`{trial.recipe}`")].splitlines()[-2]
+    assert line == (
+        f"Recommended, trial {trial.number}, trained with learning rate {values.number(trial.learning_rate)}, "
+        "optimizer.momentum 0.7, batch_size 64, optimizer sgd, optimizer.nesterov True, schedule cosine, "
+        f"{trial.epoch} epochs:"
+    )
+
+
+def test_a_description_names_the_folder_of_a_study_and_breaks_its_long_command():
+    overrides = ["search.trials=48", "name=a --b", f"data.source={'x' * 60}"]
+    result = dataclasses.replace(sample.study(3), folder="/data/my studies", file="toy.toml", overrides=overrides)
+    page = description.markdown(result)
+    assert "`/data/my studies`" in page
+    assert "`lossreg results '/data/my studies'`" in page
+    [command] = re.findall(r"```sh\n(lossreg tune .*?)\n```", page, re.DOTALL)
+    given = [part for override in overrides for part in ("--set", override)]
+    assert shlex.split(command.replace("\\\n", "")) == ["lossreg", "tune", "toy.toml", *given, "--fresh"]
+    assert max(map(len, command.splitlines())) < 90
+    assert "## Go on" not in description.markdown(dataclasses.replace(result, is_shared=True))
 
 
 def test_vectors_are_short_in_tables_and_whole_in_recipes():
@@ -270,7 +303,7 @@ def test_constants_of_a_loss_are_numbers_in_its_recipe():
     loss = eval(line, {"lossreg": lossreg})
     assert loss.needs == constants
     page = description.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
-    assert recipes.wrapped(line) in page
+    assert recipes.wrapped(line, description.WIDTH) in page
     assert usage.ROWS in page
     gone = sample.trial(0, loss="of_a_plugin_that_is_gone", loss_params={"a": 1}, constants={"target_mean": 3.0})
     assert gone.recipe == 'lossreg.get("of_a_plugin_that_is_gone", a=1, target_mean=3.0, from_logits=True)'
