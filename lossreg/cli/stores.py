@@ -102,8 +102,7 @@ def _of_folder(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
 
     found = study_list.below(folder)
     studies = [study_list.listed(path) for path in found.studies]
-    columns = ("study", "trials", "best loss", "score", "folder")
-    display(table("", dict.fromkeys(columns, "left"), [one.cells for one in studies]))
+    display(table("", dict.fromkeys(study_list.COLUMNS, "left"), [one.cells for one in studies]))
     if found.others:
         say(f"Without a journal: {', '.join(path.name for path in found.others)}. {study_list.ELSEWHERE}")
     stores, named = study_list.stores(studies), _default_store()

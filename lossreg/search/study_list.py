@@ -10,32 +10,41 @@ from pathlib import Path
 
 from lossreg.errors import InputError, brief, first_line, on_disk
 from lossreg.reporting import values
-from lossreg.search import budget, history
+from lossreg.search import budget, completion, history
 from lossreg.storage.journal_keys import JOURNAL
 from lossreg.storage.study_folder import ASIDE, StudyFolder
+from lossreg.storage.study_result import StudyResult
+from lossreg.storage.trial_record import TrialRecord
+from lossreg.storage.trials import ATTRIBUTE
 
 # of a store that a journal may name to be looked at: a file or a server, but no database to log in to
 LOOKED_AT = ("sqlite:", "http:", "https:")
 # folder of the studies beside their files
 STUDIES = ".lossreg"
+COLUMNS = ("study", "trials", "recommended", "verdict", "score", "folder")
 ELSEWHERE = "`lossreg watch STUDY` and `lossreg ui STUDY` find a study in a shared storage."
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A study in a folder: name, state, or what is wrong with it; best loss, its score, and the store of MLflow."""
+    """A study in a folder: name, state, or what is wrong with it.
+
+    recommended: the loss to train with, without a verdict the first of the leaderboard; score: that loss's;
+    store: that of MLflow.
+    """
 
     folder: Path
     name: str
     state: str
-    best: str = ""
+    recommended: str = ""
+    verdict: str = ""
     score: str = ""
     store: str = ""
 
     @property
-    def cells(self) -> tuple[str, str, str, str, str]:
-        """Its name, state, best loss with its score, and folder."""
-        return self.name, self.state, self.best, self.score, str(self.folder)
+    def cells(self) -> tuple[str, ...]:
+        """Return a value for each of `COLUMNS`."""
+        return self.name, self.state, self.recommended, self.verdict, self.score, str(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +95,22 @@ def _read(path: Path) -> Listed:
     folder = StudyFolder.at(path)
     study = folder.read()
     result, done = history.result(study, path), folder.ended(study)
-    trials, best = max(done, budget.of(study)), result.best
-    word = "running, " if folder.is_busy else "done, " if done >= trials else ""
-    score = f"{values.number(result.compared_score(best))} {result.metric}" if best else ""
+    trials, top = max(done, budget.of(study)), result.recommended
+    stored = study.user_attrs[ATTRIBUTE]
+    is_over = completion.is_over(stored, result) if completion.OVER in stored else done >= trials
+    word = "running" if folder.is_busy else "done" if is_over else "interrupted"
+    state = f"{word}, {done:,} of {trials:,} trials"
     store = str(result.tracking.get("uri") or "")
-    state = f"{word}{done:,} of {trials:,} trials"
-    return Listed(path, result.study, state, str(best.candidate) if best else "", score, store)
+    if top is None:
+        return Listed(path, result.study, state, store=store)
+    verdict = result.verdict.answer.value if result.verdict else "none"
+    return Listed(path, result.study, state, top.candidate, verdict, _score(result, top), store)
+
+
+def _score(result: StudyResult, trial: TrialRecord) -> str:
+    """Return `0.953 f1_macro, confirmed` or `0.953 f1_macro, in the search`."""
+    kind = "confirmed" if result.confirmed(trial) else "in the search"
+    return f"{values.number(result.compared_score(trial))} {result.metric}, {kind}"
 
 
 def stores(studies: Sequence[Listed]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import os
 import time
@@ -10,15 +11,16 @@ from contextlib import ExitStack
 import optuna
 import pytest
 import sample_study as sample
+import sample_verdict
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from lossreg.config.search_space import Fixed
 from lossreg.errors import InputError
 from lossreg.reporting.progress import Lines
-from lossreg.search import budget, follower, history, study_list
+from lossreg.search import budget, completion, follower, history, study_list
 from lossreg.search.unfinished import ASKED, CLOCK
-from lossreg.storage import server, study_folder
+from lossreg.storage import confirmation, server, study_folder
 from lossreg.storage.journal_keys import TOLD
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.study_folder import StudyFolder
@@ -230,7 +232,8 @@ def test_the_studies_below_a_folder_are_listed_with_their_state(begun, tmp_path)
         add(study, 0)
     rows = {one.cells[0]: one for one in listed(tmp_path)}
     assert set(rows) == {"toy", "other", "odd", "torn"}
-    assert rows["other"].cells[1:3] == ("done, 1 of 1 trials", "focal")
+    assert rows["other"].cells[1:4] == ("done, 1 of 1 trials", "focal", "none")
+    assert rows["other"].score.endswith(" accuracy, in the search")
     assert "damaged" in rows["torn"].cells[1]
     assert "winner" in rows["odd"].cells[1]
     assert study_list.stores(list(rows.values())) == ["sqlite:////data/mlflow.db"]
@@ -241,7 +244,24 @@ def test_a_failed_trial_is_not_done(begun, tmp_path):
         add(begun.study, number, TrialState.FAIL if number == 2 else TrialState.COMPLETE)
     begun.held.close()
     [one] = listed(tmp_path)
-    assert one.state == "3 of 4 trials"
+    assert one.state == "interrupted, 3 of 4 trials"
+
+
+@pytest.mark.parametrize(("over", "word"), [(2, "done"), (-1, "interrupted"), (1, "interrupted")])
+def test_a_study_is_listed_with_what_its_verdict_recommends(tmp_path, over, word):
+    """Time may end a study before its trials; trials may end before confirmation and verdict."""
+    folder = StudyFolder(tmp_path / "toy", "toy")
+    verdict = dataclasses.replace(sample_verdict.study("worse").verdict, trials=2)
+    recommended = dataclasses.replace(verdict.recommended, trial=1)
+    stored = dataclasses.replace(verdict, recommended=recommended).stored()
+    confirmed = confirmation.Confirmation(2, 3, {0: (0.8, 0.9, 1.0), 1: (0.5, 0.6, 0.7)}).stored()
+    with folder.lock(), folder.opened("maximize", None, None) as study:
+        kept = {"verdict": stored, confirmation.KEY: confirmed, completion.OVER: over}
+        study.set_user_attr(ATTRIBUTE, attributes(4, **kept))
+        add(study, 0)
+        add(study, 1)
+    [one] = listed(tmp_path)
+    assert one.cells[1:5] == (f"{word}, 2 of 4 trials", "focal", "worse", "0.6 accuracy, confirmed")
 
 
 def test_former_runs_and_damaged_copies_are_no_studies_and_those_without_a_journal_are_named(begun, tmp_path):
