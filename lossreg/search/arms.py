@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WINNER, BASELINE, SAME_RATE = "winner", "baseline", "same_rate"
 OF = "_of_"  # between an arm's name and that of a further metric, in the name of predictions which that metric takes
 TUNED = "_tuned"  # at the end of an arm's name: the same trainings, with their decision tuned
+BEFORE = "_before"  # the same: without the temperature that is tuned for them, for pictures
 ODDS = "_odds"  # the same: log odds of the second of two classes, of metrics that take classes, for pictures
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from lossreg.data import splits
 from lossreg.errors import InputError, count_of
 from lossreg.metrics import decision
-from lossreg.search.arms import BASELINE, ODDS, SAME_RATE, TUNED, WINNER, Arms
+from lossreg.search.arms import BASELINE, BEFORE, ODDS, SAME_RATE, TUNED, WINNER, Arms
 from lossreg.search.final_stage import why
 from lossreg.search.frozen import TRIALS, Frozen, Notes
 from lossreg.search.one_split import Failed
@@ -121,9 +121,10 @@ class Judgement:
         if metric.response == "probability":
             arms |= self._of({name: name for name in tuned.values()})
         odds = self._of({name: name + ODDS for name in tuned})
+        before = self._of({name + BEFORE: name + BEFORE for name in tuned})
         decided = arms if self.frozen.decision == "tuned" else self._of(tuned)
         scores = {name: rounded(values[np.isfinite(values)].tolist()) for name, values in repeats.scores.items()}
-        pictures = summary(metric.response, task, self.tested.y, arms, odds=odds, tuned=decided)
+        pictures = summary(metric.response, task, self.tested.y, arms, odds=odds, tuned=decided, before=before)
         return {"scores": scores, **pictures}
 
     def _of(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lossreg.errors import InputError, LossregError
 from lossreg.metrics import decision
-from lossreg.search.arms import BASELINE, ODDS, OF, SAME_RATE, TUNED, WINNER
+from lossreg.search.arms import BASELINE, BEFORE, ODDS, OF, SAME_RATE, TUNED, WINNER
 from lossreg.storage.trial_record import Outcome, Weights
 from lossreg.training import scoring
 from lossreg.training.interface import Architecture, Plan, Problem
@@ -49,7 +49,7 @@ class Predictor:
         """Return the predictions of the test samples of the plan's fold by arm: by this one, and with it tuned.
 
         A decision is fitted on the validation samples of the fold, unless they are too few. Where the study tunes
-        decisions, all arms are tuned, and there are no others.
+        decisions, all arms are tuned; a temperature alone is also left out, of winner and baseline.
         """
         data, candidate, fold = problem.folds[plan.fold], plan.candidate, plan.fold
         raw_scores = self._raw_scores(problem, plan, weights, data.test.x)[None]
@@ -69,7 +69,10 @@ class Predictor:
         fitted = decision.fit(what, problem.metric, data.validation.scored.ravel(), logs)
         tuned = decision.decided(what, test_logs, fitted)[0]
         tuned = tuned if np.isfinite(test_logs).all() else np.full(tuned.shape, np.nan, np.float32)
-        return {name: tuned, **further} if is_tuned else {name: default, name + TUNED: tuned, **further}
+        if not is_tuned:
+            return {name: default, name + TUNED: tuned, **further}
+        has_before = what == decision.TEMPERATURE and name in (WINNER, BASELINE)
+        return {name: tuned, **({name + BEFORE: default} if has_before else {}), **further}
 
     def _raw_scores(self, problem: Problem, plan: Plan, weights: Weights, x: Any) -> np.ndarray:
         model = self._model(problem, plan)

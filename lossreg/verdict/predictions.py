@@ -25,7 +25,7 @@ THRESHOLDS = {"probability": HALF, "label": 0.0, "score": None}
 
 def summary(
     response: str, task: str, y: Array, arms: Mapping[str, Array], *, odds: Mapping[str, Array] | None = None,
-    tuned: Mapping[str, Array] | None = None,
+    tuned: Mapping[str, Array] | None = None, before: Mapping[str, Array] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return pictures by name, each with its numbers by arm; none of tasks and metrics that have no such picture.
 
@@ -33,7 +33,8 @@ def summary(
 
     response: the kind of predictions, as metrics have it; arms: `(repeats, rows[, k])` predictions by name, those of
     repeats that were not finished NaN; of metrics that take classes, odds: `(repeats, rows)` log odds of the second of
-    two classes, tuned: `(repeats, rows)` classes by a threshold that was tuned in each repeat.
+    two classes, tuned: `(repeats, rows)` classes by a threshold that was tuned in each repeat; before: probabilities
+    without the temperature of those in `arms`.
     """
     labels = labels_of(y)
     if labels.ndim != 1 or (response != "value" and task not in ("binary", "multiclass")):
@@ -54,7 +55,8 @@ def summary(
         if classes <= MOST_CLASSES:
             pictures["confusion"] = {name: _confusion(labels, values, classes) for name, values in decided.items()}
     if response == "probability":
-        pictures["reliability"] = {name: _reliability(labels, values) for name, values in known.items()}
+        with_before = {**known, **_finished(before or {})}
+        pictures["reliability"] = {name: _reliability(labels, values) for name, values in with_before.items()}
     if task == "binary":
         ranked, decisions = (_finished(odds or {}), _finished(tuned or {})) if response == "label" else (known, {})
         pictures["precision_recall"] = {

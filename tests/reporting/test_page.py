@@ -320,6 +320,10 @@ def test_predictions_of_outer_folds_are_named_after_the_winners_of_the_folds():
 def test_decisions_that_a_study_tunes_are_called_so():
     tuned = of_predictions(decision="tuned")
     assert all("tuned" in name for name in [*named(tuned["reliability"]), *named(tuned["confusion"])])
+    told = predicted_of_both()
+    told["reliability"]["winner_before"] = told["reliability"]["winner"]
+    both = named(of_predictions(decision="tuned", predicted=told)["reliability"])
+    assert [("tuned" in name) for name in both if name.startswith("focal")][-1] is False
     default = of_predictions()
     assert [("tuned" in name) for name in named(default["reliability"])] == [False, False, True]
     # the curve is that of all thresholds

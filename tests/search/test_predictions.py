@@ -60,6 +60,22 @@ def test_predictions_are_those_of_keras(task, loss, response, activation, expect
         np.testing.assert_allclose(predictor.predict(instance, each, weights, X), values, rtol=1e-5, atol=1e-6)
 
 
+def test_probabilities_are_also_kept_without_the_temperature_that_is_tuned_for_them():
+    instance = replace(problem("multiclass", {"a": "cross_entropy"}), decision="tuned")
+    instance = replace(instance, metric=catalogue.resolve("log_loss", "multiclass"))
+    x = X[:600]  # a temperature needs 500 rows
+    y = np.digitize(x[:, 0], [-0.5, 0.0, 0.5])
+    instance.dataset.test = instance.dataset.validation = replace(instance.dataset.validation, x=x, y=y)
+    weights = trained(instance, 3)
+    arms = Predictor().of_arm("winner", instance, plan(instance, "a", 1e-3), weights)
+    plain = by_keras(instance.outputs("a"), weights, instance.folds[0].test.x, "softmax")
+    np.testing.assert_allclose(arms["winner_before"], plain, rtol=1e-5, atol=1e-6)
+    ratio = np.ptp(np.log(arms["winner"]), axis=-1) / np.ptp(np.log(plain), axis=-1)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)  # log odds are divided by one temperature
+    assert abs(ratio[0] - 1) > 0.01
+    assert set(Predictor().of_arm("same_rate", instance, plan(instance, "a", 1e-3), weights)) == {"same_rate"}
+
+
 def test_masks_are_predicted_pixel_by_pixel():
     instance = problem("segmentation", {"a": "binary_crossentropy"})
     weights = trained(instance, 5)

@@ -42,6 +42,14 @@ def test_reliability_is_that_of_scikit_learn():
     assert np.array(bins)[:, 2].sum() == pytest.approx(1)
 
 
+def test_only_the_reliability_shows_what_a_temperature_changes():
+    values = probabilities(BINARY, 2)
+    found = summary("probability", "binary", BINARY, {"winner": values}, before={"winner_before": values**2})
+    assert set(found["reliability"]) == {"winner", "winner_before"}
+    assert found["reliability"]["winner"] != found["reliability"]["winner_before"]
+    assert all(set(found[name]) == {"winner"} for name in ("confusion", "precision_recall", "repeats"))
+
+
 def test_a_curve_is_the_mean_of_those_of_the_repeats_whose_scores_have_scales_of_their_own():
     """The scores of five good models that are offset against each other say little where they are taken together."""
     noise = rng.normal(size=(REPEATS, ROWS)) * 0.6

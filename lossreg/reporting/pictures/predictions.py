@@ -33,7 +33,8 @@ def _arm(result: StudyResult, name: str, *, decided: bool = False) -> tuple[str,
     if result.verdict is None:
         return name, GREY
     candidate = compared(result.verdict)[name.startswith("baseline")]
-    is_tuned = name.endswith("_tuned") or (decided and result.verdict.decision == "tuned")
+    is_tuned = decided and result.verdict.decision == "tuned" and not name.endswith("_before")
+    is_tuned = is_tuned or name.endswith("_tuned")
     tuned = f", {Arms(result, result.verdict).tuned_part} tuned" if is_tuned else ""
     return f"{named(result, candidate)}{tuned}", looks(result).get(candidate, {"color": GREY})["color"]
 
@@ -130,5 +131,5 @@ def _curve(
     result: StudyResult, arm: str, x: Sequence[Any], y: Sequence[Any], *, decided: bool = False, **more: Any
 ) -> Trace:
     name, colour = _arm(result, arm, decided=decided)
-    dash = "dot" if arm.endswith("_tuned") else "solid"
+    dash = "dot" if arm.endswith(("_tuned", "_before")) else "solid"
     return scatter(x, y, **{"mode": "lines", "name": name, "line": {"color": colour, "dash": dash}, **more})
