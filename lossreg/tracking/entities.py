@@ -21,6 +21,7 @@ from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord, finite
 from lossreg.storage.verdict import Verdict
+from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import printable
 
 NOTE = "mlflow.note.content"
@@ -37,6 +38,7 @@ BEST = "best_score"
 MODEL_TRIAL, MODEL = "lossreg.model_trial", "lossreg.model"
 VERSIONS = "lossreg.versions"
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
+COMPARED_ARMS = "lossreg.verdict_difference"
 OUTER_FOLDS = "lossreg.outer_folds"
 EXPLORATORY, CONSTRAINTS = "lossreg.exploratory", "lossreg.constraints"
 # names of the metrics by comparison of the verdict
@@ -45,7 +47,7 @@ MEASURED = ("difference", "low", "high", "share_won")
 VERDICT_METRICS = tuple(f"{name}_{field}" for name in COMPARED.values() for field in MEASURED)
 CONFIRMED_METRICS = ("confirmed_score", "confirmed_standard_error")
 # instead of a verdict that the study has no more
-OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS, EXPLORATORY), "outdated")
+OUTDATED = dict.fromkeys((VERDICT, COMPARED_ARMS, RECOMMENDED, CAUSE, OUTER_FOLDS, EXPLORATORY), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 
 
@@ -153,8 +155,16 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         "lossreg.version": trial.version,
         "lossreg.reason": trial.reason,
         "lossreg.decision": usage.decision(trial),
+        NOTE: _trial_description(trial),
     }
     return _tags(tags) | name_tags(_trial_values(trial))
+
+
+def _trial_description(trial: TrialRecord) -> str:
+    """Return the description of a child run: its recipe, why it ended, and what it was trained with."""
+    recipe = recipe_tag(trial) if len(trial.recipe) > LONGEST_TAG // 2 else usage.code_block(trial, description.WIDTH)
+    trained = plain_text.markdown(f"Trained with {', '.join(usage.besides(trial))}.")
+    return "\n\n".join(filter(None, [recipe, plain_text.markdown(trial.reason), trained]))
 
 
 def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
@@ -219,6 +229,8 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     }
     if result.best:
         tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
+    if result.recommended:
+        tags["lossreg.recommended_get"] = recipe_tag(result.recommended)
     if result.objectives:
         tags["lossreg.pareto"] = ", ".join(str(trial.number) for trial in result.front)
     if result.constraints:
@@ -254,12 +266,13 @@ def confirmed_points(result: StudyResult) -> dict[int, list[Point]]:
 
 
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:
-    """Return the answer, the recommended candidate, the cause (`none` where there is none) and the outer folds.
+    """Return the answer, what is subtracted, the recommended candidate, the cause (or `none`) and the outer folds.
 
     The last is what was changed after the first look at the test rows, `none` where nothing was.
     """
     return {
         VERDICT: verdict.answer.value,
+        COMPARED_ARMS: " minus ".join(verdict.sides),
         RECOMMENDED: verdict.recommended.candidate,
         CAUSE: verdict.cause.value if verdict.cause else "none",
         OUTER_FOLDS: str(verdict.outer),

@@ -13,7 +13,10 @@ from lossreg.tracking import entities
 
 PAGE = 1_000
 # without it the UI takes an experiment for one about language models, and hides charts and columns
-TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+TRAINING = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "lossreg: each run is a study, and begins with its verdict; its trials are nested below it.",
+}
 
 
 class Lookup:

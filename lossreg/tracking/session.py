@@ -124,9 +124,9 @@ class Session:
             self.is_open = False
 
     def draw(self, result: Message) -> None:
-        """Draw the plots of a study that has ended."""
+        """Show the confirmed scores of a study whose trials have ended, and draw its plots."""
         self.result = messages.study(result, self.result.trials)
-        if self._writer is not None:
+        if self._writer is not None and self._attempt(lambda: self._connected().summarise(self.result)):
             self._attempt(self._draw)
 
     def finish(self, result: Message, status: str, model: Message | None, ticket: int, register: str = "") -> None:

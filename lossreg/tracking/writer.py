@@ -206,10 +206,10 @@ class Writer:
         self._confirm(result)
 
     def _confirm(self, result: StudyResult) -> None:
-        """Write the scores on fresh splits: of each trial to its child run, and the best one to the parent."""
+        """Write the scores on fresh splits: of each trial to its child run, the recommended one's to the parent."""
         points = entities.confirmed_points(result)
-        if result.best:
-            self._show(self.run_id, points[result.best.number])
+        if result.recommended:
+            self._show(self.run_id, points[result.recommended.number])
         for number in points.keys() & self._children.keys():
             self._show(self._children[number].run_id, points[number])
 
@@ -253,9 +253,8 @@ class Writer:
         self._pool.shutdown(cancel_futures=True)
 
     def close(self, result: StudyResult, status: str) -> None:
-        """End the parent run, with its last trial; a resumed study opens it again."""
-        ended = max((trial.ended for trial in result.trials), default=time.time())
-        patiently(self.client.set_terminated, self.run_id, status, entities.milliseconds(ended))
+        """End the parent run, with the study; a resumed study opens it again."""
+        patiently(self.client.set_terminated, self.run_id, status, entities.milliseconds(_end(result)))
 
 
 def _is_same(one: float, other: float) -> bool:
@@ -265,6 +264,16 @@ def _is_same(one: float, other: float) -> bool:
 def _start(result: StudyResult) -> float:
     """Return when a study began, before all its trials; now, where that is not known."""
     return min(filter(None, [result.started, *(trial.started for trial in result.trials)]), default=time.time())
+
+
+def _end(result: StudyResult) -> float:
+    """Return when a study ended, after its trials, confirmation and verdict; now, where that is not known.
+
+    A resumed study ended no earlier than after the time that all its runs took.
+    """
+    spent = result.started + result.seconds.get("total", 0.0) if result.started else 0.0
+    confirmed = result.confirmation.ended if result.confirmation else 0.0
+    return max(filter(None, [spent, confirmed, *(trial.ended for trial in result.trials)]), default=time.time())
 
 
 def _number(child: Run) -> int | None:

@@ -135,13 +135,19 @@ def test_curves_by_epoch_and_one_objective(uri, written):
     assert set(runs[0].data.metrics) == {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "score"}
 
 
-def test_scores_on_fresh_splits_are_written_once_with_each_confirmed_trial_and_the_best_with_the_study(uri, experiment):
+def test_scores_on_fresh_splits_are_written_once_per_trial_and_the_recommended_one_with_the_study(uri, experiment):
     scores = {0: (0.8, 0.84, 0.82), 1: (0.9, 0.86, 0.94)}
     result = sample.study(4, confirmation=Confirmation(4, 3, scores, ratio=0.25, ended=sample.START + 100.0))
     first = finished(uri, experiment, result)
+    assert children(uri, first)[0].data.metrics["confirmed_score"] == pytest.approx(0.9)
+    verdict = sample_verdict.study("worse").verdict
+    assert verdict.recommended.trial == 0
+    result.verdict = verdict
     parent, runs, _ = children(uri, finished(uri, experiment, result, first.run_id))
+    assert parent.data.tags["lossreg.recommended_get"] == result.trials[0].recipe
+    assert parent.data.tags["lossreg.verdict_difference"] == "focal minus cross_entropy"
     means, errors = ({n: statistics(each) for n, each in scores.items()} for statistics in (np.mean, noisy_error))
-    for number, run in {**runs, 1: parent}.items():
+    for number, run in [*runs.items(), (0, parent)]:
         metrics = {name: value for name, value in run.data.metrics.items() if name.startswith("confirmed")}
         expected = {"confirmed_score": means, "confirmed_standard_error": errors}
         assert metrics == pytest.approx({name: of[number] for name, of in expected.items() if number in of})
