@@ -18,6 +18,7 @@ from lossreg.terminal.masking import MASK
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
+    from lossreg.search.study_list import Listed
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.study_result import StudyResult
 
@@ -101,7 +102,7 @@ def _of_folder(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
     from lossreg.search import study_list
 
     found = study_list.below(folder)
-    studies = [study_list.listed(path) for path in found.studies]
+    studies = _listed(found.studies)
     display(table("", dict.fromkeys(study_list.COLUMNS, "left"), [one.cells for one in studies]))
     if found.others:
         say(f"Without a journal: {', '.join(path.name for path in found.others)}. {study_list.ELSEWHERE}")
@@ -116,6 +117,19 @@ def _of_folder(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
         return None
     # as it is named, with its password
     return {"uri": named if followed[0] == _masked(named) else followed[0]}
+
+
+def _listed(folders: Sequence[Path]) -> list[Listed]:
+    """Return the studies in these folders, and show how many are read meanwhile."""
+    from lossreg.search import study_list
+
+    text = f"reading {count_of(len(folders), 'study', 'studies')}"
+    studies: list[Listed] = []
+    with waiting.busy(text, line=True) as show:
+        for folder in folders:
+            show(f"{text}: {len(studies)} read")
+            studies.append(study_list.listed(folder))
+    return studies
 
 
 def _default_store() -> str:

@@ -17,6 +17,7 @@ from lossreg.terminal.plain_text import printable, printable_line
 SHORTENED = "The recipes below have all numbers in full."
 SPACE = "&ensp;"
 RECIPES = "## Recipes"
+BREAK = "  \n"  # of a line; MLflow breaks long lines of code at blanks, unless they are in a block of code
 WIDTH = 70  # of code: longer lines push MLflow's column of tags off a screen of 1,280 pixels
 ROW = re.compile(r"\| (?!:?--)")  # of a table, but not the one below its head
 
@@ -71,13 +72,13 @@ def _top_markdown(result: StudyResult) -> list[str]:
 
     MLflow shows the first lines alone until more is asked for.
     """
-    # MLflow breaks long lines of spans alone
-    load = "  \n".join(map(plain_text.code, instructions.from_mlflow(result).splitlines()))
+    load = list(map(plain_text.code, instructions.from_mlflow(result).splitlines()))
     if result.verdict is None:
-        return [_headline(result), load, plain_text.markdown(result.failure), *_recommended(result)]
+        first = BREAK.join([_headline(result), *load])
+        return [first, plain_text.markdown(result.failure), *_recommended(result)]
     decision = f"**{plain_text.markdown(verdict_words.decision(result, result.verdict))}**"
     evidence = map(plain_text.markdown, verdict_words.evidence(result, result.verdict))
-    return [decision, load, *evidence, *_recommended(result), _headline(result)]
+    return [BREAK.join([decision, *load]), *evidence, *_recommended(result), _headline(result)]
 
 
 def _recommended(result: StudyResult) -> list[str]:

@@ -87,6 +87,8 @@ def listed(path: Path) -> Listed:
     """Return the study in a folder; one that cannot be read, for whatever reason, says why."""
     try:
         return _read(path)
+    except InputError as error:
+        return Listed(path, path.name, f"{error.what.rstrip('.')}. {error.hint}".rstrip())
     except Exception as error:
         return Listed(path, path.name, first_line(error))
 

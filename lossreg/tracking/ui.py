@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from types import FrameType
 from typing import IO, Any
 
@@ -72,13 +72,25 @@ def free_port(wanted: int | None = None, preferred: int = FIRST_PORT) -> int:
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with reserved(port), socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
+
+
+@contextmanager
+def reserved(port: int) -> Iterator[None]:
+    """Keep other calls of `lossreg ui` off a port, on which MLflow listens only after seconds.
+
+    Raises `OSError` if another one has it. The name is Linux's own, and goes with the process; elsewhere there is none.
+    """
+    with socket.socket(socket.AF_UNIX) as holder:
+        if sys.platform == "linux":
+            holder.bind(f"\0lossreg-ui-{port}")
+        yield
 
 
 def serve(uri: str, port: int, tell: Callable[[str], None], ready: Callable[[], Any] = lambda: None) -> None:
@@ -87,11 +99,16 @@ def serve(uri: str, port: int, tell: Callable[[str], None], ready: Callable[[], 
     `tell` takes each line that it prints, without secrets; `ready` is called once it answers. Raises `LossregError`
     when it fails.
     """
-    ended_by_itself = run(command(port), environment(uri), tell, _Once(lambda: answers(port), ready))
+    taken = f"port {port} was taken by another program before the MLflow server had it; run the command again"
+    with ExitStack() as held:
+        try:
+            held.enter_context(reserved(port))
+        except OSError:
+            raise LossregError(taken) from None
+        ended_by_itself = run(command(port), environment(uri), tell, _Once(lambda: answers(port), ready))
     # the exit code of MLflow's server is 0 then
     if ended_by_itself and not _is_free(port):
-        what = f"port {port} was taken by another program before the MLflow server had it; run the command again"
-        raise LossregError(what)
+        raise LossregError(taken)
 
 
 def answers(port: int) -> bool:

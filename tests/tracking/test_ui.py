@@ -164,6 +164,16 @@ def test_the_next_port_is_taken_where_one_is_in_use():
             ui.free_port(port)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the names by which ports are kept")
+def test_a_second_server_takes_the_next_port_before_the_first_one_listens(monkeypatch):
+    port = ui.free_port()
+    monkeypatch.setattr(ui, "command", lambda port: [sys.executable, "-c", "print('begun')"])
+    seen = []
+    ui.serve("sqlite:///mlflow.db", port, lambda line: seen.append(ui.free_port(preferred=port)))
+    assert [other > port for other in seen] == [True]
+    assert ui.free_port(preferred=port) == port
+
+
 def command_lines():
     """Of every process on the machine, by its number."""
     lines = {}
