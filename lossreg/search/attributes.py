@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
 from lossreg.runtime import versions
-from lossreg.search import budget, completion, frozen, history
+from lossreg.search import budget, frozen, history
 from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
 from lossreg.storage import identity, pareto
 from lossreg.storage.study_result import StudyResult
@@ -50,7 +50,7 @@ def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]
         budget.FIRST: prepared.trials,
         frozen.TESTED: data.rows.tested,
         frozen.BEFORE: openings,
-        completion.OVER: -1,
+        history.OVER: -1,
         "seconds": {},
         "tracking": {},
         "trainer": {},

@@ -19,8 +19,6 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking.uri import sqlite_path, without_secrets
 
 KEY = "ending"
-# the number of trials with which the last run came to its end: budget or time was spent, the verdict tried
-OVER = "over"
 FAILED = "failed_verdict"
 BUILT_IN = "sklearn:"
 
@@ -49,7 +47,7 @@ def is_noted(stored: Mapping[str, Any], spec: StudySpec, uri: str) -> bool:
 
 def is_over(stored: Mapping[str, Any], result: StudyResult) -> bool:
     """Return whether a study was not interrupted since; up to 0.2.0 that was not noted, and True is returned."""
-    return bool(stored.get(OVER, len(result.trials)) == len(result.trials))
+    return bool(stored.get(history.OVER, len(result.trials)) == len(result.trials))
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:

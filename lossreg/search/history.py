@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
-from lossreg.search import more
+from lossreg.search import budget, more
 from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.journal_keys import IN_OPTUNA, current, is_study_folder
 from lossreg.storage.pareto import Objective
+from lossreg.storage.reached import Reached
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import Outcome, TrialRecord, finite
@@ -36,6 +37,8 @@ _STUDY_FIELDS = (
 CONSTRAINTS = "constraints"
 # key of the metrics that are optimised together, where there are several
 OBJECTIVES = "objectives"
+# key of the number of trials with which the last run came to its end: budget or time was spent, the verdict tried
+OVER = "over"
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
 # which of several workers finished the study last, with how many trials, in which folder, and whether it has the model
@@ -48,11 +51,18 @@ def results(study: StudyLike) -> Result:
 
     Raises `InputError` if it was never run.
     """
-    if isinstance(study, (str, Path)) and is_study_folder(study):
-        folder = StudyFolder.at(Path(study))
-        return Result.of(result(folder.read(), folder.path))
-    spec = studies.of(study)
-    return Result.of(result(shared_study.of(spec).read(), spec.folder))
+    is_folder = isinstance(study, (str, Path)) and is_study_folder(study)
+    folder = StudyFolder.at(Path(str(study))) if is_folder else shared_study.of(studies.of(study))
+    kept = folder.read()
+    return Result.of(replace(result(kept, folder.path), reached=_reached(folder, kept)))
+
+
+def _reached(folder: StudyFolder, study: optuna.Study) -> Reached:
+    """Return how far a study is; up to lossreg 0.2.0 it was not noted whether a run came to its end."""
+    ended, trials = folder.ended(study), budget.of(study)
+    over = study.user_attrs[ATTRIBUTE].get(OVER)
+    is_over = ended >= trials if over is None else over == len(records(study))
+    return Reached(ended, trials, folder.is_busy, is_over)
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:

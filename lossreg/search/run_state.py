@@ -139,7 +139,7 @@ class RunState:
         """Finish a study whose trials have ended."""
         run = self.run
         self._finish()
-        summary[completion.OVER] = len(self.result.trials)
+        summary[history.OVER] = len(self.result.trials)
         if attributes.is_finished(self.study, self.prepared.trials, run.folder.counts) and not self.tracker.error:
             summary[completion.KEY] = completion.of(run.spec, self.result, self.uri)
         run.progress.end(self.result)

@@ -21,6 +21,7 @@ from lossreg.storage.trial_record import Outcome, TrialRecord
 
 if TYPE_CHECKING:
     from lossreg.storage.confirmation import Confirmation
+    from lossreg.storage.reached import Reached
     from lossreg.storage.verdict import Verdict
 
 # scores that are further apart, relative to their size, are not equal to so many digits
@@ -78,7 +79,8 @@ class StudyResult:
     must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone;
     file: the name of the study file, without its folder, empty where there was none or lossreg 0.2.0 began the study;
     versions: those of system, backend and packages that it began with, by name; overrides: what `--set` was given,
-    without passwords, and the trials that `--more` added; is_shared: whether several workers share its storage.
+    without passwords, and the trials that `--more` added; is_shared: whether several workers share its storage;
+    reached: how far the study is, None where that was not looked up.
     """
 
     study: str
@@ -105,6 +107,7 @@ class StudyResult:
     versions: dict[str, str] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
     is_shared: bool = False
+    reached: Reached | None = None
 
     @property
     def recommended(self) -> TrialRecord | None:

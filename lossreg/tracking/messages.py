@@ -21,6 +21,7 @@ Message = dict[str, Any]
 # fields of a study that are records themselves
 KEPT: dict[str, type[Verdict] | type[Confirmation]] = {"verdict": Verdict, "confirmation": Confirmation}
 
+LEFT_OUT = ("trials", "reached")
 SEVERAL: dict[str, type[Constraint] | type[Objective]] = {"constraints": Constraint, "objectives": Objective}
 
 
@@ -44,8 +45,8 @@ def _plain(value: Any) -> Any:
 
 
 def of_study(result: StudyResult) -> Message:
-    """Return the fields of a study without its trials."""
-    values = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
+    """Return the fields of a study without its trials, and without how far it is now."""
+    values = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in LEFT_OUT}
     kept = {name: getattr(result, name) for name in KEPT}
     stored = {name: record.stored() if record else None for name, record in kept.items()}
     return {**values, **stored, **{name: [asdict(one) for one in getattr(result, name)] for name in SEVERAL}}

@@ -1,0 +1,24 @@
+"""How far a study is: its trials that have ended, and whether a process still runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a study is.
+
+    ended: the trials that have ended and use up its budget; trials: the budget; is_running: whether a process runs the
+    study now; is_over: whether its last run came to its end.
+    """
+
+    ended: int
+    trials: int
+    is_running: bool
+    is_over: bool
+
+    @property
+    def is_interrupted(self) -> bool:
+        """True if nobody runs the study, and something is left of it."""
+        return not self.is_running and not self.is_over
