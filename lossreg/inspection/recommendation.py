@@ -143,6 +143,8 @@ def metric(dataset: Dataset, numbers: Numbers | None) -> Choice:
 
 def _times(rows: NDArray[Any]) -> str:
     """Return how many times as many rows the commonest class has as the rarest."""
+    if rows.max() < 1.05 * rows.min():
+        return "all have about the same number of rows"
     return f"the commonest has {rows.max() / max(rows.min(), 1):.2g} times as many rows as the rarest"
 
 

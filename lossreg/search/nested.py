@@ -65,8 +65,8 @@ def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
         f"`lossreg verdict STUDY --set verdict.outer={USUAL}` does it", f"verdict.outer = {USUAL} asks for it"
     )
     return (
-        "one split alone was tested: nested cross-validation tests every row and so shows smaller differences, which "
-        f"more repeats hardly do, and takes about {new.in_words} here; {how}"
+        "only one split was tested: nested cross-validation tests every row, and can show smaller differences than "
+        f"more repeats can; it takes about {new.in_words} here; {how}"
     )
 
 
