@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +18,15 @@ from lossreg.storage.study_result import StudyResult
 
 GENERATOR = '<meta name="generator" content="lossreg '  # of each page
 HEAD = 4_000  # characters of a page that have it
+PRINTED = "-"  # stands for standard output
 PageFile = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Where the page goes; by default named after STUDY, .html."),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Where the page goes: a file, a folder, or - for standard output; by default named after STUDY, .html.",
+    ),
 ]
 
 
@@ -30,19 +37,51 @@ def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
 
     The page stands alone: it has all pictures in it, and asks nothing of any server. No code of a study is run.
     """
-    file = output or _page_of(study)
-    with on_disk(f"--output {brief(file)}"):
-        _check_page(file)
-        if output is None:
-            _check_own(file)
+    is_printed = output is not None and str(output) == PRINTED
+    file = _file(output, _page_of(study))
+    if is_printed:
+        _require_redirected()
+    else:
+        _check(file, is_named=output == file)
     result = _read(study)
     from lossreg.reporting import page
 
     text = page.html(result, folder=str(study)) if is_study_folder(study) else page.html(result, str(study))
+    if is_printed:
+        waiting.wipe()
+        sys.stdout.buffer.write(text.encode())
+        return
     with on_disk(f"--output {brief(file)}"):
+        former = ", in place of the former file" * file.exists()
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    say(f"{file}: {len(text) / 1e6:.1f} MB; open it in a browser", whole=True)
+    say(f"{file}: {len(text) / 1e6:.1f} MB{former}; open it in a browser", whole=True)
+
+
+def _file(output: Path | None, usual: Path) -> Path:
+    """Return the file of a page: in a folder, and without any output, it has its usual name."""
+    if output is None:
+        return usual
+    with on_disk(f"--output {brief(output)}"):
+        return output / usual if output.is_dir() else output
+
+
+def _check(file: Path, *, is_named: bool) -> None:
+    """Raise `InputError` where a page cannot have this name, or would take the place of a file that is not `is_named`.
+
+    A former page of lossreg has no need to be named.
+    """
+    with on_disk(f"--output {brief(file)}"):
+        _check_page(file)
+        if not is_named:
+            _check_own(file)
+
+
+def _require_redirected() -> None:
+    """Raise `InputError` where standard output is a terminal."""
+    if sys.stdout.isatty():
+        hint = "Such as -o study.html, or -o - with > study.html behind it."
+        raise InputError("a terminal cannot show a page", where=f"--output {PRINTED}", hint=hint)
 
 
 def _read(study: Path) -> StudyResult:
@@ -108,5 +147,7 @@ def compare(
 
         rows = side_by_side.cells(named)
         display(table("", {"": "left", **dict.fromkeys(named, "left")}, rows))
+        for recipe in side_by_side.recipes(named):
+            say(recipe, whole=True)
         for remark in side_by_side.remarks(named):
             say(remark)

@@ -49,9 +49,8 @@ def _no_difference(arms: Arms) -> str:
     if arms.is_winner:
         name, simpler = arms.verdict.recommended.candidate, "" if arms.is_one_loss else ", the simpler choice"
         is_for_estimate = not arms.seldom and not arms.verdict.is_decided_by_constraints
-        alone = f"{name} is recommended for its better estimate alone: " if is_for_estimate else ""
-        subject = f"{alone}{arms.winner}" if alone else arms.first
-        return f"{subject} is not shown to be better than {arms.baseline}{simpler}.{_detectable(arms)}"
+        why = f" {name} is recommended for its better estimate alone." if is_for_estimate else ""
+        return f"{arms.first} is not shown to be better than {arms.baseline}{simpler}.{why}{_detectable(arms)}"
     return f"No difference between the two is shown{' as they are' * bool(arms.tuned)}.{_detectable(arms)}"
 
 

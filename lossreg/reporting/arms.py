@@ -18,14 +18,14 @@ MOST_NAMED = 4
 def arm_of(result: StudyResult, arm: Arm) -> str:
     """Return a loss with its parameters, `focal(gamma=2.1)`; without them where they are long or not known.
 
-    Where the candidate's name does not name its loss, both: `tweedie(p=1.5) named baseline`.
+    Where the candidate's name does not name its loss, both: `baseline, which is tweedie (p=1.5)`.
     """
     trial = next((trial for trial in result.trials if trial.number == arm.trial), None)
     params, loss = (loss_params(trial), trial.loss) if trial else ("", arm.candidate)
     is_named = loss in arm.candidate
     name = arm.candidate if is_named else loss
-    described = f"{name}({params})" if 0 < len(params) <= LONGEST_ARM else name
-    return described if is_named else f"{described} named {arm.candidate}"
+    shown = f"({params})" * (0 < len(params) <= LONGEST_ARM)
+    return f"{name}{shown}" if is_named else " ".join(filter(None, [f"{arm.candidate}, which is {name}", shown]))
 
 
 def differing(result: StudyResult, verdict: Verdict) -> str:

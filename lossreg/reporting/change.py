@@ -26,6 +26,13 @@ def reversed_comparison(comparison: Comparison) -> Comparison:
     )  # fmt: skip
 
 
+def won(comparison: Comparison, *, in_percent: bool = False) -> str:
+    """Return the repeats in which the winner was better: `12 of 20`, or `58% of 20` where ties count half."""
+    if in_percent or not comparison.won.is_integer():
+        return f"{comparison.share_won:.0%} of {comparison.repeats}"
+    return f"{comparison.won:g} of {comparison.repeats}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rounding:
     """The decimals with which a difference and its interval are shown, so that half of the interval has two digits."""
@@ -63,11 +70,12 @@ class Change:
 
     comparison: Comparison
     is_maximized: bool
+    of_table: Rounding | None = None
 
     @property
     def rounding(self) -> Rounding:
-        """The rounding of all its numbers."""
-        return Rounding.of(self.comparison)
+        """The rounding of all its numbers: that of the table in which they stand, if any."""
+        return self.of_table or Rounding.of(self.comparison)
 
     @property
     def size(self) -> str:

@@ -31,7 +31,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
         f"# {plain_text.markdown(result.study)}" if title else "",
         *_top_markdown(result),
         _question_markdown(result),
-        _section("Leaderboard", leaderboard.markdown(result), leaderboard.noise(result)),
+        _section("Leaderboard", leaderboard.markdown(result), _below_leaderboard(result)),
         pareto.markdown(result),
         report.caveat(result),
         _settings_markdown(result),
@@ -87,18 +87,22 @@ def _recommended(result: StudyResult) -> list[str]:
         return []
     name = f"Recommended, trial {trial.number}" if result.verdict else f"Trial {trial.number}"
     return [
-        plain_text.markdown(f"{name}, trained with {usage.in_full(result, trial)}:"),
+        plain_text.markdown(f"{name}, trained with {usage.to_set(result, trial)}:"),
         usage.code_block(trial, WIDTH),
     ]
 
 
 def _headline(result: StudyResult) -> str:
     if result.best is None:
-        return f"No trial has completed yet ({report.counts(result)})."
+        return report.without_score(result)
     best, score = result.best, compared(result, result.best)
     top = f"{report.heading(result)} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
     top = f"{plain_text.markdown(report.none_kept(result))} {top}".lstrip()
     return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
+
+
+def _below_leaderboard(result: StudyResult) -> str:
+    return " ".join(filter(None, [leaderboard.about_gain(result), leaderboard.noise(result)]))
 
 
 def _question_markdown(result: StudyResult) -> str:
@@ -150,10 +154,10 @@ def _folder(result: StudyResult) -> str:
 
 
 def _repeating_markdown(result: StudyResult) -> str:
-    """Return how to run the study once more."""
-    command = _in_lines(instructions.repeating(result))
-    block = f"```sh\n{command}\n```" if command else ""
-    return _section("Repeat the study", block, " ".join(instructions.about_repeating(result)))
+    """Return how to run the study once more, or to go on with it."""
+    step = instructions.next_step(result)
+    block = f"```sh\n{_in_lines(step.command)}\n```" if step.command else ""
+    return _section(step.title, block, " ".join(step.sentences))
 
 
 def _in_lines(command: str) -> str:

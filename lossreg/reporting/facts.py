@@ -32,9 +32,9 @@ def facts(result: StudyResult) -> dict[str, str]:
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
         "Labels" if result.task == "multilabel" else "Classes": _classes(data),
         "Label noise": _noise(data),
-        "Digest": str(data.get("digest", "")),
+        "Digest of the data": str(data.get("digest", "")),
         "Time": report.took(result) if result.seconds else "",
-        "Trainer": _trainer(result),
+        "Training": _training(result),
     }
     return {name: value for name, value in pairs.items() if value}
 
@@ -63,7 +63,11 @@ def _classes(data: Mapping[str, Any]) -> str:
     return f"{number(100 * share)}% of the pixels are foreground" if share is not None else listed(data.get("classes"))
 
 
-def _trainer(result: StudyResult) -> str:
-    numbers = [f"{result.trainer[name]} by {name}" for name in ("population", "fit") if result.trainer.get(name)]
+def _training(result: StudyResult) -> str:
+    """Return how many trials were trained together and alone, and why."""
+    ways = {"population": "many at a time", "fit": "one at a time"}
+    numbers = [
+        f"{count_of(result.trainer[name], 'trial')} {way}" for name, way in ways.items() if result.trainer.get(name)
+    ]
     reasons = [str(reason) for reason in result.trainer.get("reasons") or []]
     return "; ".join(filter(None, [", ".join(numbers), *reasons]))

@@ -59,7 +59,7 @@ def _importances(direction: str, scored: Scored, losses: Mapping[int, str]) -> d
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = get_param_importances(study, evaluator=evaluator)
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import dataclass
 
 from lossreg.contract.data_options import GIVEN
 from lossreg.contract.recipes import WIDTH, wrapped
@@ -15,14 +16,21 @@ from lossreg.terminal.plain_text import printable_line
 STUDY = "STUDY"  # stands for the study file where its name is not known
 MLFLOW = "From MLflow"
 NO_FILE = (
-    "`STUDY` stands for the study file. From Python it is the same call of `lossreg.tune` with `fresh=True`; "
-    "the page report.html has the study as a file."
+    "`STUDY` stands for the study file. From Python it is the same call of `lossreg.tune`; the page report.html has "
+    "the study as a file."
 )
+REPEAT, AGAIN = "Repeat the study", "-again"
+REPEATING = (
+    "It runs the study once more under another name, beside this one, which stays as it is. The seed and the splits "
+    "are the same: it shows whether the numbers repeat, and is no new evidence."
+)
+SHOWN = "`lossreg results` shows it by its folder, `.lossreg/{}` beside the study file."
+SHOWN_SHARED = "Commands show it by a copy of the study file that has this name."
+OTHER_SEED = "For other test rows and other splits add `--set search.seed={}`."
 ROWS_GIVEN = (
     "The rows of this study were given from Python, so no file and no command can repeat it: make the same call of "
-    "`lossreg.tune` with `fresh=True`."
+    "`lossreg.tune` with another `name`."
 )
-SHARED = "Workers share the storage of this study, which keeps its trials: the command runs it under another name."
 NAMED_STORE = "  # MLFLOW_TRACKING_URI must name the store, with its password"
 MASKED = "Put the password in where the command has `***`."
 
@@ -66,25 +74,58 @@ def address_of_model(result: StudyResult) -> str:
     return str(tracked.get("model") or "") if is_recommended else ""
 
 
-def repeating(result: StudyResult, study: str = "") -> str:
-    """Return the command that runs the study once more, from its beginning; study as in `loading`.
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """A command that does something with a whole study, empty where none can; its title, and sentences on it."""
 
-    Empty where no command can: the rows were given from Python.
+    title: str
+    command: str
+    sentences: tuple[str, ...] = ()
+
+
+def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextStep:
+    """Return how to watch a study that runs, to go on with one that was interrupted, else to repeat it.
+
+    study, folder: as in `loading`.
     """
+    reached = result.reached
+    if reached and reached.is_running:
+        return NextStep("Watch the study", shlex.join(["lossreg", "watch", _named(result, study or folder)]))
     if _has_rows_given(result):
-        return ""
-    command, again = ("worker", ["--set", f"name={result.study}-again"]) if result.is_shared else ("tune", ["--fresh"])
-    given = [part for override in result.overrides for part in ("--set", override)]
-    return printable_line(shlex.join(["lossreg", command, _named(result, study), *given, *again]))
+        return NextStep(REPEAT, "", (ROWS_GIVEN,))
+    if reached and reached.is_interrupted:
+        return NextStep("Go on with the study", _command(result, study), _unfinished(result))
+    again = f"name={result.study}{AGAIN}"
+    shown = SHOWN_SHARED if result.is_shared else SHOWN.format(printable_line(f"{result.study}{AGAIN}"))
+    sentences = (REPEATING, shown, *_other_seed(result), *_unfinished(result))
+    return NextStep(REPEAT, _command(result, study, again), sentences)
 
 
-def about_repeating(result: StudyResult) -> list[str]:
-    """Return sentences on the command of `repeating`, or why there is none."""
-    if _has_rows_given(result):
-        return [ROWS_GIVEN]
+def _other_seed(result: StudyResult) -> tuple[str, ...]:
+    """Return how to split the rows in another way; nothing where time or a file of test rows splits them."""
+    data, seed = result.spec.get("data", {}), result.spec.get("search", {}).get("seed", 0)
+    is_random = data.get("time") is None and not isinstance(data.get("test"), str)
+    return (OTHER_SEED.format(seed + 1),) if is_random else ()
+
+
+def _command(result: StudyResult, study: str, *further: str) -> str:
+    """Return the command that runs a study with what `--set` and `--more` changed, and these further overrides."""
+    verb, keys = "worker" if result.is_shared else "tune", {key_of(one) for one in further}
+    overrides = [*(one for one in result.overrides if key_of(one) not in keys), *further]
+    given = [part for override in overrides for part in ("--set", override)]
+    return printable_line(shlex.join(["lossreg", verb, _named(result, study), *given]))
+
+
+def key_of(override: str) -> str:
+    """Return the key that an override sets."""
+    return override.partition("=")[0].strip()
+
+
+def _unfinished(result: StudyResult) -> tuple[str, ...]:
+    """Return what has to be put into the command."""
     is_masked = any(MASK in override for override in result.overrides)
-    said = {SHARED: result.is_shared, MASKED: is_masked, NO_FILE: not result.file}
-    return [sentence for sentence, holds in said.items() if holds]
+    holds = {MASKED: is_masked, NO_FILE: not result.file}
+    return tuple(sentence for sentence, is_so in holds.items() if is_so)
 
 
 def _has_rows_given(result: StudyResult) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from lossreg.reporting import constraints
-from lossreg.reporting.values import compared, listed, number, scored
+from lossreg.reporting import constraints, report
+from lossreg.reporting.values import compared, compared_decimals, decimals, fixed, listed, number, scored
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.rounding import exact
 from lossreg.storage.study_result import Standing, StudyResult
@@ -20,6 +21,7 @@ NOT_SHOWN = (
     "t-tests at 5%, adjusted for the number of losses; for the two that the verdict compares, the verdict decides), so "
     "that either may be the better one."
 )
+GAIN = "The gain is over the baseline in the first column of scores, above 0 where the loss is better."
 LEVEL = 0.05
 
 
@@ -31,7 +33,7 @@ def has_tuned_decisions(result: StudyResult) -> bool:
 def gain(result: StudyResult, row: Standing) -> str:
     """Return the gain of a candidate's best over the baseline's: `+0.0123`, positive when better; `tie` when equal.
 
-    A difference that four decimals would show as zero has two significant digits instead.
+    It has the decimals of the scores; a difference that these would show as zero has two significant digits instead.
     """
     baseline = next((other for other in result.ranking() if other.is_baseline), None)
     if row.is_baseline or baseline is None or bool(row.confirmed) != bool(baseline.confirmed):
@@ -41,8 +43,19 @@ def gain(result: StudyResult, row: Standing) -> str:
         return "-"
     if exact(score) == exact(of_baseline):
         return "tie"
-    difference = (score - of_baseline) * result.sign
-    return f"{difference:+.4f}" if abs(difference) >= 5e-5 else f"{difference:+.1e}"
+    difference, places = (score - of_baseline) * result.sign, compared_decimals(result)
+    is_shown = places is not None and abs(difference) >= 0.5 * 10.0**-places
+    return f"{difference:+.{places}f}" if is_shown else f"{difference:+.1e}"
+
+
+def about_gain(result: StudyResult) -> str:
+    """Return what the gain is; nothing of one loss."""
+    return GAIN if len(result.losses) > 1 else ""
+
+
+def remarks(result: StudyResult) -> list[str]:
+    """Return what is to be known of gains, marked ranks and scores."""
+    return [line for line in (about_gain(result), noise(result), report.caveat(result)) if line]
 
 
 def rank(result: StudyResult, row: Standing) -> str:
@@ -111,29 +124,48 @@ def ties(result: StudyResult, most: int = 8) -> str:
         return ""
     names = [f"{candidate} (baseline)" if candidate == result.baseline else candidate for candidate in tied]
     first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
-    score = compared(result, result.best)
-    return f"{len(tied)} of {len(result.losses)} candidates tie at {score}: {listed(names, most)}; {first} stands first"
+    tie = f"{len(tied)} of {len(result.losses)} candidates tie at {compared(result, result.best)}"
+    return f"{tie}: {listed(names, most)}; {first} stands first."
 
 
 def markdown(result: StudyResult) -> str:
     """Return the leaderboard as a table in Markdown."""
-    head = ["", "loss", *score_headings(result), "against baseline", "trial", "trials"]
+    head = headings(result)
     sides = ["--:", ":--", *["--:"] * (len(head) - 2)]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(sides) + " |"]
-    lines += ["| " + " | ".join(map(plain_text.markdown, cells(result, row))) + " |" for row in result.ranking()]
+    lines += ["| " + " | ".join(map(plain_text.markdown, row)) + " |" for row in cells(result)]
     return "\n".join(lines)
 
 
-def cells(result: StudyResult, row: Standing) -> list[str]:
-    """Return the cells of a row of the leaderboard: rank, candidate, scores, gain, number of its trial, trials.
+def headings(result: StudyResult) -> list[str]:
+    """Return the headings of `cells`."""
+    return ["", "loss", *score_headings(result), "gain", "trial", "trials"]
 
-    The scores are those of `score_headings`.
+
+def cells(result: StudyResult) -> list[list[str]]:
+    """Return the rows of the leaderboard: rank, candidate, scores, gain, number of its trial, number of its trials.
+
+    The scores are those of `score_headings`, each with the same number of decimals in all rows.
     """
-    trial = str(row.best.number) if row.best else "-"
-    confirmed = [compared(result, row.best) if row.confirmed else "-"] * bool(result.confirmation)
-    default = [number(row.best.default_score if row.best else None)] * has_tuned_decisions(result)
-    scores = [*confirmed, scored(row.best), *default, *constraints.cells(result, row.best)]
-    return [rank(result, row), row.candidate, *scores, gain(result, row), trial, str(row.trials)]
+    board = result.ranking()
+    scores = list(zip(*_score_columns(result, [row.best for row in board]), strict=True))
+    return [
+        [rank(result, row), row.candidate, *of_row, gain(result, row), str(row.best.number) if row.best else "-",
+         str(row.trials)]
+        for row, of_row in zip(board, scores, strict=True)
+    ]  # fmt: skip
+
+
+def _score_columns(result: StudyResult, best: Sequence[TrialRecord | None]) -> list[list[str]]:
+    """Return the columns of scores of the best trial of each loss."""
+    done = [trial for trial in best if trial]
+    places = decimals((trial.score for trial in done), (trial.spread for trial in done))
+    default = [trial.default_score if trial else None for trial in best]
+    columns = [[compared(result, trial) if result.confirmed(trial) else "-" for trial in best]]
+    columns = [*columns * bool(result.confirmation), [scored(trial, places) for trial in best]]
+    columns += [[fixed(score, decimals(default)) for score in default]] * has_tuned_decisions(result)
+    further = [constraints.cells(result, trial) for trial in best]
+    return [*columns, *map(list, zip(*further, strict=True))]
 
 
 def score_headings(result: StudyResult) -> list[str]:

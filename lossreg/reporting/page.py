@@ -10,12 +10,13 @@ import base64
 import gzip
 import json
 import re
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lossreg.reporting import facts, instructions, leaderboard, report, toml_text, usage
+from lossreg.reporting import facts, instructions, leaderboard, report, state, toml_text, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
 from lossreg.reporting.pictures.differences import differences
@@ -26,6 +27,7 @@ from lossreg.version import __version__
 
 TEMPLATES = Path(__file__).with_name("templates")
 CODE = re.compile(r"`([^`]+)`")
+ERROR = re.compile(r"(\+- \S+)$")
 
 
 def html(result: StudyResult, study: str = "", folder: str = "") -> str:
@@ -36,7 +38,7 @@ def html(result: StudyResult, study: str = "", folder: str = "") -> str:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters.update(line=printable_line, whole=printable, words=_with_code)
+    environment.filters.update(line=printable_line, whole=printable, words=_with_code, names=_breakable, score=_score)
     return environment.get_template("page.html").render(
         **_facts(result, study, folder),
         style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
@@ -50,25 +52,27 @@ def html(result: StudyResult, study: str = "", folder: str = "") -> str:
 def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
     """Return what the page shows, by the name that its template has for it."""
     best = [row.best for row in result.ranking() if row.best]
-    of_verdict = differences(result)
+    of_verdict, step = differences(result), instructions.next_step(result, study, folder)
     return {
         "result": result,
         "version": __version__,
         "decision": _decision(result),
+        "state": _state(result),
+        "going_on": step.command if result.reached and not result.reached.is_over else "",
         "evidence": _evidence(result),
         "recipe": instructions.recipe(result.recommended) if result.recommended else "",
         "recipe_heading": report.recipe_heading(result),
+        "trained_with": usage.to_set(result, result.recommended) if result.recommended else "",
         "recipe_notes": [*usage.notes(result.recommended), usage.labels(result)] if result.recommended else [],
         "interval": _embedded(of_verdict) if of_verdict else "",
         "question": facts.question(result),
         "facts": facts.facts(result),
-        "headings": ["", "loss", *leaderboard.score_headings(result), "against baseline", "trial", "trials"],
-        "board": [leaderboard.cells(result, row) for row in result.ranking()],
-        "remarks": [line for line in (leaderboard.noise(result), report.caveat(result)) if line] if best else [],
+        "headings": leaderboard.headings(result),
+        "board": leaderboard.cells(result),
+        "remarks": leaderboard.remarks(result) if best else [],
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
-        "loading": instructions.loading(result, study, folder),
-        "command": instructions.repeating(result, study),
-        "repeats": instructions.about_repeating(result),
+        "loading": [] if _is_running(result) else instructions.loading(result, study, folder),
+        "step": step,
         "study_file": toml_text.of_study(result.spec, result.study),
         "warnings": [*report.notes(result), *report.failures(result)],
         "pictures": [(one, list(map(_embedded, one.figures))) for one in pictures(result)],
@@ -80,8 +84,19 @@ def _decision(result: StudyResult) -> str:
     if result.verdict:
         return verdict_words.decision(result, result.verdict)
     if result.best is None:
-        return f"No trial has completed yet ({report.counts(result)})."
-    return f"{report.none_kept(result)}{report.heading(result)}: {result.best.candidate}, without a verdict."
+        return report.without_score(result)
+    so_far = " so far" * bool(result.reached and not result.reached.is_over)
+    return f"{report.none_kept(result)}{report.heading(result)}{so_far}: {result.best.candidate}."
+
+
+def _state(result: StudyResult) -> str:
+    """Return how far the study is where it has not ended, with the time of the page, or why it has no verdict."""
+    written = f" This page was written at {time.strftime('%H:%M:%S on %Y-%m-%d')}."
+    return f"{words}{written * _is_running(result)}" if (words := state.sentence(result)) else ""
+
+
+def _is_running(result: StudyResult) -> bool:
+    return bool(result.reached and result.reached.is_running)
 
 
 def _evidence(result: StudyResult) -> list[str]:
@@ -94,7 +109,27 @@ def _with_code(text: str) -> Any:
     """Return a sentence as HTML, what stands between backticks as code."""
     from markupsafe import Markup, escape
 
-    return Markup(CODE.sub(r"<code>\1</code>", str(escape(printable_line(text)))))
+    return Markup(CODE.sub(_code, str(escape(printable_line(text)))))
+
+
+def _code(match: re.Match[str]) -> str:
+    """Return code as an element, each of its words as one that is broken only where it is longer than a line."""
+    words = " ".join(f"<span>{word}</span>" for word in match[1].split(" "))
+    return f"<code>{words}</code>"
+
+
+def _breakable(text: str) -> Any:
+    """Return text as HTML in which names may be broken after an underscore."""
+    from markupsafe import Markup, escape
+
+    return Markup(str(escape(printable_line(text))).replace("_", "_<wbr>"))
+
+
+def _score(text: str) -> Any:
+    """Return a cell as HTML, broken before `+-` alone where it has no room in a line."""
+    from markupsafe import Markup, escape
+
+    return Markup(ERROR.sub(r"<span>\1</span>", str(escape(printable_line(text)))))
 
 
 # ------------------------------------------------------------------------------ what the page has in it

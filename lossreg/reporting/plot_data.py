@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lossreg.reporting.arms import differing
+from lossreg.reporting.arms import differing, tested
 from lossreg.reporting.change import known
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ MOST_SLICES = 24
 ON_OTHER_ROWS = "where about two of three scores of the best setting would lie on other rows"
 OF_FOLDS = "the best trial's mean of {folds} folds, +- the standard deviation of a single fold"
 FEWEST_BOXED = 5  # scores from which quartiles are drawn
+BEYOND = 0.02  # of an axis, beyond a bound of its metric
 
 
 def comparisons(result: StudyResult) -> dict[str, Comparison]:
@@ -85,11 +86,27 @@ def spans_decades(values: Iterable[Any]) -> bool:
 def shown_range(result: StudyResult) -> tuple[float, float]:
     """Return the range of an axis of scores in which a few bad ones do not flatten the rest.
 
-    It ends 3 interquartile ranges beyond the worse quartile.
+    It ends 3 interquartile ranges beyond the worse quartile, and just beyond the metric's bounds.
     """
     shown = _shown(result)
     margin = 0.06 * (shown[-1] - shown[0]) or 0.01
-    return shown[0] - margin, shown[-1] + margin
+    return _within_bounds(result, shown[0] - margin, shown[-1] + margin)
+
+
+def bounds(result: StudyResult) -> tuple[float, float]:
+    """Return the lowest and the highest value that the metric can have; infinite of one of the user's."""
+    from lossreg.metrics import catalogue
+
+    metric = catalogue.BY_NAME.get(result.metric)
+    best, worst = (metric.best, metric.worst) if metric and metric.direction == result.direction else (None, None)
+    low, high = (worst, best) if result.direction == "maximize" else (best, worst)
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def _within_bounds(result: StudyResult, low: float, high: float) -> tuple[float, float]:
+    """Return a range that ends so far beyond the metric's bounds that marks there are whole."""
+    (least, most), room = bounds(result), BEYOND * (high - low)
+    return max(low, least - room), min(high, most + room)
 
 
 def number_outside(result: StudyResult, limits: tuple[float, float] | None = None) -> int:
@@ -122,7 +139,9 @@ def noise(result: StudyResult) -> Noise | None:
     variances = [statistics.variance(scores) for scores in of_settings if len(scores) > 1]
     deviation = math.sqrt(statistics.fmean(variances)) if variances else math.nan
     words = ON_OTHER_ROWS if is_confirmed else OF_FOLDS.format(folds=folds)
-    return Noise(score - deviation, score + deviation, words) if math.isfinite(deviation) else None
+    least, most = bounds(result)
+    low, high = max(least, score - deviation), min(most, score + deviation)
+    return Noise(low, high, words) if math.isfinite(deviation) else None
 
 
 def repeats(result: StudyResult) -> dict[str, Sequence[float]]:
@@ -143,7 +162,8 @@ def reach(result: StudyResult, board: Sequence[Standing]) -> tuple[float, float]
     ends += [score for scores in repeats(result).values() for score in scores]
     low, high = shown_range(result)
     room = 0.02 * (max([high, *ends]) - min([low, *ends]))
-    return min([low, *(end - room for end in ends)]), max([high, *(end + room for end in ends)])
+    low, high = min([low, *(end - room for end in ends)]), max([high, *(end + room for end in ends)])
+    return _within_bounds(result, low, high)
 
 
 def _shown(result: StudyResult) -> list[float]:
@@ -178,10 +198,10 @@ def score_axis(result: StudyResult) -> str:
     return result.metric if repeats(result) else f"{result.metric} (validation)"
 
 
-def right_side(result: StudyResult, verdict: Verdict) -> str:
-    """Return what the right side of a verdict's differences is: `right: better with focal`."""
-    lower = "" if result.direction == "maximize" else ", which is lower"
-    return f"right: better with {compared(verdict)[0]}{lower}"
+def gain_axis(result: StudyResult, verdict: Verdict) -> tuple[str, str]:
+    """Return the two lines of the title of an axis of gains: what it shows, and which side is better."""
+    lower = "" if result.direction == "maximize" else f" (lower {result.metric})"
+    return f"gain in {result.metric} on {tested(verdict)}", f"above 0: {compared(verdict)[0]} is better{lower}"
 
 
 def is_boxed(scores: Sequence[float]) -> bool:

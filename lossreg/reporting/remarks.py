@@ -7,7 +7,7 @@ from lossreg.reporting.change import Rounding
 from lossreg.storage.verdict import Answer
 
 EXPLORATORY = (
-    "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
+    "This is exploratory: {} after the first look at the test rows, so the answer is less sure than its numbers say."
 )
 CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 
@@ -33,8 +33,8 @@ def _unseen(arms: Arms) -> str:
         return ""
     size = Rounding.of_size(arms.main.unseen).text(arms.main.unseen)
     return (
-        f"Rows of a kind that the test rows do not show may change the difference by {size}, more than the interval "
-        "says: few rows, or few of one class, tell the two apart."
+        f"Few rows, or few of one class, tell the two apart: rows unlike the test rows may change the difference by "
+        f"{size}, more than the interval says."
     )
 
 

@@ -104,6 +104,11 @@ def counts(result: StudyResult) -> str:
     return f"{count_of(len(result.trials), 'trial')}: {', '.join(f'{n} {state}' for state, n in counts.items())}"
 
 
+def without_score(result: StudyResult) -> str:
+    """Return that no trial has a score: `No trial has completed yet (3 trials: 2 failed, 1 diverged).`"""
+    return f"No trial has completed yet ({counts(result)})." if result.trials else "No trial has ended yet."
+
+
 def ended(result: StudyResult, more: str = "") -> str:
     """Return `12 trials, all complete, more in 28.7 s`; no time where another worker still finishes the study."""
     done = ", ".join(filter(None, [counts(result), more]))
@@ -115,7 +120,7 @@ def took(result: StudyResult) -> str:
 
     `partly at the same time` follows where these take longer than the study.
     """
-    seconds, total = result.seconds, result.seconds.get("total")
+    seconds, total = result.seconds, elapsed(result)
     spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
              "confirming": seconds.get("confirm"), "verdict": seconds.get("verdict"),
              "MLflow": seconds.get("tracking") or None}  # fmt: skip
@@ -125,6 +130,15 @@ def took(result: StudyResult) -> str:
         parts.append("partly at the same time")
     shown = f" ({', '.join(parts)})" if parts else ""
     return "no time" if total is None else f"{total:.1f} s{shown}"
+
+
+def elapsed(result: StudyResult) -> float | None:
+    """Return the seconds of a study, None where they are not known.
+
+    Waiting for MLflow is left out: it is not over when MLflow is told the time, which is the same everywhere.
+    """
+    total = result.seconds.get("total")
+    return None if total is None else total - result.seconds.get("tracking_waited", 0.0)
 
 
 def epochs(result: StudyResult) -> str:

@@ -25,13 +25,13 @@ from lossreg.reporting.plot_data import (
     comparisons,
     completed,
     dot_heights,
+    gain_axis,
     is_boxed,
     looks,
     noise,
     number_outside,
     reach,
     repeats,
-    right_side,
     ring_heights,
     score_axis,
     searched,
@@ -84,7 +84,7 @@ def curves(result: StudyResult, most: int = 4) -> Figure:
         axes[2 * band][0].set_ylabel("loss")
         axes[2 * band + 1][0].set_ylabel(result.metric)
     _share_range([one for line in axes[1::2] for one in line if one.lines])
-    _share_legend(figure, axes[0][0], f"{result.study}: the trial with the {result.extreme} score of each loss")
+    _share_legend(figure, axes[0][0], f"{result.study}: the best setting of each loss")
     return figure
 
 
@@ -260,8 +260,7 @@ def verdict(result: StudyResult) -> Figure | None:
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     name, baseline = compared(result.verdict)
-    where = f"{result.metric} on {tested(result.verdict)}"
-    axes.set(xlabel=f"difference in {where}\n{right_side(result, result.verdict)}")
+    axes.set(xlabel="\n".join(gain_axis(result, result.verdict)))
     figure.suptitle(f"{result.study}: {name} against {baseline}, with 95% intervals")
     return figure
 

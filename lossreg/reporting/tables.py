@@ -18,6 +18,7 @@ from lossreg.contract.claims import reached
 from lossreg.contract.params import Choice, Float, Param, PerClass
 from lossreg.contract.targets import TARGETS, TASKS
 from lossreg.reporting import constraints, pareto, report, usage
+from lossreg.reporting.grid import Grid
 from lossreg.reporting.leaderboard import cells, has_tuned_decisions, noise
 from lossreg.reporting.values import loss_params, number
 from lossreg.terminal.plain_text import printable, spelled
@@ -52,12 +53,12 @@ def cell(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
-def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
+def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Grid:
     """Return a plain table; cells are not markup.
 
     columns: `left` or `right` by heading; whole: headings of columns that are never broken.
     """
-    grid = Table(
+    grid = Grid(
         title=cell(title, "bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
         padding=(0, 1, 0, 0),
     )  # fmt: skip
@@ -69,7 +70,7 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
     return grid
 
 
-def leaderboard(result: StudyResult) -> Table:
+def leaderboard(result: StudyResult) -> Grid:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
     names = ["score", "in the\nsearch"] if result.confirmation else ["score"]
     names += ["default\ndecision"] * has_tuned_decisions(result)
@@ -78,10 +79,11 @@ def leaderboard(result: StudyResult) -> Table:
                "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on {report.scored_on(result)}, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
-    for row in result.ranking():
+    grid.spare = ("parameters", "learning\nrate", "trials", "trial", "in the\nsearch", "default\ndecision")
+    for row, standing in zip(result.ranking(), cells(result), strict=True):
         is_top = row.rank == 1 and not result.untried
         is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else is_top
-        grid.add_row(*map(cell, _cells(result, row)), style=BEST if is_first else None)
+        grid.add_row(*map(cell, [*standing, *_settings(row)]), style=BEST if is_first else None)
     if caption := noise(result):
         grid.caption, grid.caption_justify = cell(caption), "left"
     return grid
@@ -96,12 +98,12 @@ def pareto_front(result: StudyResult) -> Table:
     return grid
 
 
-def _cells(result: StudyResult, row: Standing) -> list[str]:
-    standing, best = cells(result, row), row.best
-    if best is None:
-        return [*standing, "-", "no trial completed"]
-    params = ", ".join(filter(None, [loss_params(best), *usage.besides(best)[1:]]))
-    return [*standing, f"{best.learning_rate:.3g}", params or "-"]
+def _settings(row: Standing) -> list[str]:
+    """Return learning rate and parameters of a candidate's best trial."""
+    if row.best is None:
+        return ["-", "no trial completed"]
+    params = ", ".join(filter(None, [loss_params(row.best), *usage.besides(row.best)[1:]]))
+    return [f"{row.best.learning_rate:.3g}", params or "-"]
 
 
 def losses(entries: Sequence[Entry], width: int) -> Table:

@@ -90,6 +90,24 @@ def besides(trial: TrialRecord, vector: Callable[[Any], str] = short) -> list[st
     return [f"{name} {vector(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
 
 
+def to_set(result: StudyResult, trial: TrialRecord) -> str:
+    """Return what a training with the recipe of a trial needs: `learning rate 0.0021, adam, batch size 32, 30 epochs`.
+
+    The optimizer of a model of the user's, which may bring its own, is left out.
+    """
+    train, is_own = result.spec.get("train", {}), ":" in str(result.spec.get("model", {}).get("build", ""))
+    optimizer = train.get("optimizer", "")
+    settings = optimizer if isinstance(optimizer, Mapping) else {"name": optimizer}
+    fixed = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
+    name = str(fixed.pop("name", ""))
+    of_optimizer = [] if is_own or not name else [name, *(f"{key} {number(value)}" for key, value in fixed.items())]
+    size, schedule = train.get("batch_size"), train.get("schedule")
+    of_batches = [f"batch size {size}"] if isinstance(size, int) else []
+    of_schedule = [f"schedule {schedule if isinstance(schedule, str) else dict(schedule)['name']}"] if schedule else []
+    epochs = [count_of(trial.epoch, "epoch")] if trial.epoch else []
+    return ", ".join([*besides(trial), *of_optimizer, *of_schedule, *of_batches, *epochs])
+
+
 def training(one: TrialRecord | Arm) -> dict[str, Any]:
     """Return learning rate, optimizer settings and hyperparameters of a trial, by name."""
     others = {
@@ -97,18 +115,6 @@ def training(one: TrialRecord | Arm) -> dict[str, Any]:
         if name not in ("learning_rate", "loss") and not name.startswith(f"{one.candidate}.")
     }  # fmt: skip
     return {"learning rate": one.learning_rate, **others}
-
-
-def in_full(result: StudyResult, trial: TrialRecord) -> str:
-    """Return all that a trial was trained with: `learning rate 0.0021, optimizer adam, batch_size 32, 30 epochs`."""
-    train = result.spec.get("train", {})
-    optimizer = train.get("optimizer", "")
-    settings = optimizer if isinstance(optimizer, Mapping) else {"name": optimizer}
-    fixed = {"optimizer": settings.get("name")}
-    fixed |= {f"optimizer.{name}": value for name, value in settings.items() if name != "name"}
-    fixed |= {"batch_size": train.get("batch_size"), "schedule": train.get("schedule")}
-    shown = (f"{name} {number(v)}" for name, v in fixed.items() if v not in (None, "") and not isinstance(v, Mapping))
-    return ", ".join([*besides(trial), *shown, count_of(trial.epoch, "epoch")])
 
 
 def code_block(trial: TrialRecord, width: int = WIDTH) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord, finite
+
+MOST_DECIMALS, LARGEST = 7, 1e7  # beyond these, numbers have exponents
 
 
 def short(value: Any) -> str:
@@ -39,19 +42,51 @@ def number(value: Any) -> str:
     return "-" if finite(float(value)) is None else f"{value:.5g}"
 
 
-def scored(trial: TrialRecord | None) -> str:
+def decimals(scores: Iterable[float | None], errors: Iterable[float | None] = ()) -> int | None:
+    """Return the decimals with which scores are shown together, None where each needs its own.
+
+    Half of their errors, or more, have two significant digits; without errors the largest score has five.
+    """
+    sizes = sorted(error for error in errors if error and math.isfinite(error))
+    largest = max((abs(score) for score in scores if score and math.isfinite(score)), default=0.0)
+    size, digits = (sizes[len(sizes) // 2], 2) if sizes else (largest, 5)
+    count = max(0, digits - 1 - math.floor(math.log10(size))) if size else None
+    return count if count is not None and count <= MOST_DECIMALS and largest < LARGEST else None
+
+
+def fixed(value: float | None, places: int | None) -> str:
+    """Return a number with so many decimals; as `number` does where there is none, or it is not finite."""
+    return number(value) if value is None or places is None or not math.isfinite(value) else f"{value:.{places}f}"
+
+
+def with_error(value: float | None, error: float | None, places: int | None) -> str:
+    """Return `0.9531 +- 0.0042`; without an error the value alone."""
+    if error is None or value is None:
+        return fixed(value, places)
+    return f"{fixed(value, places)} +- {f'{error:.2g}' if places is None else fixed(error, places)}"
+
+
+def scored(trial: TrialRecord | None, places: int | None = None) -> str:
     """Return the score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
-    if trial is None or trial.spread is None:
-        return number(trial.score if trial else None)
-    return f"{number(trial.score)} +- {trial.spread:.2g}"
+    if trial is None or trial.score is None:
+        return number(None)
+    own = places if places is not None or trial.spread is None else decimals([trial.score], [trial.spread])
+    return with_error(trial.score, trial.spread, own)
 
 
 def compared(result: StudyResult, trial: TrialRecord | None) -> str:
     """Return the score by which trials are compared: the confirmed one, `0.953 +- 0.004`, else as `scored`."""
     confirmed = result.confirmed(trial)
     if confirmed is None:
-        return scored(trial)
-    return number(confirmed.mean) if confirmed.error is None else f"{number(confirmed.mean)} +- {confirmed.error:.2g}"
+        return scored(trial, compared_decimals(result) if trial and trial.spread is not None else None)
+    return with_error(confirmed.mean, confirmed.error, compared_decimals(result))
+
+
+def compared_decimals(result: StudyResult) -> int | None:
+    """Return the decimals of the scores by which the best trials of the losses are compared."""
+    rows = [row for row in result.ranking() if row.best]
+    errors = [row.confirmed.error if row.confirmed else row.best.spread for row in rows if row.best]
+    return decimals((result.compared_score(row.best) for row in rows), errors)
 
 
 def listed(values: Any, most: int = 12) -> str:

@@ -7,7 +7,7 @@ import statistics
 
 from lossreg.reporting import answer, confidence, constraints, remarks
 from lossreg.reporting.arms import Arms, arm_of, tested
-from lossreg.reporting.change import reversed_comparison
+from lossreg.reporting.change import reversed_comparison, won
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Answer, Comparison, Verdict
@@ -77,7 +77,7 @@ def _won(comparison: Comparison) -> str:
         return ""
     ties = "" if comparison.won.is_integer() else ", a tie counting half"
     trainings = f"repeated training{'s' * (comparison.repeats != 1)}"
-    return f" It was better in {comparison.won:g} of {comparison.repeats} {trainings}{ties}."
+    return f" It was better in {won(comparison)} {trainings}{ties}."
 
 
 def _folds(arms: Arms) -> str:

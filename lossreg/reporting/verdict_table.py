@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.table import Table
 
 from lossreg.reporting import tables
 from lossreg.reporting.arms import Arms, tested
-from lossreg.reporting.change import Change, Rounding
+from lossreg.reporting.change import Change, Rounding, won
 from lossreg.reporting.report import arrow
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison, Verdict
@@ -22,9 +23,15 @@ def table(result: StudyResult, verdict: Verdict) -> Table | None:
     if arms.main is None:
         return None
     grid = tables.table(_title(arms), COLUMNS, _rows(arms, arms.main))
-    if not all(comparison.won.is_integer() for comparison in (arms.main, arms.at_same_rate, arms.tuned) if comparison):
+    grid.spare = ("better in",)
+    if _has_ties(arms):
         grid.caption, grid.caption_justify = tables.cell("A tie counts half."), "left"
     return grid
+
+
+def _has_ties(arms: Arms) -> bool:
+    comparisons = (arms.main, arms.at_same_rate, arms.tuned)
+    return not all(comparison.won.is_integer() for comparison in comparisons if comparison)
 
 
 def _title(arms: Arms) -> str:
@@ -34,8 +41,14 @@ def _title(arms: Arms) -> str:
 
 
 def _rows(arms: Arms, main: Comparison) -> Iterator[list[str]]:
-    rounding = Rounding.of(main)
-    yield [arms.winner, rounding.score(arms.verdict.winner.score), *_compared(arms.change(main))]
+    comparisons = [comparison for comparison in (main, arms.at_same_rate, arms.tuned) if comparison]
+    rounding = max(map(Rounding.of, comparisons), key=lambda one: one.decimals)
+    in_percent = _has_ties(arms)
+
+    def compared(comparison: Comparison) -> list[str]:
+        return _compared(replace(arms.change(comparison), of_table=rounding), in_percent)
+
+    yield [arms.winner, rounding.score(arms.verdict.winner.score), *compared(main)]
     yield [arms.baseline, rounding.score(arms.verdict.baseline.score), "", "", ""]
     further = {
         f"same {arms.differing} for both": arms.at_same_rate,
@@ -43,14 +56,14 @@ def _rows(arms: Arms, main: Comparison) -> Iterator[list[str]]:
     }
     for name, comparison in further.items():
         if comparison:
-            yield [name, "", *_compared(arms.change(comparison))]
+            yield [name, "", *compared(comparison)]
 
 
-def _compared(change: Change) -> list[str]:
+def _compared(change: Change, in_percent: bool) -> list[str]:
     """Return gain, interval and the repeats in which the winner was better."""
     comparison = change.comparison
     return [
         change.signed(comparison.difference),
         f"{change.signed(comparison.low)} to {change.signed(comparison.high)}",
-        f"{comparison.won:g} of {comparison.repeats}" if comparison.repeats else "",
+        won(comparison, in_percent=in_percent) if comparison.repeats else "",
     ]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.trial_record import finite, spread
 
-OF_FOLDS = "each fold's best other loss"
+OF_FOLDS = "the best other loss in each fold"
 
 
 class Answer(StrEnum):

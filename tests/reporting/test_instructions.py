@@ -13,6 +13,7 @@ from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.reporting import description, instructions, page
 from lossreg.search import history, more
+from lossreg.storage.reached import Reached
 from lossreg.storage.trials import ATTRIBUTE
 
 GIVEN = {"source": "data="}
@@ -20,28 +21,39 @@ URL = "postgresql://me:secret-word@db.example/toy"
 
 
 def command(result, study="toy.toml"):
-    return shlex.split(instructions.repeating(result, study))
+    return shlex.split(instructions.next_step(result, study).command)
 
 
 def test_the_command_repeats_what_set_and_more_changed():
-    result = sample.study(3, overrides=["train.epochs=9", 'search.metric="f1"', "search.trials=48"])
-    assert command(result) == [
-        "lossreg", "tune", "toy.toml", "--set", "train.epochs=9", "--set", 'search.metric="f1"',
-        "--set", "search.trials=48", "--fresh",
-    ]  # fmt: skip
+    overrides = ["train.epochs=9", 'search.metric="f1"', "search.trials=48"]
+    changed = ["--set", "train.epochs=9", "--set", 'search.metric="f1"', "--set", "search.trials=48"]
+    result = sample.study(3, overrides=[*overrides, "name=toy"])
+    assert command(result) == ["lossreg", "tune", "toy.toml", *changed, "--set", "name=toy-again"]
+    interrupted = dataclasses.replace(result, overrides=overrides, reached=Reached(3, 48, False, False))
+    assert command(interrupted) == ["lossreg", "tune", "toy.toml", *changed]
+    running = dataclasses.replace(interrupted, reached=Reached(3, 48, True, False))
+    assert command(running) == ["lossreg", "watch", "toy.toml"]
+
+
+@pytest.mark.parametrize(
+    ("data", "is_at_random"),
+    [({}, True), ({"test": 0.2}, True), ({"test": "test.csv"}, False), ({"time": "day"}, False)],
+)
+def test_another_seed_is_proposed_where_it_gives_other_test_rows(data, is_at_random):
+    result = sample.study(3, spec={"data": data, "search": {"seed": 4}}, file="toy.toml")
+    assert ("search.seed=5" in " ".join(instructions.next_step(result).sentences)) is is_at_random
 
 
 def test_a_study_in_a_shared_storage_is_repeated_by_a_worker_under_another_name():
-    """`--fresh` is refused there."""
     result = sample.study(3, is_shared=True, file="toy.toml")
     assert command(result) == ["lossreg", "worker", "toy.toml", "--set", "name=toy-again"]
-    assert instructions.SHARED in description.markdown(result)
-    assert "lossreg worker toy.toml --set name=toy-again" in page.html(result)
+    for text in (description.markdown(result), page.html(result)):
+        assert "lossreg worker toy.toml --set name=toy-again" in text
 
 
 def test_a_study_of_rows_from_python_has_no_command_and_says_why():
     result = sample.study(3, spec={"data": GIVEN})
-    assert instructions.repeating(result) == ""
+    assert instructions.next_step(result).command == ""
     for text in (description.markdown(result), page.html(result)):
         assert "given from Python" in text
         assert "lossreg tune" not in text
@@ -50,8 +62,9 @@ def test_a_study_of_rows_from_python_has_no_command_and_says_why():
 
 def test_pages_say_what_is_to_be_put_in():
     result = sample.study(3, overrides=["storage.url=postgresql://me:***@db/toy"])
-    assert instructions.about_repeating(result) == [instructions.MASKED, instructions.NO_FILE]
-    assert instructions.about_repeating(sample.study(3, file="toy.toml")) == []
+    assert {instructions.MASKED, instructions.NO_FILE} <= {*instructions.next_step(result).sentences}
+    whole = instructions.next_step(sample.study(3, file="toy.toml")).sentences
+    assert not {instructions.MASKED, instructions.NO_FILE} & {*whole}
 
 
 def test_a_study_knows_what_set_was_given_without_passwords():

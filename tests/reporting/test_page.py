@@ -27,8 +27,10 @@ from lossreg.reporting import (
     page,
     pictures,
     plot_data,
+    side_by_side,
     study_plots,
     toml_text,
+    values,
     verdict,
 )
 from lossreg.reporting.pictures import differences, time_line
@@ -37,6 +39,7 @@ from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.pareto import Objective
+from lossreg.storage.reached import Reached
 from lossreg.terminal import plain_text
 from lossreg.verdict.predictions import summary
 
@@ -164,7 +167,8 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     recommended = next(trial for trial in result.trials if trial.number == result.verdict.recommended.trial)
     assert recommended.recipe in code
     assert 'import lossreg\npredictor = lossreg.load_predictor("my study.toml")\npredictor.predict(rows)' in code
-    assert "lossreg tune 'my study.toml' --fresh" in code
+    assert "lossreg tune 'my study.toml' --set name=toy-again" in code
+    assert f"Trained with learning rate {values.number(recommended.learning_rate)}, batch size 32" in elements.text("p")
 
 
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>\u202e{{ 7 * 7 }}'
@@ -193,6 +197,56 @@ def test_a_study_without_a_completed_trial_says_so():
     text = page.html(sample.study(0, trials=[sample.trial(0, state="failed")]))
     assert "No trial has completed yet" in Elements(text).text("h1")
     assert pictures.pictures(sample.study(0)) == []
+
+
+@pytest.mark.parametrize(
+    ("reached", "told", "command"),
+    [
+        (Reached(12, 64, True, False), "still runs: 12 of 64 trials have ended", "lossreg watch toy.toml"),
+        (Reached(64, 64, True, False), "still runs: all 64 trials have ended", "lossreg watch toy.toml"),
+        (Reached(12, 64, False, False), "was interrupted: 12 of 64 trials have ended", "lossreg tune toy.toml"),
+        (Reached(64, 64, False, True), "There is no verdict yet.", "lossreg tune toy.toml --set name=toy-again"),
+    ],
+)
+def test_a_study_without_a_verdict_says_how_far_it_is_and_what_to_do(reached, told, command):
+    elements = Elements(page.html(sample.study(12, reached=reached), "toy.toml"))
+    assert told in elements.text("p")
+    assert ("This page was written at" in elements.text("p")) is reached.is_running
+    assert any(attrs.get("id") == "loading" for _, attrs in elements.seen) is not reached.is_running
+    assert command in elements.texts["code"]
+    assert ("so far" in elements.text("h1")) is not reached.is_over
+    assert "--fresh" not in elements.text("code")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"data": {"rows": {"train": 9, "validation": 3, "test": 0}}}, "the study has no test rows"),
+        ({"spec": {"verdict": {"enabled": False}}}, "the study asks for none"),
+        ({"trials": [sample.trial(0, "focal")]}, "not both have a score"),
+    ],
+)
+def test_a_study_that_can_have_no_verdict_says_why(changes, why):
+    result = sample.study(0, **{"trials": sample.study(6).trials, "reached": Reached(6, 6, False, True), **changes})
+    assert why in Elements(page.html(result)).text("p")
+    [shown] = side_by_side.facts({"a": result})["verdict"]
+    assert why in shown
+
+
+def test_axes_and_noise_end_at_the_bounds_of_the_metric():
+    fresh = dict.fromkeys(range(6), (0.99, 1.0, 1.0, 0.96))
+    trials = [sample.trial(n, score=1.0 - n / 100) for n in range(6)]
+    result = sample.study(0, trials=trials, confirmation=Confirmation(6, 4, fresh, ratio=0.25))
+    assert plot_data.noise(result).high == 1.0
+    low, high = plot_data.reach(result, result.ranking())
+    assert 1.0 < high < 1.0 + 0.03 * (high - low)
+    own = dataclasses.replace(result, metric="profit")
+    assert plot_data.noise(own).high > 1.0
+
+
+def test_losses_without_a_panel_of_importance_are_named():
+    note = next(one.note for one in pictures.pictures(sample.study(24)) if one.key == "importance")
+    assert "fewer than 10 completed trials: cross_entropy (" in note
 
 
 def test_the_study_file_of_the_page_is_the_study():
@@ -434,7 +488,23 @@ def test_a_page_is_named_after_the_whole_folder_and_takes_the_place_of_pages_alo
     assert "index.html" in refused.output
     assert "-o index.html writes over it" in refused.output
     assert Path("index.html").read_text() == "<p>mine</p>"
-    assert run("index.toml", "-o", "index.html").exit_code == run("index.toml").exit_code == 0
+    named, again = run("index.toml", "-o", "index.html"), run("index.toml")
+    assert named.exit_code == again.exit_code == 0
+    assert "in place of the former file" in named.output
+
+
+def test_a_page_goes_into_a_folder_or_to_standard_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("index.toml").write_text('data = { source = "sklearn:iris" }\n')
+    Path("pages").mkdir()
+    monkeypatch.setattr(history, "results", lambda study: sample.study(3))
+    said = CliRunner().invoke(cli.app, ["report", "index.toml", "-o", "pages"])
+    assert f"{Path('pages', 'index.html')}: " in said.output
+    printed = CliRunner().invoke(cli.app, ["report", "index.toml", "-o", "-"])
+    assert printed.stdout == Path("pages", "index.html").read_text(encoding="utf-8")
+    Path("pages", "index.html").write_text("<p>mine</p>")
+    assert CliRunner().invoke(cli.app, ["report", "index.toml", "-o", "pages"]).exit_code == 2
+    assert Path("pages", "index.html").read_text() == "<p>mine</p>"
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "report.md"

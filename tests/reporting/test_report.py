@@ -91,8 +91,15 @@ def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_lo
     assert [title.split()[0] for title in titles] == [
         "Question", "Leaderboard", "Parameters", "Load", "Recipes", "Repeat", *["Notes"] * ("Notes" in page), "Facts",
     ]  # fmt: skip
-    assert "```sh\nlossreg tune 'my toy.toml' --fresh\n```" in page
+    assert "```sh\nlossreg tune 'my toy.toml' --set name=toy-again\n```" in page
+    assert f"trained with learning rate {values.number(result.recommended.learning_rate)}, " in page
     assert "mlflow" not in description.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
+
+
+def test_the_time_of_a_study_is_the_same_before_and_after_mlflow_was_waited_for():
+    before = sample.study(3, seconds={"total": 12.5, "training": 8.0, "tracking_waited": 0.5})
+    after = sample.study(3, seconds={"total": 16.0, "training": 8.0, "tracking_waited": 4.0})
+    assert report.took(before) == report.took(after) == "12.0 s (training 8.0)"
 
 
 def test_code_of_a_description_can_be_pasted():
@@ -236,6 +243,17 @@ def test_a_study_with_nothing_completed_says_so():
     assert description.markdown(sample.study(0, trials=[], data={}, seconds={}, trainer={}, notes=[]))
 
 
+@pytest.mark.parametrize("width", [140, 100, 60])
+def test_a_leaderboard_breaks_no_word_and_names_the_columns_that_it_leaves_out(result, width):
+    text = printed(tables.leaderboard(result), width)
+    words = set(text.split())
+    assert max(map(len, text.splitlines())) <= width
+    for row, cells in zip(result.ranking(), leaderboard.cells(result), strict=True):
+        assert {row.candidate, *cells[2].split(), cells[-3]} <= words
+        params = f"gamma={values.short(row.best.loss_params['gamma'])}" if row.candidate == "focal" else "-"
+        assert params in words or "Left out for lack of room: parameters" in text
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_gain_is_positive_when_better(direction):
     trials = [sample.trial(0, "cross_entropy", score=0.5), sample.trial(1, "focal", score=0.75)]
@@ -245,7 +263,7 @@ def test_gain_is_positive_when_better(direction):
     }
     assert gains == {
         "cross_entropy": "baseline",
-        "focal": "+0.2500" if direction == "maximize" else "-0.2500",
+        "focal": "+0.25000" if direction == "maximize" else "-0.25000",
         "gce_mild": "-",
     }
 

@@ -43,10 +43,16 @@ def test_data_without_a_digest_are_not_taken_as_the_same():
 
 def test_the_gain_is_that_of_the_verdict():
     result = sample_verdict.study("better, at the same rate")
-    [shown] = side_by_side.facts({"a": result})["gain on test rows"]
+    [shown] = side_by_side.facts({"a": result})["gain"]
     sentence = verdict.evidence(result, result.verdict)[0]
     numbers = re.findall(r"\d\.\d+", sentence)[:3]  # the difference and the ends of its interval, all higher
-    assert shown == "focal over cross_entropy: +{} (+{} to +{})".format(*numbers)
+    assert shown == "focal over cross_entropy on 500 test rows: +{} (95% interval: +{} to +{})".format(*numbers)
+
+
+def test_what_to_train_with_is_told_of_a_verdict_alone():
+    rows = side_by_side.facts({"a": sample_verdict.study("better, at the same rate"), "b": sample.study(4)})
+    assert [bool(cell) for cell in rows["train with"]] == [True, False]
+    assert [bool(cell) for cell in rows["best so far"]] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["a[/b]", "[bold]x", "[red", "a]b["])

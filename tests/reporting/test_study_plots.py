@@ -97,7 +97,7 @@ def test_scores_that_are_far_worse_do_not_flatten_the_rest():
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_score_is_always_inside(direction):
-    result = sample.study(24, direction=direction)
+    result = sample.study(24, direction=direction, metric="profit")
     extreme = 50.0 if direction == "maximize" else -50.0
     result.trials.append(sample.trial(30, score=extreme))
     for figure in (study_plots.history(result), study_plots.slices(result)):
@@ -129,7 +129,11 @@ def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
     [
         (0, {}, "toy: focal against cross_entropy, with 95% intervals"),
         (5, {"focal": 5}, "toy: focal against cross_entropy, with 95% intervals"),
-        (5, {"focal": 3, "gce_mild": 2}, "toy: each fold's best other loss against cross_entropy, with 95% intervals"),
+        (
+            5,
+            {"focal": 3, "gce_mild": 2},
+            "toy: the best other loss in each fold against cross_entropy, with 95% intervals",
+        ),
     ],
 )
 def test_a_picture_of_a_verdict_names_both_sides(outer, won, title):

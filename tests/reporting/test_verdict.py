@@ -31,8 +31,8 @@ def lines(result):
 def test_what_rows_that_are_not_shown_may_change_is_said_where_the_interval_is_narrower(unseen, is_said):
     result = sample_verdict.study("no difference, ahead", against_baseline=compared(0.012, 0.016, unseen=unseen))
     sentence = (
-        "Rows of a kind that the test rows do not show may change the difference by 0.050, more than the interval "
-        "says: few rows, or few of one class, tell the two apart."
+        "Few rows, or few of one class, tell the two apart: rows unlike the test rows may change the difference by "
+        "0.050, more than the interval says."
     )
     assert (sentence in lines(result)) is is_said
     assert any("would be seen" in line for line in lines(result)) is not is_said
@@ -185,7 +185,7 @@ def test_outer_folds_may_differ_in_whatever_the_study_searches():
         replace(trial, params={"batch_size": 16 * (trial.number + 1)}, learning_rate=rate) for trial in result.trials
     ]
     assert (
-        ", but the batch_size may have done it: with the batch_size of each fold's best other loss, "
+        ", but the batch_size may have done it: with the batch_size of the best other loss in each fold, "
         in lines(result)[2]
     )
 
@@ -293,8 +293,8 @@ def test_a_decision_without_proof_says_what_would_have_been_seen():
         "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
         "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
         "higher). It was better in 14 of 20 repeated trainings.",
-        "focal is recommended for its better estimate alone: focal is not shown to be better than cross_entropy, the "
-        "simpler choice. A difference of 0.023 would be seen in 4 of 5 such studies.",
+        "focal is not shown to be better than cross_entropy, the simpler choice. focal is recommended for its better "
+        "estimate alone. A difference of 0.023 would be seen in 4 of 5 such studies.",
         DEFAULTS,
     ]
     assert DEFAULTS not in lines(sample_verdict.study("no difference, ahead", metric="roc_auc"))
@@ -449,8 +449,8 @@ def counts(winner, baseline):
     [
         (
             {"exploratory": True},
-            "This is exploratory: trials were run after the test rows were first looked at, so the answer is less "
-            "sure than its numbers.",
+            "This is exploratory: trials were run after the first look at the test rows, so the answer is less "
+            "sure than its numbers say.",
         ),
         (
             {"openings": 3},
@@ -458,13 +458,13 @@ def counts(winner, baseline):
         ),
         (
             {"exploratory": True, "changed": ("margin",)},
-            "This is exploratory: the margin was set after the test rows were first looked at, so the answer is less "
-            "sure than its numbers.",
+            "This is exploratory: the margin was set after the first look at the test rows, so the answer is less "
+            "sure than its numbers say.",
         ),
         (
             {"exploratory": True, "changed": ("trials", "margin")},
-            "This is exploratory: trials were run and the margin was set after the test rows were first looked at, "
-            "so the answer is less sure than its numbers.",
+            "This is exploratory: trials were run and the margin was set after the first look at the test rows, "
+            "so the answer is less sure than its numbers say.",
         ),
         ({"repeats": 21}, "1 of 21 repeats is left out: one of the two has no score there."),
         (
@@ -496,17 +496,17 @@ def test_the_best_guess_of_a_study_with_outer_folds_is_named():
     said = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))
     assert said[0] == "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy."
     assert said[2].startswith(
-        "focal is recommended for its better estimate alone: each fold's best other loss is not shown to be better "
-        "than cross_entropy, the simpler choice."
+        "The best other loss in each fold is not shown to be better than cross_entropy, the simpler choice. focal is "
+        "recommended for its better estimate alone."
     )
 
 
 def test_rows_of_outer_folds_are_named():
     assert lines(sample_verdict.study("worse", outer=5, folds_won={"focal": 4, "gce_mild": 1}))[1:] == [
         "In 5-fold nested cross-validation on all 500 rows, the f1_macro of cross_entropy is 0.031 higher than that of "
-        "each fold's best other loss (95% interval: 0.012 to 0.050 higher). It was better in 19 of 20 repeated "
+        "the best other loss in each fold (95% interval: 0.012 to 0.050 higher). It was better in 19 of 20 repeated "
         "trainings.",
-        "Each fold's best other loss is worse than cross_entropy.",
+        "The best other loss in each fold is worse than cross_entropy.",
         "Of the 5 outer folds, the best other loss was focal in 4, gce_mild in 1.",
         DEFAULTS,
     ]
@@ -553,7 +553,7 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
 def test_a_tie_counts_half():
     main = compared(0.01, 0.02, share_won=0.525)
     sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert sentence.endswith("It was better in 10.5 of 20 repeated trainings, a tie counting half.")
+    assert sentence.endswith("It was better in 52% of 20 repeated trainings, a tie counting half.")
     main = compared(0.01, 0.02, share_won=1.0, repeats=1)
     sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
     assert sentence.endswith("It was better in 1 of 1 repeated training.")
@@ -587,8 +587,8 @@ def test_a_comparison_without_finite_numbers_is_left_out():
     main = replace(compared(0.01, 0.02), low=math.nan)
     assert lines(sample_verdict.study("no difference, ahead", against_baseline=main)) == [
         "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
-        "focal is recommended for its better estimate alone: focal is not shown to be better than cross_entropy, the "
-        "simpler choice.",
+        "focal is not shown to be better than cross_entropy, the simpler choice. focal is recommended for its better "
+        "estimate alone.",
     ]
 
 
@@ -600,7 +600,7 @@ def test_parameters_that_would_fill_the_line_are_left_to_the_recipe():
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("baseline", "focal(gamma=2.1) named baseline"), ("focal_hard", "focal_hard(gamma=2.1)")],
+    [("baseline", "baseline, which is focal (gamma=2.1)"), ("focal_hard", "focal_hard(gamma=2.1)")],
 )
 def test_a_candidate_whose_name_says_nothing_of_its_loss_has_both(name, told):
     result = sample_verdict.study("no difference, ahead")

@@ -53,7 +53,7 @@ def test_outer_folds_compare_what_each_chose():
 def test_a_tie_counts_half_and_lost_repeats_are_not_counted():
     main = compared(0.03, 0.02, share_won=0.75, repeats=18)
     result = sample_verdict.study("better, because of the loss", against_baseline=main)
-    assert shown(result)[2][-1] == "13.5 of 18"
+    assert shown(result)[2][-1] == "75% of 18"
     assert shown(result)[-1] == ["A tie counts half."]
 
 

@@ -132,7 +132,7 @@ def test_trials_that_violate_a_constraint_stand_behind_all_that_keep_it_and_are_
     assert order == [("ce", 0, True), ("focal", 3, True), ("mae", 4, False)]
     assert [row.rank for row in rows] == [1, 2, 3]
     assert result.best == rows[0].best
-    marked = ["(violated)" in " ".join(leaderboard.cells(result, row)) for row in rows]
+    marked = ["(violated)" in " ".join(cells) for cells in leaderboard.cells(result)]
     assert marked == [False, False, True]
     assert "recall >= 0.9" in leaderboard.markdown(result)
     assert [row["keeps"] for row in leaderboard.rows(result)] == [True, True, False]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lossreg.reporting.arms import tested
-from lossreg.reporting.pictures.figure import INK, band, figure, rounded, scatter, text, vertical
-from lossreg.reporting.plot_data import COLOURS, comparisons, right_side
+from lossreg.reporting.pictures.figure import INK, band, broken, figure, rounded, scatter, vertical
+from lossreg.reporting.plot_data import COLOURS, comparisons, gain_axis
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison
@@ -21,13 +20,13 @@ def differences(result: StudyResult) -> Mapping[str, Any] | None:
     margin, ends = result.verdict.margin, [0.0, *(end for row in rows.values() for end in row.interval)]
     room = 0.05 * (max(ends) - min(ends)) or 0.01
     shaded = f"; shaded: the margin of {margin:g}" if margin else ""
-    better = f"{text(right_side(result, result.verdict))}{shaded}"
-    where = f"difference in {text(result.metric)} on {tested(result.verdict)}"
+    what, better = gain_axis(result, result.verdict)
+    title = f"{broken(what)}<br>{broken(f'{better}{shaded}')}"
     return figure(
         [_intervals(list(rows.values()))],
-        x={"title": f"{where}<br>{better}", "range": rounded([min(ends) - room, max(ends) + room])},
-        y={"visible": False, "range": [len(rows) - 0.5, -0.75]},
-        height=150 + 60 * len(rows),
+        x={"title": title, "range": rounded([min(ends) - room, max(ends) + room])},
+        y={"visible": False, "range": [len(rows) - 0.6, -0.9]},
+        height=150 + 70 * len(rows),
         shapes=[vertical(0.0, INK), *([band(-margin, margin)] if margin else [])],
         annotations=[_named(line, name) for line, name in enumerate(rows)],
     )
@@ -51,6 +50,6 @@ def _intervals(rows: list[Comparison]) -> dict[str, Any]:
 
 def _named(line: int, name: str) -> dict[str, Any]:
     """Return the name of a row, above its interval."""
-    words = text(name.replace("\n", " "))
-    return {"x": 0, "xref": "paper", "y": line, "yanchor": "bottom", "xanchor": "left", "yshift": 9,
-            "showarrow": False, "text": f"against {words}"}  # fmt: skip
+    words = broken(f"against {' '.join(name.split())}")
+    return {"x": 0, "xref": "paper", "y": line, "yanchor": "bottom", "xanchor": "left", "yshift": 9, "align": "left",
+            "showarrow": False, "text": words}  # fmt: skip

@@ -7,6 +7,8 @@ page puts in their place.
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,8 @@ CLEAR = "rgba(0,0,0,0)"
 SYMBOLS = dict(
     zip(MARKERS, ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star"), strict=True)
 )
+LONGEST_NAME = 24  # of a row; a longer one is broken
+LONGEST_LINE = 44  # characters of a line that a page of 400 pixels has room for
 MOST_CURVES = 12  # losses of which each has a figure
 
 Trace = dict[str, Any]
@@ -146,6 +150,19 @@ def outside(result: StudyResult, limits: tuple[float, float] | None = None) -> s
 def text(value: str) -> str:
     """Return text from outside as plotly.js shows it as it stands: in a line, without markup."""
     return printable_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def broken(value: str, width: int = LONGEST_LINE) -> str:
+    """Return text as `text` does, in lines of at most `width` characters that a narrow page has room for."""
+    lines = textwrap.wrap(printable_line(value), width, break_on_hyphens=False)
+    return "<br>".join(map(text, lines))
+
+
+def name_in_lines(name: str, width: int = LONGEST_NAME) -> str:
+    """Return a name as `text` does, in lines that are broken at blanks, and after underscores and dots."""
+    marked = re.sub(r"([_.])", r"\1\0 ", printable_line(name))
+    lines = textwrap.wrap(marked, width, break_long_words=False, break_on_hyphens=False)
+    return "<br>".join(text(re.sub(r"\0 ?", "", line)) for line in lines)
 
 
 def rounded(values: Iterable[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lossreg.reporting import report
 from lossreg.reporting.pictures.figure import (
     MOST_CURVES,
     SYMBOLS,
@@ -16,7 +17,7 @@ from lossreg.reporting.pictures.figure import (
     text,
     vertical,
 )
-from lossreg.reporting.plot_data import COLOURS, looks
+from lossreg.reporting.plot_data import looks
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 
@@ -32,9 +33,9 @@ def curves(result: StudyResult) -> Picture:
     )
     losses = [_loss_curves(result, trial) for trial in best]
     note = (
-        f"The trial with the {result.extreme} score of each loss: solid lines are validation, dotted ones training. "
-        "The values of different losses are not comparable, so that each has its own axes; the grey line is the epoch "
-        "that was scored."
+        f"The best setting of each loss, by its {report.kind_of_score(result, result.best)} score: solid lines are "
+        "validation, dotted lines training. Values of different losses cannot be compared, so each loss has its own "
+        "axes; a dashed grey line marks the epoch that was scored."
     )
     few = f" The first {MOST_CURVES} losses are shown." if len(result.losses) > MOST_CURVES == len(best) else ""
     return Picture("curves", "Learning curves", note + few, (metric, *losses))
@@ -43,28 +44,29 @@ def curves(result: StudyResult) -> Picture:
 def _metric_curves(result: StudyResult, trial: TrialRecord) -> list[Trace]:
     look, name = looks(result)[trial.candidate], named(result, trial.candidate)
     marker = {"symbol": SYMBOLS[look["marker"]], "maxdisplayed": 6, "size": 7}
-    kinds = (("val_score", "solid", "validation", 2), ("train_score", "dot", "training", 1))
+    kinds = (("val_score", "solid", "validation", 2), ("train_score", "dot", "training", 1.5))
     return [
         {
             **_line(trial.curves.get(curve, ()), look["color"], dash, width, f"{name}, {part}"),
             "marker": marker,
-            "mode": "lines+markers" if width > 1 else "lines",
+            "mode": "lines+markers" if width == 2 else "lines",
             "name": name,
             "legendgroup": name,
-            "showlegend": width > 1,
+            "showlegend": width == 2,
         }
         for curve, dash, part, width in kinds
     ]
 
 
 def _loss_curves(result: StudyResult, trial: TrialRecord) -> Mapping[str, Any]:
-    kinds = (("train_loss", "training", COLOURS[0], "dot"), ("val_loss", "validation", COLOURS[1], "solid"))
-    traces = [_line(trial.curves.get(curve, ()), colour, dash, 2, part) for curve, part, colour, dash in kinds]
+    kinds = (("train_loss", "training", "dot"), ("val_loss", "validation", "solid"))
+    colour = looks(result)[trial.candidate]["color"]
+    traces = [_line(trial.curves.get(curve, ()), colour, dash, 2, part) for curve, part, dash in kinds]
     title = f"{named(result, trial.candidate)}, trial {trial.number}"
     return figure(traces, x={"title": "epoch"}, y={"title": "loss"}, title=title, shapes=[vertical(trial.epoch)])
 
 
-def _line(values: Sequence[float | None], colour: str, dash: str, width: int, name: str) -> Trace:
+def _line(values: Sequence[float | None], colour: str, dash: str, width: float, name: str) -> Trace:
     """Return a curve by epoch; a single epoch is a dot."""
     mode = "markers" if len(values) == 1 else "lines"
     line = {"color": colour, "dash": dash, "width": width}

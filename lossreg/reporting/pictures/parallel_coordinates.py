@@ -7,19 +7,31 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossreg.reporting.pictures.figure import EVERY, MOST_CURVES, Picture, Trace, figure, named, rounded, text
+from lossreg.reporting.pictures.figure import (
+    CLEAR,
+    EVERY,
+    MOST_CURVES,
+    Picture,
+    Trace,
+    figure,
+    name_in_lines,
+    named,
+    rounded,
+    rule,
+    text,
+)
 from lossreg.reporting.plot_data import GREY, completed, looks, searched, spans_decades
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 
-MOST_AXES = 8
+MOST_AXES, LONGEST_NAME = 8, 14
 
 
 def parallel(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw each loss's trials as lines through its parameters and the score, the best tenth in the loss's colour."""
     figures = [one for candidate in result.losses if (one := _coordinates(result, candidate, drawn))]
     note = (
-        "A line is a trial of the loss, from parameter to parameter to its score, the best tenth (at least one) in "
+        "Each line is a trial of the loss, through its parameters to its score; the best tenth, at least one, is in "
         "colour. Each axis has the range that was tried, on a log scale where the search has one."
     )
     return Picture("parallel", "Parallel coordinates", note, tuple(figures[:MOST_CURVES]), leads=False)
@@ -36,13 +48,21 @@ def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> 
     axes = [_Scale.of(values) for values in zip(*rows, strict=True)]
     lines = [rounded([*map(_Scale.place, axes, row), None]) for row in rows]
     shown = [trial.number in drawn for trial, _ in done]
-    labels = [text(name.removeprefix(f"{candidate}.")) for name in [*names, result.metric]]
+    labels = [name_in_lines(name.removeprefix(f"{candidate}."), LONGEST_NAME) for name in [*names, result.metric]]
     return figure(
         _lines(lines, shown, looks(result)[candidate]["color"]),
-        x={"tickvals": list(range(len(axes))), "ticktext": labels, "range": [-0.3, len(axes) - 0.7], "gridcolor": GREY},
+        x={
+            "tickvals": list(range(len(axes))),
+            "ticktext": labels,
+            "range": [-0.5, len(axes) - 0.5],
+            "showgrid": False,
+            "linecolor": CLEAR,
+            "tickangle": 0,
+        },
         y={"visible": False, "range": [-0.12, 1.12]},
         title=named(result, candidate),
         legend=False,
+        shapes=[rule(place, 0, place, 1, line={"color": GREY, "width": 1}) for place in range(len(axes))],
         annotations=[one for place, scale in enumerate(axes) for one in _ends(place, scale)],
     )
 

@@ -7,9 +7,24 @@ from typing import Any
 
 from lossreg.errors import count_of
 from lossreg.reporting import importance as importances
-from lossreg.reporting.pictures.figure import EVERY, MOST_CURVES, Picture, dots, figure, named, outside, rounded, text
+from lossreg.reporting.pictures.figure import (
+    EVERY,
+    MOST_CURVES,
+    Picture,
+    dots,
+    figure,
+    name_in_lines,
+    named,
+    outside,
+    rounded,
+    text,
+)
 from lossreg.reporting.plot_data import GREY, MOST_SLICES, completed, looks, searched, shown_range, spans_decades
+from lossreg.reporting.values import listed
 from lossreg.storage.study_result import StudyResult
+
+CHOICE = "choice of loss"
+LONGEST_PARAMETER = 30  # characters of a line
 
 
 def slices(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
@@ -17,7 +32,7 @@ def slices(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     names = searched(result)
     figures = tuple(_slice(result, name, drawn) for name in names[:MOST_SLICES])
     few = f" {count_of(len(names) - MOST_SLICES, 'more parameter')} left out." if len(names) > MOST_SLICES else ""
-    note = f"A dot is a trial.{few}{outside(result)}"
+    note = f"Each mark is a trial, in the colour of its loss.{few}{outside(result)}"
     return Picture("parameters", "Score against each parameter", note, figures, leads=False)
 
 
@@ -49,17 +64,32 @@ def importance(result: StudyResult) -> Picture:
     """Draw how much the choice of loss and each parameter had to do with good scores, of all losses and within each."""
     every = importances.of_study(result)
     within = {candidate: importances.within(result, candidate) for candidate in result.losses}
-    figures = [_bars(every, "all losses", GREY)] if every else []
+    figures = [_bars(_of_choice(every), "the choice of loss and all parameters", GREY)] if every else []
     figures += [
         _bars(_bare(shares, candidate), named(result, candidate), looks(result)[candidate]["color"])
         for candidate, shares in within.items() if shares
     ][:MOST_CURVES]  # fmt: skip
     note = (
-        "The share that the choice of loss and each parameter had in reaching the best tenth of the scores (PED-ANOVA; "
-        f"of few trials the best {importances.FEWEST_TOP}). It says what mattered in the ranges that were tried, not "
-        "in which direction; with fewer than some hundred trials part of it is chance."
+        "The share that the choice of loss and each parameter had in reaching the best scores: the best tenth, or the "
+        f"best {importances.FEWEST_TOP} of few trials (PED-ANOVA). First of all trials together, where the choice of "
+        "loss counts as a parameter; then within each loss. It says what mattered in the ranges that were tried, not "
+        "in which direction; with fewer than a few hundred trials part of it is chance."
     )
+    note += _without_panel(result, within)
     return Picture("importance", "Importance of loss and parameters", note, tuple(figures), leads=bool(every))
+
+
+def _of_choice(shares: Mapping[str, float]) -> dict[str, float]:
+    return {CHOICE if name == importances.LOSS else name: share for name, share in shares.items()}
+
+
+def _without_panel(result: StudyResult, within: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a sentence on the losses that have no panel of their own, each with the number of its trials."""
+    counts = {candidate: len(completed(result, candidate)) for candidate, shares in within.items() if not shares}
+    few = [f"{name} ({count})" for name, count in counts.items() if count < importances.FEWEST]
+    single = [name for name, count in counts.items() if count >= importances.FEWEST]
+    reasons = {f"fewer than {importances.FEWEST} completed trials": few, "fewer than two searched parameters": single}
+    return "".join(f" No panel for a loss with {why}: {listed(names)}." for why, names in reasons.items() if names)
 
 
 def _bare(shares: Mapping[str, float], candidate: str) -> dict[str, float]:
@@ -68,7 +98,7 @@ def _bare(shares: Mapping[str, float], candidate: str) -> dict[str, float]:
 
 
 def _bars(shares: Mapping[str, float], title: str, colour: str) -> Mapping[str, Any]:
-    names = [text(name) for name in shares][:MOST_SLICES]
+    names = [name_in_lines(name, LONGEST_PARAMETER) for name in shares][:MOST_SLICES]
     trace = {
         "type": "bar",
         "orientation": "h",
@@ -78,5 +108,5 @@ def _bars(shares: Mapping[str, float], title: str, colour: str) -> Mapping[str, 
         "hovertemplate": "%{x:.2f}<extra></extra>",
     }
     y = {"tickvals": trace["y"], "ticktext": names, "range": [len(names) - 0.5, -0.5], "showgrid": False}
-    height = 110 + 26 * max(len(names), 2)
+    height = 110 + (36 if any("<br>" in name for name in names) else 26) * max(len(names), 2)
     return figure([trace], x={"title": "importance", "range": [0, 1]}, y=y, height=height, title=title, legend=False)

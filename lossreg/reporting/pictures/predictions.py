@@ -8,7 +8,7 @@ from typing import Any
 from lossreg.errors import count_of
 from lossreg.reporting.arms import Arms, tested
 from lossreg.reporting.pictures.figure import CLEAR, INK, Picture, Trace, figure, named, rounded, rule, scatter, text
-from lossreg.reporting.plot_data import GREY, compared, looks
+from lossreg.reporting.plot_data import BEYOND, GREY, compared, looks
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 
@@ -49,7 +49,7 @@ def _of_repeats(result: StudyResult) -> str:
 
 
 def _confusion(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
-    note = f"Rows by their class and the one that is predicted, means {_of_repeats(result)}."
+    note = f"Rows by their true class and the class that is predicted: means {_of_repeats(result)}."
     figures = tuple(_matrix(result, name, counts) for name, counts in arms.items())
     return Picture("confusion", "Confusion", note, figures, leads=False)
 
@@ -67,7 +67,7 @@ def _matrix(result: StudyResult, arm: str, counts: Sequence[Sequence[float]]) ->
         "hovertemplate": "%{y}, predicted %{x}: %{text} rows, %{z:.0%} of the class<extra></extra>",
     }  # fmt: skip
     x = {"title": "predicted", "type": "category", "showgrid": False}
-    y = {"title": "class", "type": "category", "autorange": "reversed", "showgrid": False}
+    y = {"title": "true class", "type": "category", "autorange": "reversed", "showgrid": False}
     return figure([trace], x=x, y=y, title=title, height=180 + 28 * len(classes), legend=False)
 
 
@@ -109,7 +109,7 @@ def _precision_recall(result: StudyResult, arms: Mapping[str, Mapping[str, Any]]
         traces.append(_curve(result, name, curve["recall"], curve["precision"]))
         traces += [_decided(result, name, curve[key], *look) for key, look in DECIDED.items() if key in curve]
     low = max(0.0, min(value for curve in arms.values() for value in curve["precision"]) - 0.05)
-    x, y = {"title": "recall", "range": [0, 1.02]}, {"title": "precision", "range": rounded([low, 1.02])}
+    x, y = {"title": "recall", "range": [0, 1 + BEYOND]}, {"title": "precision", "range": [low, 1 + BEYOND * (1 - low)]}
     drawn = figure(traces, x=x, y=y, height=420)
     points = [f"; a {mark} is where {words} decides" for key, (mark, words) in DECIDED.items()
               if any(key in curve for curve in arms.values())]  # fmt: skip

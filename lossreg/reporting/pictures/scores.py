@@ -16,6 +16,7 @@ from lossreg.reporting.pictures.figure import (
     band,
     dots,
     figure,
+    name_in_lines,
     named,
     outside,
     rounded,
@@ -34,6 +35,7 @@ from lossreg.reporting.plot_data import (
     repeats,
     ring_heights,
     score_axis,
+    shown_name,
     shown_range,
 )
 from lossreg.storage.study_result import Standing, StudyResult
@@ -52,7 +54,7 @@ def by_loss(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
         x={"title": text(score_axis(result)), "range": rounded(limits)},
         y={
             "tickvals": list(range(len(board))),
-            "ticktext": [named(result, row.candidate) for row in board],
+            "ticktext": [name_in_lines(shown_name(result, row.candidate)) for row in board],
             "range": [len(board) - 0.5, -0.5],
         },
         height=130 + 44 * max(len(board), 2),
@@ -65,10 +67,10 @@ def by_loss(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
 def _marks(result: StudyResult, board: Sequence[Standing]) -> str:
     """Return what each mark of the scores by loss is, in sentences."""
     is_confirmed, baseline = any(row.confirmed for row in board), next((row for row in board if row.is_baseline), None)
-    marks = ["A dot is a trial, by its validation score"]
-    marks += ["a diamond the loss's best setting on fresh splits with its standard error"] if is_confirmed else []
+    marks = ["A filled mark is the validation score of a trial"]
+    marks += ["a diamond the best setting on fresh splits, with its standard error"] if is_confirmed else []
     if result.verdict and repeats(result):
-        marks += [f"a ring one of the verdict's repeated trainings, by its score on {tested(result.verdict)}"]
+        marks += [f"a ring the score of a repeated training of the verdict on {tested(result.verdict)}"]
     best = "confirmed" if baseline and baseline.confirmed else result.extreme
     lines = [f"The dashed line is the {best} score of the baseline."] if baseline else []
     shaded = noise(result)
@@ -151,7 +153,8 @@ def history(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     )
     y = {"title": f"{text(result.metric)} (validation)", "range": rounded(shown_range(result))}
     picture = figure([best, *traces], x={"title": "trial"}, y=y, height=420)
-    return Picture("history", "Every trial", f"The search, in order of trials.{outside(result)}", (picture,))
+    note = f"The trials of the search, in their order, and the best score so far.{outside(result)}"
+    return Picture("history", "Every trial", note, (picture,))
 
 
 def _steps(so_far: Sequence[tuple[TrialRecord, float]]) -> list[tuple[TrialRecord, float]]:

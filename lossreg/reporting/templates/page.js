@@ -1,5 +1,6 @@
 "use strict";
 const PAPER_WIDTH = 640;
+const DARKEST = "#555555"; /* of the colours of losses; a dark page needs a lighter one */
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const figures = [...document.querySelectorAll(".figure")];
 const specs = new Map(figures.map((figure) => [figure, figure.querySelector("script").textContent]));
@@ -15,6 +16,7 @@ async function loadPlotly() {
 
 function themed(text) {
   const style = getComputedStyle(document.documentElement);
+  if (dark.matches && !isOnPaper) text = text.replaceAll(DARKEST, "#b0b0b0");
   for (const [standIn, name] of Object.entries(STAND_INS)) {
     const onPaper = { "--ink": "#000000", "--grid": "#cccccc" }[name];
     text = text.replaceAll(standIn, isOnPaper ? onPaper : style.getPropertyValue(name).trim());

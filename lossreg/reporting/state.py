@@ -1,0 +1,59 @@
+"""How far a study is, and why it has no verdict, in words."""
+
+from __future__ import annotations
+
+from lossreg.storage.reached import Reached
+from lossreg.storage.study_result import StudyResult
+
+NO_TEST_ROWS = "the study has no test rows"
+NOT_ASKED_FOR = "the study asks for none"
+NOTHING_TO_COMPARE = "it compares the baseline with another loss, and not both have a score"
+NOT_REACHED = "not reached yet"
+
+
+def sentence(result: StudyResult) -> str:
+    """Return that a study still runs, that it was interrupted, or why it has no verdict; empty where it has one."""
+    reached, lacking = result.reached, without_verdict(result)
+    if reached and reached.is_running and lacking:
+        return f"This study still runs: {_counted(reached)}.{_awaited(lacking)}"
+    if reached and reached.is_interrupted and not reached.is_running:
+        return f"This study was interrupted: {_counted(reached)}.{_awaited(lacking)}"
+    return f"There is no verdict{_because(lacking)}." if lacking and not result.failure else ""
+
+
+def in_brief(result: StudyResult) -> str:
+    """Return the same as a table's cell: `none yet: still runs, 12 of 64 trials have ended`."""
+    reached, lacking = result.reached, without_verdict(result)
+    if reached and lacking and not reached.is_over:
+        how = "still runs" if reached.is_running else "interrupted"
+        return f"none yet: {how}, {_counted(reached)}"
+    return "none yet" if lacking == NOT_REACHED else f"none: {lacking}" * bool(lacking)
+
+
+def without_verdict(result: StudyResult) -> str:
+    """Return why a study has no verdict; empty where it has one."""
+    asked = result.spec.get("verdict", {})
+    if result.verdict:
+        return ""
+    if result.data.get("rows", {}).get("test") == 0 and not asked.get("outer"):
+        return NO_TEST_ROWS
+    if not asked.get("enabled", True):
+        return NOT_ASKED_FOR
+    is_over = result.reached is not None and result.reached.is_over
+    is_comparable = len({row.is_baseline for row in result.ranking() if row.best}) == 2
+    return NOT_REACHED if is_comparable or not is_over else NOTHING_TO_COMPARE
+
+
+def _counted(reached: Reached) -> str:
+    """Return `12 of 64 trials have ended`, or `all 64 trials have ended`."""
+    if reached.ended >= reached.trials:
+        return f"all {reached.ended:,} trials have ended"
+    return f"{reached.ended:,} of {reached.trials:,} trials have ended"
+
+
+def _awaited(lacking: str) -> str:
+    return " The verdict is not reached yet." if lacking == NOT_REACHED else ""
+
+
+def _because(lacking: str) -> str:
+    return " yet" if lacking == NOT_REACHED else f": {lacking}"
