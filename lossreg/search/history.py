@@ -53,8 +53,13 @@ def results(study: StudyLike) -> Result:
     """
     is_folder = isinstance(study, (str, Path)) and is_study_folder(study)
     folder = StudyFolder.at(Path(str(study))) if is_folder else shared_study.of(studies.of(study))
-    kept = folder.read()
-    return Result.of(replace(result(kept, folder.path), reached=_reached(folder, kept)))
+    return Result.of(of_folder(folder))
+
+
+def of_folder(folder: StudyFolder) -> StudyResult:
+    """Return the result of the study in a folder, and how far it is. Raises `InputError` if it was never run."""
+    study = folder.read()
+    return replace(result(study, folder.path), reached=_reached(folder, study))
 
 
 def _reached(folder: StudyFolder, study: optuna.Study) -> Reached:

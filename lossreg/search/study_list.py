@@ -10,12 +10,11 @@ from pathlib import Path
 
 from lossreg.errors import InputError, brief, first_line, on_disk
 from lossreg.reporting import values
-from lossreg.search import budget, completion, history
+from lossreg.search import history
 from lossreg.storage.journal_keys import JOURNAL
 from lossreg.storage.study_folder import ASIDE, StudyFolder
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
-from lossreg.storage.trials import ATTRIBUTE
 
 # of a store that a journal may name to be looked at: a file or a server, but no database to log in to
 LOOKED_AT = ("sqlite:", "http:", "https:")
@@ -94,19 +93,20 @@ def listed(path: Path) -> Listed:
 
 
 def _read(path: Path) -> Listed:
-    folder = StudyFolder.at(path)
-    study = folder.read()
-    result, done = history.result(study, path), folder.ended(study)
-    trials, top = max(done, budget.of(study)), result.recommended
-    stored = study.user_attrs[ATTRIBUTE]
-    is_over = completion.is_over(stored, result) if completion.OVER in stored else done >= trials
-    word = "running" if folder.is_busy else "done" if is_over else "interrupted"
-    state = f"{word}, {done:,} of {trials:,} trials"
-    store = str(result.tracking.get("uri") or "")
+    result = history.of_folder(StudyFolder.at(path))
+    state, store, top = _state(result), str(result.tracking.get("uri") or ""), result.recommended
     if top is None:
         return Listed(path, result.study, state, store=store)
     verdict = result.verdict.answer.value if result.verdict else "none"
     return Listed(path, result.study, state, top.candidate, verdict, _score(result, top), store)
+
+
+def _state(result: StudyResult) -> str:
+    """Return `running, 12 of 64 trials`."""
+    if (reached := result.reached) is None:
+        return ""
+    word = "running" if reached.is_running else "done" if reached.is_over else "interrupted"
+    return f"{word}, {reached.ended:,} of {max(reached.ended, reached.trials):,} trials"
 
 
 def _score(result: StudyResult, trial: TrialRecord) -> str:

@@ -767,7 +767,7 @@ def test_a_model_whose_saving_was_cut_off_is_nobody_s(tmp_path):
     store.best.save(Saved(), 3)
     with pytest.raises(KeyboardInterrupt):
         store.best.save(Dies(), 5)
-    assert (store.model_of(3), store.model_of(5)) == (None, None)
+    assert (store.best.file_of(3), store.best.file_of(5)) == (None, None)
 
 
 def test_sync_drops_a_line_that_a_kill_left_unfinished(lossreg, study, finished, synced):

@@ -124,20 +124,27 @@ def test_a_description_has_all_that_the_recommended_trial_was_trained_with():
     line = page[: page.index(f"`{trial.recipe}`")].splitlines()[-2]
     assert line == (
         f"Recommended, trial {trial.number}, trained with learning rate {values.number(trial.learning_rate)}, "
-        "optimizer.momentum 0.7, batch_size 64, optimizer sgd, optimizer.nesterov True, schedule cosine, "
+        "optimizer.momentum 0.7, batch_size 64, sgd, nesterov True, schedule cosine, "
         f"{trial.epoch} epochs:"
     )
 
 
 def test_a_description_names_the_folder_of_a_study_and_breaks_its_long_command():
-    overrides = ["search.trials=48", "name=a --b", f"data.source={'x' * 60}"]
+    overrides = ["search.trials=48", "data.id=a --b", f"data.source={'x' * 60}"]
     result = dataclasses.replace(sample.study(3), folder="/data/my studies", file="toy.toml", overrides=overrides)
     page = description.markdown(result)
     assert "`/data/my studies`" in page
     assert "`lossreg results '/data/my studies'`" in page
     [command] = re.findall(r"```sh\n(lossreg tune .*?)\n```", page, re.DOTALL)
     given = [part for override in overrides for part in ("--set", override)]
-    assert shlex.split(command.replace("\\\n", "")) == ["lossreg", "tune", "toy.toml", *given, "--fresh"]
+    assert shlex.split(command.replace("\\\n", "")) == [
+        "lossreg",
+        "tune",
+        "toy.toml",
+        *given,
+        "--set",
+        "name=toy-again",
+    ]
     assert max(map(len, command.splitlines())) < 90
     assert "## Go on" not in description.markdown(dataclasses.replace(result, is_shared=True))
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState, create_trial
 from lossreg.config.search_space import Fixed
 from lossreg.errors import InputError
 from lossreg.reporting.progress import Lines
-from lossreg.search import budget, completion, follower, history, study_list
+from lossreg.search import budget, follower, history, study_list
 from lossreg.search.unfinished import ASKED, CLOCK
 from lossreg.storage import confirmation, server, study_folder
 from lossreg.storage.journal_keys import TOLD
@@ -256,7 +256,7 @@ def test_a_study_is_listed_with_what_its_verdict_recommends(tmp_path, over, word
     stored = dataclasses.replace(verdict, recommended=recommended).stored()
     confirmed = confirmation.Confirmation(2, 3, {0: (0.8, 0.9, 1.0), 1: (0.5, 0.6, 0.7)}).stored()
     with folder.lock(), folder.opened("maximize", None, None) as study:
-        kept = {"verdict": stored, confirmation.KEY: confirmed, completion.OVER: over}
+        kept = {"verdict": stored, confirmation.KEY: confirmed, history.OVER: over}
         study.set_user_attr(ATTRIBUTE, attributes(4, **kept))
         add(study, 0)
         add(study, 1)
