@@ -24,7 +24,7 @@ from lossreg.models.need import Need
 from lossreg.models.raw_scores import raw_scores
 from lossreg.models.saved_model import SavedModel
 from lossreg.models.user_model import UserModel
-from lossreg.runtime import user_code
+from lossreg.runtime import backend, user_code
 
 Make = Callable[[Need, Answer], Any]
 BUILDING = Lock()
@@ -147,10 +147,8 @@ def _with_raw_scores(model: Any, need: Need, name: str) -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    import keras
-
     before, numpy_before = random.getstate(), np.random.get_state()
-    keras.utils.set_random_seed(seed % 2**32)
+    backend.seed(seed % 2**32)
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from lossreg.runtime import backend
 from lossreg.version import __version__
 
 PACKAGE = "lossreg_predictor"
@@ -64,7 +65,8 @@ def requirements(model: Any, *, has_images: bool = False) -> list[str]:
     import keras
 
     loss_package = ""
-    with suppress(NotImplementedError):  # of layers without a configuration, with which no model can be saved
+    # of layers without a configuration, with which no model can be saved
+    with suppress(NotImplementedError), backend.without_tensorflow():
         loss_package = "lossreg" if "lossreg" in model.to_json() else ""
     names = filter(None, [*BESIDE, keras.backend.backend(), "pillow" if has_images else "", loss_package])
     return [f"{name}=={version(name)}" for name in names]

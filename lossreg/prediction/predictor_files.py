@@ -11,7 +11,7 @@ from lossreg.data import preprocessor_file
 from lossreg.errors import InputError, on_disk, one_line
 from lossreg.prediction.description import DESCRIPTION, MODEL, PREPROCESSOR, described
 from lossreg.prediction.predictor import Predictor
-from lossreg.runtime import keras_file
+from lossreg.runtime import backend, keras_file
 
 MODELS = MODEL, "best.keras"  # the second in the folder of a study
 
@@ -20,7 +20,8 @@ def save(predictor: Predictor, folder: Path) -> None:
     """Write the three files into a folder, which is made; raises `InputError` where it cannot be written."""
     with on_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        predictor.model.save(folder / MODEL)
+        with backend.without_tensorflow():
+            predictor.model.save(folder / MODEL)
         preprocessor_file.save_preprocessor(predictor.preprocessor, folder / PREPROCESSOR)
         (folder / DESCRIPTION).write_text(predictor.about.json_text(), encoding="utf-8")
 

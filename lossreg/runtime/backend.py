@@ -6,8 +6,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ SHOWN = {"tensorflow": "TensorFlow", "jax": "JAX"}
 VARIABLE = "KERAS_BACKEND"
 # TensorFlow reads it when it is imported
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+# attribute of Keras's lazy TensorFlow: whether it is there, None as long as nothing has asked
+ASKED = "_available"
 _loading = threading.RLock()
 
 
@@ -70,6 +72,33 @@ def load() -> None:
             os.environ.setdefault(variable, value)
         with streams.silenced() if sys.stderr else nullcontext():
             import keras  # noqa: F401
+
+
+def seed(number: int) -> None:
+    """Set the random seeds of Python, NumPy, Keras and its backend."""
+    import keras
+
+    with without_tensorflow():
+        keras.utils.set_random_seed(number)
+
+
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Have Keras import no TensorFlow during the block where the backend is JAX and nobody has imported it.
+
+    For seeds and configurations Keras asks whether TensorFlow is there, and imports it to know, which takes up to ten
+    seconds and writes to standard error. Tested with Keras 3.14 and 3.15.
+    """
+    lazy = getattr(sys.modules.get("keras.src.utils.module_utils"), "tensorflow", None)
+    is_open = getattr(lazy, ASKED, False) is None
+    if lazy is None or not is_open or name() != "jax" or "tensorflow" in sys.modules:
+        yield
+        return
+    setattr(lazy, ASKED, False)
+    try:
+        yield
+    finally:
+        setattr(lazy, ASKED, None)
 
 
 def _is_running() -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import LossregError
+from lossreg.runtime import backend
 from lossreg.search import predictors, restore, retraining, sizing
 from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
@@ -32,7 +33,8 @@ def save(
     if best is None:
         return None
     try:
-        saved = _saved(prepared, result, best, folder, progress)
+        with backend.without_tensorflow():
+            saved = _saved(prepared, result, best, folder, progress)
         folder.weights.forget(set(folder.weights.numbers) - _wanted(prepared.spec.search.keep, result) - {best.number})
         return saved
     except (LossregError, OSError) as error:

@@ -15,6 +15,7 @@ import numpy as np
 from lossreg.errors import count_of
 from lossreg.models.embeddings import tables
 from lossreg.registry.dense_gradients import squares_slices
+from lossreg.runtime import backend
 from lossreg.storage.trial_record import Weights
 from lossreg.training import optimizers, programs
 from lossreg.training.backends import interface
@@ -305,7 +306,8 @@ class Population:
     def _model_key(self) -> Hashable:
         """A key that equal models share: the configuration, or where a layer has none, the builder of the model."""
         try:
-            configuration = repr({**self._model.get_config(), "name": ""})
+            with backend.without_tensorflow():
+                configuration = repr({**self._model.get_config(), "name": ""})
         except Exception:
             return self.outputs, self.architecture, self.problem.builder
         return self.outputs, self.architecture, configuration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 
 import commands
 import jax
@@ -293,8 +294,10 @@ def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd, tracke
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "toy.toml").write_text(STUDY)
+    has_tensorflow = "tensorflow" in sys.modules
     code, out, err = commands.runner(monkeypatch, capfd)("tune", "toy.toml", "--set", f"tracking.enabled={tracked}")
     assert not code, err
+    assert ("tensorflow" in sys.modules) == has_tensorflow, "its import takes seconds, and writes to standard error"
     assert "5 trials, all complete" in out + err
     assert "Recommended, trial " in out + err
     assert "accuracy on 30 test rows" in " ".join(out.split())
