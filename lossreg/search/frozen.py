@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from lossreg.storage.journal_keys import FROZEN
 from lossreg.storage.verdict import Reevaluated
 
 if TYPE_CHECKING:
     from lossreg.search.nested import Settings
 
-FROZEN = "frozen"
 TRIALS, MARGIN = "trials", "margin"  # what may be changed
 # keys of a study: how often its test rows were opened before it began or changed, and what identifies them
 BEFORE, TESTED = "openings_before", "test_rows"

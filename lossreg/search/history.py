@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -18,14 +18,15 @@ from lossreg.search.result import Result
 from lossreg.storage import shared_study
 from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.journal_keys import IN_OPTUNA, current, is_study_folder
+from lossreg.storage.journal_keys import IN_OPTUNA, JOURNAL, current, is_study_folder
 from lossreg.storage.pareto import Objective
 from lossreg.storage.reached import Reached
-from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.study_folder import StudyFolder, damaged
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import Outcome, TrialRecord, finite
 from lossreg.storage.trials import ATTRIBUTE, LOST
 from lossreg.storage.verdict import Verdict
+from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked, masked_values
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
@@ -33,8 +34,8 @@ _STUDY_FIELDS = (
     "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "failure",
     "started", "file", "versions", "is_shared",
 )  # fmt: skip
-# key of a study's attributes with the constraints of its trials
-CONSTRAINTS = "constraints"
+# keys of a study's attributes with its verdict, and with the constraints of its trials
+VERDICT, CONSTRAINTS = "verdict", "constraints"
 # key of the metrics that are optimised together, where there are several
 OBJECTIVES = "objectives"
 # key of the number of trials with which the last run came to its end: budget or time was spent, the verdict tried
@@ -57,9 +58,16 @@ def results(study: StudyLike) -> Result:
 
 
 def of_folder(folder: StudyFolder) -> StudyResult:
-    """Return the result of the study in a folder, and how far it is. Raises `InputError` if it was never run."""
+    """Return the result of the study in a folder, how far it is, and in a note what its journal has lost.
+
+    Raises `InputError` if it was never run.
+    """
     study = folder.read()
-    return replace(result(study, folder.path), reached=_reached(folder, study))
+    so_far = replace(result(study, folder.path), reached=_reached(folder, study))
+    if lost := folder.lost(study):
+        how = f"`{words('lossreg tune STUDY', 'lossreg.tune')}` trains again what is missing"
+        so_far.notes.append(f"{folder.where} has lost lines: {lost}; {how}")
+    return so_far
 
 
 def _reached(folder: StudyFolder, study: optuna.Study) -> Reached:
@@ -120,7 +128,8 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     attributes = {**attributes, "tracking": attributes.get("tracking") or noted.get(PARENT, {})}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
-        verdict=_verdict(attributes, len(trials)), confirmation=_confirmation(attributes, len(trials)),
+        verdict=_current(attributes, VERDICT, len(trials), Verdict.of_stored, folder),
+        confirmation=_current(attributes, KEY, len(trials), Confirmation.of_stored, folder),
         constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
         objectives=tuple(map(Objective.of_stored, attributes.get(OBJECTIVES, ()))),
         overrides=[*attributes.get("overrides", ()), *more.overrides(study)],
@@ -128,16 +137,34 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     )  # fmt: skip
 
 
-def _verdict(attributes: Mapping[str, Any], trials: int) -> Verdict | None:
-    """Return the verdict of a study; None where it has none, or trials were added since."""
-    stored = attributes.get("verdict")
-    return Verdict.of_stored(stored) if stored and stored.get("trials") == trials else None
+Record = TypeVar("Record", Verdict, Confirmation)
 
 
-def _confirmation(attributes: Mapping[str, Any], trials: int) -> Confirmation | None:
-    """Return the confirmation of a study; None where it has none, or trials were added since."""
-    stored = attributes.get(KEY)
-    return Confirmation.of_stored(stored) if stored and stored.get("trials") == trials else None
+def _current(
+    attributes: Mapping[str, Any], key: str, trials: int, of_stored: Callable[[Any], Record], folder: Path
+) -> Record | None:
+    """Return the verdict or the confirmation of a study; None where it has none, or trials were added since.
+
+    Raises `InputError` for one that is not whole.
+    """
+    stored = attributes.get(key)
+    if not stored or stored.get("trials") != trials:
+        return None
+    reason = unreadable(of_stored, stored)
+    if reason:
+        raise damaged(str(folder / JOURNAL), f"what it tells of the {key} {reason}")
+    return of_stored(stored)
+
+
+def unreadable(of_stored: Callable[[Any], Any], stored: Any) -> str:
+    """Return what is wrong with a record that was stored: `has no 'winner'`; empty if it can be read."""
+    try:
+        of_stored(stored)
+    except KeyError as error:
+        return f"has no {error}"
+    except (TypeError, ValueError, AttributeError):
+        return "is not whole"
+    return ""
 
 
 def _shown(name: str, value: Any) -> Any:

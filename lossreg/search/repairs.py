@@ -20,13 +20,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, on_disk, one_line
-from lossreg.search.history import OBJECTIVES, StudyLike
+from lossreg.search.history import OBJECTIVES, VERDICT, StudyLike, unreadable
 from lossreg.storage import lines, shared_study
+from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.creations import numbered
 from lossreg.storage.journal_keys import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
 from lossreg.storage.lines import Line
 from lossreg.storage.study_folder import FRESH
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START, TrialValue
+from lossreg.storage.verdict import Verdict
 from lossreg.terminal.caller import words
 
 MOST_STRAY = 5  # lines of another session among those of one
@@ -198,7 +200,7 @@ def _drop_odd_parameters(all_lines: Sequence[Line]) -> None:
 def _begun(remaining: Sequence[Line], name: str) -> list[Line]:
     """Return the lines with one in front that creates the study with the direction that its attributes have."""
     for line in remaining:
-        if _has_attributes(line) and lacking(line.log["user_attr"][ATTRIBUTE], STUDY_KEYS):
+        if _has_attributes(line) and not _is_whole(line.log["user_attr"][ATTRIBUTE]):
             line.fault = "its entry for the study is incomplete"
     remaining = [line for line in remaining if not line.fault]
     named = [_directions(line.log["user_attr"][ATTRIBUTE]) for line in remaining if _has_attributes(line)]
@@ -210,6 +212,14 @@ def _begun(remaining: Sequence[Line], name: str) -> list[Line]:
         return remaining
     log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": directions}
     return [lines.written(0, log), *remaining]
+
+
+def _is_whole(about: Any) -> bool:
+    """Return whether what a line tells of the study can be read, with its verdict and what was confirmed."""
+    if lacking(about, STUDY_KEYS):
+        return False
+    records = {VERDICT: Verdict.of_stored, KEY: Confirmation.of_stored}
+    return not any(about.get(key) and unreadable(read, about[key]) for key, read in records.items())
 
 
 def _directions(attributes: Mapping[str, Any]) -> list[int]:

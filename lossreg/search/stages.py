@@ -19,9 +19,10 @@ from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.errors import count_of
 from lossreg.search import attributes, choices
-from lossreg.search.frozen import BEFORE, FROZEN, openings
+from lossreg.search.frozen import BEFORE, openings
 from lossreg.search.resumption import LEFT_OUT, Changes
 from lossreg.storage.confirmation import KEY as CONFIRMATION
+from lossreg.storage.journal_keys import FROZEN
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ class BestModel:
 
     def file_of(self, number: int) -> Path | None:
         """Return the model's file, None unless it is the model of that trial."""
-        return self._model if self._model.exists() and self._trial() == number else None
+        return self._model if self._model.exists() and self.trial == number else None
 
     def is_loadable(self, number: int) -> bool:
         """Return whether that trial's model and its preprocessing can be loaded."""
@@ -61,10 +61,11 @@ class BestModel:
 
     def damaged(self) -> dict[Path, int]:
         """Return the model's file if it cannot be read, with the trial that it is of, -1 for none."""
-        return {self._model: self._trial()} if self._model.exists() and not _is_archive(self._model) else {}
+        return {self._model: self.trial} if self._model.exists() and not _is_archive(self._model) else {}
 
-    def _trial(self) -> int:
-        """Return the trial that trained the model, -1 where that is not noted."""
+    @property
+    def trial(self) -> int:
+        """The trial that trained the model, -1 where that is not noted."""
         text = self._owner.read_bytes().strip() if self._owner.is_file() else b""
         return int(text) if text.isdigit() else -1
 

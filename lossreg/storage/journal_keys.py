@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 JOURNAL = "journal.log"
 # key of the score that Optuna is told of a trial, beside its record
 TOLD = "told"
+# key of a study's attributes with what its verdict compares, noted before the test rows are opened
+FROZEN = "frozen"
 # fields of a trial's record that Optuna keeps by itself
 IN_OPTUNA = ("number", "params", "score")
 # keys, with the kinds of their values, that a journal must have of a study, and of a trial that has ended

@@ -44,5 +44,10 @@ class PredictionFiles:
                     return {name: arrays[name] for name in arrays.files if name != KEY}
         return {}
 
+    @property
+    def exist(self) -> bool:
+        """True where there are any."""
+        return any(self._folder.glob("verdict*.npz"))
+
     def _file(self, outer: int) -> Path:
         return self._folder / (f"verdict-{outer}.npz" if outer else "verdict.npz")

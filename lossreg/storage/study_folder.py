@@ -17,11 +17,11 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
+from lossreg.errors import InputError, LossregError, brief, count_of, on_disk, one_line
 from lossreg.storage import folder_lock, identity
 from lossreg.storage.best_model import BestModel
 from lossreg.storage.journal import Journal, StudyStorage
-from lossreg.storage.journal_keys import JOURNAL, STUDY_KEYS, TRIAL_KEYS, lacking
+from lossreg.storage.journal_keys import FROZEN, JOURNAL, STUDY_KEYS, TRIAL_KEYS, lacking
 from lossreg.storage.observer import Observer
 from lossreg.storage.prediction_files import PredictionFiles
 from lossreg.storage.replaced_file import replaced
@@ -151,13 +151,13 @@ class StudyFolder:
                     raise
 
     def require_begun(self) -> None:
-        """Raise `InputError` if the study was never run."""
-        if not self.exists:
+        """Raise `InputError` if the study was never run, or its journal is lost."""
+        if not self.exists and self.peek() is None:
             raise self._never_run()
 
     def archive(self) -> Path | None:
         """Move a former run aside and return its new folder; raises `InputError` while another process runs it."""
-        if not self.journal.is_dir() and not self.exists:
+        if not self.journal.is_dir() and not self.exists and self._last_trial() < 0:
             return None
         aside = _new_path(self.path.with_name(f"{self.name}.{time.strftime(DATE)}"))
         with self.lock():
@@ -208,6 +208,20 @@ class StudyFolder:
             raise self._never_run()
         return study
 
+    def lost(self, study: optuna.Study) -> str:
+        """Return what the files of a study have and its journal lacks, as after a journal was cut; empty if nothing."""
+        last, trials = self._last_trial(), len(study.get_trials(deepcopy=False))
+        if self.is_shared:
+            return ""
+        if last >= trials:
+            return f"files of trial {last} are here, and it has {count_of(trials, 'trial')}"
+        is_whole = FROZEN in study.user_attrs[ATTRIBUTE] or not self.predictions.exist
+        return "" if is_whole else "files of a verdict are here, and it has none"
+
+    def _last_trial(self) -> int:
+        """Return the number of the last trial of which there are weights or the model, -1 where there are none."""
+        return max([-1, *self.weights.numbers[-1:], self.best.trial])
+
     def _never_run(self) -> InputError:
         return InputError(
             f"study {self.name!r} has not been run yet",
@@ -218,6 +232,9 @@ class StudyFolder:
     def peek(self) -> optuna.Study | None:
         """Return the Optuna study, for reading; None when it was never run, or killed before anything was written."""
         if not self.exists:
+            if (last := self._last_trial()) >= 0:
+                what = f"it is empty or gone, and files of trial {last} are here"
+                raise damaged(self.where, what, is_repairable=False)
             return None
         _, storage = self._storage()
         names = optuna.get_all_study_names(storage)
@@ -260,8 +277,7 @@ class StudyFolder:
             raise self._damaged(one_line(error)) from error
 
     def _damaged(self, reason: str) -> InputError:
-        hint = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
-        return InputError(f"this journal is damaged ({reason})", where=self.where, hint=hint)
+        return damaged(self.where, reason)
 
     def drop_unfinished_line(self) -> None:
         """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""
@@ -308,6 +324,13 @@ class StudyFolder:
     def _part(self, kind: str) -> Path:
         """Return the file in which this process writes, before it takes the place of another."""
         return self.path / f"{kind}.part"
+
+
+def damaged(where: str, reason: str, *, is_repairable: bool = True) -> InputError:
+    """Return the error of a journal that is damaged."""
+    repair = f"`{words(*REPAIR)}` goes on without its bad lines, " if is_repairable else ""
+    hint = f"{repair}`{words(*FRESH)}` moves it aside and starts over."
+    return InputError(f"this journal is damaged ({reason})", where=where, hint=hint)
 
 
 def _new_path(path: Path) -> Path:

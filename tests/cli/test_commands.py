@@ -792,6 +792,43 @@ def test_a_damaged_journal_is_named(lossreg, study, command):
     assert "journal.log: this journal is damaged" in err
 
 
+def test_a_verdict_that_is_not_whole_is_said_in_one_line_and_left_out_by_repair(lossreg, study):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    kept = never_run(store)
+    never_run(store, verdict={"trials": 0, "answer": "better"})
+    for command in ("results", "watch", "report"):
+        code, out, err = lossreg(command, study)
+        assert (code, out) == (2, "")
+        assert "journal.log: this journal is damaged (what it tells of the verdict has no 'winner')" in err
+        assert err.count("\n") == 1
+    code, out, _ = lossreg("repair", study)
+    assert (code, "what it tells of the study is not whole" in out) == (0, True)
+    assert store.read().user_attrs[ATTRIBUTE] == kept
+    assert lossreg("results", study)[0] == 0
+
+
+def test_a_journal_that_is_gone_is_said_in_one_line_and_what_is_left_is_moved_aside(lossreg, study):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    store.weights.save(7, [np.zeros(2)])
+    store.journal.write_bytes(b"")
+    for command in ("results", "watch", "report", "tune"):
+        code, out, err = lossreg(command, study)
+        assert (code, out) == (2, "")
+        assert "it is empty or gone, and files of trial 7 are here). `lossreg tune toy.toml --fresh` moves it" in err
+    assert (store.archive() / "weights-000007.npz").exists()
+
+
+def test_a_journal_that_was_cut_is_shown_with_a_warning(lossreg, study):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    store.weights.save(7, [np.zeros(2)])
+    for command in ("results", "watch"):
+        code, out, _ = lossreg(command, study)
+        assert code == 0
+        assert "has lost lines: files of trial 7 are here, and it has 0 trials; `lossreg tune toy.toml` trains" in out
+
+
 def test_a_study_that_another_process_runs_is_said_before_anything_is_imported(lossreg, study, monkeypatch):
     monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
     with StudyFolder(Path(".lossreg/toy"), "toy").lock():
