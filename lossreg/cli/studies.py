@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ from lossreg.cli.shell import (
 )
 from lossreg.errors import InputError, UnansweredError, brief, count_of, on_disk
 from lossreg.runtime import devices
+from lossreg.storage import activity
 from lossreg.storage.address import EXAMPLES
 from lossreg.storage.journal_keys import is_study_folder
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lossreg.search.restore import Trained
     from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer
+    from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.study_result import StudyResult
     from lossreg.storage.trial_record import TrialRecord
     from lossreg.storage.verdict import Verdict
@@ -95,8 +98,11 @@ def tune(
 
     A study file is code: the functions that it names are run, with --dry-run too; with --safe none is.
     """
-    with only_json(as_json) as out:
+    with only_json(as_json) as out, ExitStack() as stack:
         spec = _to_run(study, overrides)
+        if not dry_run and spec.storage.url is None:
+            # before slow imports
+            stack.enter_context(activity.announced(spec.folder))
         from lossreg.search.run import Switches
 
         switches = Switches(fresh, allow_changed, require_tracking, more)
@@ -249,6 +255,18 @@ def read(study: Path) -> tuple[StudySpec | None, StudyResult]:
     return spec, history.results(spec or study)
 
 
+def opened(study: Path) -> tuple[StudySpec | None, StudyFolder]:
+    """Return the study of a file, if it is one, and the folder that has its trials."""
+    if is_study_folder(study):
+        from lossreg.storage.study_folder import StudyFolder
+
+        return None, StudyFolder.at(study)
+    spec = load(study)
+    from lossreg.storage import shared_study
+
+    return spec, shared_study.of(spec)
+
+
 def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:
     """Print the leaderboard, recipes and end of a study, and what is missing; spec: None of its folder."""
     _show_leaderboard(result)
@@ -393,11 +411,12 @@ def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) 
         spec = more.extended(spec, folder)
     if not switches.fresh and (result := run.finished(spec, folder, progress)):
         return result
-    _require_sampler(spec)
-    study_metrics.require_known(spec)
-    _import_keras(spec)
-    devices.require(device)
-    return run.go_on(spec, folder, progress, switches)
+    with folder.announced():
+        _require_sampler(spec)
+        study_metrics.require_known(spec)
+        _import_keras(spec)
+        devices.require(device)
+        return run.go_on(spec, folder, progress, switches)
 
 
 def _show_leaderboard(result: StudyResult) -> None:

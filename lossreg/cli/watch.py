@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lossreg.cli.shell import app, guarded, load, say
-from lossreg.cli.studies import StudyOrFolder, show_results
-from lossreg.storage.journal_keys import is_study_folder
+from lossreg.cli.shell import app, guarded, say
+from lossreg.cli.studies import StudyOrFolder, opened, show_results
+from lossreg.errors import LossregError
 from lossreg.terminal import signals
 
 if TYPE_CHECKING:
@@ -28,15 +28,18 @@ def watch(study: StudyOrFolder) -> None:
     It ends with the study; q or Ctrl-C leaves. Nothing is written, and no function of the study is run. A study that
     nobody runs is shown once.
     """
-    spec, folder = _opened(study)
+    spec, folder = opened(study)
     from lossreg.reporting.progress import progress
+    from lossreg.search import follower
 
-    folder.require_begun()
     watcher = progress()
     watcher.is_onlooker = True
-    if folder.is_busy and _follow(folder, watcher):
-        say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
-        return
+    if follower.is_run(folder):
+        if _follow(folder, watcher):
+            say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
+            return
+        if not folder.exists:
+            raise LossregError("the run ended before its first trial; where it was started it says why")
     _show(study, spec, folder)
 
 
@@ -57,26 +60,16 @@ def _follow(folder: StudyFolder, watcher: Watcher) -> bool:
     return watcher.stopping()
 
 
-def _opened(study: Path) -> tuple[StudySpec | None, StudyFolder]:
-    """Return the study of a file, if it is one, and the folder that has its trials."""
-    if is_study_folder(study):
-        from lossreg.storage.study_folder import StudyFolder
-
-        return None, StudyFolder.at(study)
-    spec = load(study)
-    from lossreg.storage import shared_study
-
-    return spec, shared_study.of(spec)
-
-
 def _show(study: Path, spec: StudySpec | None, folder: StudyFolder) -> None:
     """Print the results as far as they have come, and how the study goes on where trials are left."""
-    from lossreg.search import budget, history
+    from lossreg.search import budget, completion, follower, history
+    from lossreg.storage.trials import ATTRIBUTE
 
-    kept = folder.read()
+    result, kept = history.of_folder(folder), folder.read()
     ended, trials = folder.ended(kept), budget.of(kept)
-    show_results(study, spec, history.result(kept, folder.path))
-    if ended < trials and not folder.is_busy:
-        done = f"Nobody runs this study now: {ended:,} of {trials:,} trials are done."
+    show_results(study, spec, result)
+    if ended < trials and not follower.is_run(folder):
+        cut = "" if completion.is_over(kept.user_attrs[ATTRIBUTE], result) else "The study was interrupted. "
+        done = f"{cut}Nobody runs this study now: {ended:,} of {trials:,} trials are done."
         how = f" `lossreg {spec.command} {shlex.quote(str(study))}` goes on with it." if spec else ""
         say(f"{done}{how}", whole=True)

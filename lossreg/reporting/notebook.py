@@ -67,13 +67,19 @@ class Notebook(Watcher):
 
     def phase(self, text: str) -> None:
         """Show what is being done."""
+        super().phase(text)
         self._doing = text
         self._draw()
 
+    def retrained(self, task: str, done: float, total: int) -> None:
+        """Show how many trainings of a task are done, at most every `EVERY` seconds."""
+        super().retrained(task, done, total)
+        self._doing = self.doing()
+        self._refresh()
+
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Show an empty bar."""
-        self.training = True
-        self._pace.begin(total, done)
+        super().begin(total, done, candidates, together)
         losses = count_of(len(candidates), "loss", "losses")
         self._doing = f"{count_of(total, 'trial')} over {losses}, {together} at a time"
         self._draw()
@@ -124,7 +130,7 @@ class Notebook(Watcher):
     def _page(self) -> str:
         """Return the lines as HTML in the colours of the notebook, with a bar before the first while trials run."""
         first, *rest = [html.escape(line) for line in self._lines()] or [""]
-        total, done = max(self._pace.total, 1), self._pace.done
+        total, done = max(self.pace.total, 1), self.pace.done
         bar = f'<progress max="{total}" value="{done}"></progress> ' if self.training else ""
         small = "".join(f'<div style="opacity: 0.7; font-size: smaller">{line}</div>' for line in rest)
         return f"<div>{bar}{first}</div>{small}"

@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import count_of
 from lossreg.reporting import constraints, report, values
+from lossreg.reporting.ticker import Ticker
 from lossreg.reporting.watcher import Watcher, in_training, where
 from lossreg.terminal.keys import Keys
 from lossreg.terminal.plain_text import printable, printable_line
@@ -23,6 +25,7 @@ from lossreg.terminal.plain_text import printable, printable_line
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.spinner import Spinner
     from rich.status import Status
     from rich.text import Text
 
@@ -41,27 +44,45 @@ def progress(console: Console | None = None) -> Lines | Display:
 
     console = console or Console(stderr=True)
     is_live = console.is_terminal and not console.is_dumb_terminal
-    return Display(console, keys=Keys()) if is_live else Lines()
+    return Display(console, keys=Keys()) if is_live else Lines(ticker=Ticker())
 
 
 def spinner(console: Console, text: str) -> Status:
     """Return a spinner beside `text`, in ASCII where the terminal has nothing else; it leaves nothing behind."""
     from rich.text import Text
 
-    kind = "dots" if console.encoding.lower().startswith("utf") else "line"
-    return console.status(Text(printable_line(text)), spinner=kind)
+    return console.status(Text(printable_line(text)), spinner=_kind(console))
+
+
+def _kind(console: Console) -> str:
+    return "dots" if console.encoding.lower().startswith("utf") else "line"
 
 
 class Lines(Watcher):
-    """A line after a tenth of the trials, at the end of an epoch, and every `EVERY_SECONDS`."""
+    """A line after a tenth of the trials, at the beginning of all other work, and every `EVERY_SECONDS`.
 
-    def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    ticker: has lines written also while nothing is told of the study; None for no such lines.
+    """
+
+    def __init__(
+        self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic, *,
+        ticker: Ticker | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(now)
         self._print = write or (lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
-        self._written, self._written_at = 0, now()
+        self._ticker, self._writing = ticker, threading.RLock()
+        self._counted, self._written, self._written_at = 0, "", now()
 
     def _write(self, text: str) -> None:
-        self._print(printable(text))
+        with self._writing:
+            self._written_at = self._now()
+            self._print(printable(text))
+
+    def _begin_work(self, text: str) -> None:
+        """Write what is being done, and go on to say so until it has ended."""
+        self._write(text)
+        if self._ticker:
+            self._ticker.start(self.meanwhile)
 
     def stop(self, text: str) -> None:
         """Ask the study to end after the epoch; `text` is written to the descriptor, as the stream may be in use."""
@@ -78,7 +99,8 @@ class Lines(Watcher):
 
     def phase(self, text: str) -> None:
         """Write what is being done."""
-        self._write(text)
+        super().phase(text)
+        self._begin_work(text)
 
     def warn(self, text: str) -> None:
         """Write a warning."""
@@ -87,45 +109,71 @@ class Lines(Watcher):
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Write how many trials are to run."""
-        self.training = True
-        self._pace.begin(total, done)
-        self._written, self._written_at = done, self._now()
+        super().begin(total, done, candidates, together)
+        self._counted = done
         losses = count_of(len(candidates), "loss", "losses")
         pace = f", {together} at a time" if together else ""
-        self._write(f"{count_of(total - done, 'trial')} of {total:,} to run over {losses}{pace}")
+        self._begin_work(f"{count_of(total - done, 'trial')} of {total:,} to run over {losses}{pace}")
 
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""
         super().epoch(active, epochs_done)
-        new, is_time = self._pace.done - self._written, self._now() - self._written_at >= EVERY_SECONDS
-        if new >= max(1, self._pace.total // 10) or is_time or (new and not active):
+        new = self.pace.done - self._counted
+        if self.training and (new >= max(1, self.pace.total // 10) or (new and not active)):
             self._count()
+        self.meanwhile()
+
+    def retrained(self, task: str, done: float, total: int) -> None:
+        """Write how far a task is: at its beginning, at its end, and every `EVERY_SECONDS`."""
+        is_new = task != self._task.text
+        super().retrained(task, done, total)
+        if is_new:
+            self._begin_work(self.doing())
+        elif done == total:
+            self._tell()
+        self.meanwhile()
 
     def meanwhile(self) -> None:
-        """Write how far the study is, every `EVERY_SECONDS` also while an epoch lasts."""
-        if self._now() - self._written_at >= EVERY_SECONDS:
-            self._count()
+        """Write how far the study is, every `EVERY_SECONDS`, whatever it does."""
+        super().meanwhile()
+        with self._writing:
+            if self._now() - self._written_at >= EVERY_SECONDS:
+                self._tell()
 
     def searched(self) -> None:
         """Write how far the study came."""
-        if self._pace.done > self._written:
+        if self.training and self.pace.done > self._counted:
             self._count()
         super().searched()
+        super().phase("")
+
+    def close(self) -> None:
+        """Write nothing more by itself."""
+        super().phase("")
+        if self._ticker:
+            self._ticker.stop()
 
     def _count(self) -> None:
-        # epochs of the verdict are no epochs of trials
-        if self._result and self.training:
-            self._written, self._written_at = self._pace.done, self._now()
-            self._write(self._reached())
+        self._counted = self.pace.done
+        self._tell()
+
+    def _tell(self) -> None:
+        text = self.doing()
+        if text and text != self._written:
+            self._written = text
+            self._write(text)
 
     def end(self, result: StudyResult) -> None:
         """Write how the study ended, unless the caller does."""
+        self.close()
         if not self.is_concluded:
             self._write(f"done: {report.ended(result)}")
 
 
 class Display(Watcher):
-    """A bar, time left, and the top score and share of each loss, redrawn in place; else a spinner.
+    """A bar, the time left, and the top score and share of each loss, redrawn in place.
+
+    After the search it is a bar of trainings, and else a spinner.
 
     keys: those that are pressed while trials run, of which q ends the study after the epoch; None for no such key.
     """
@@ -136,7 +184,7 @@ class Display(Watcher):
         super().__init__(now)
         self._console, self._keys = console, keys
         self._live: Live | None = None
-        self._status: Status | None = None
+        self._spinner: Spinner | None = None
         self._active = self._epochs = 0
         self._rows: list[Standing] = []
         self._stale_at = -math.inf
@@ -152,15 +200,21 @@ class Display(Watcher):
         self._console.print(printable(f"Warning: {text}"), style="yellow", markup=False, highlight=False)
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
-        """Start the display."""
+        """Show the trials, and read keys."""
+        self.close()
+        super().begin(total, done, candidates, together)
+        self._show()
+
+    def _show(self, *, is_new: bool = True) -> None:
+        """Have the display on the terminal, and keys read where one of them does something."""
         from rich.live import Live
 
-        self.close()
-        self.training = True
-        self._pace.begin(total, done)
-        self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=4, transient=True)
-        self._live.start()
-        if self._keys:
+        if self._live is None:
+            self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=8, transient=True)
+            self._live.start(refresh=True)
+        elif is_new:
+            self._live.refresh()
+        if self._keys and (self.training or self.is_onlooker):
             self._keys.start()
 
     def stopping(self) -> bool:
@@ -177,11 +231,19 @@ class Display(Watcher):
 
     def phase(self, text: str) -> None:
         """Show what is being done, with a spinner."""
+        super().phase(text)
+        self._show()
+
+    def retrained(self, task: str, done: float, total: int) -> None:
+        """Show how many trainings of a task are done, with a bar."""
+        is_new = task != self._task.text
+        super().retrained(task, done, total)
+        self._show(is_new=is_new)
+
+    def searched(self) -> None:
+        """Show no trials any more."""
+        super().searched()
         self.close()
-        if self._keys and self.is_onlooker:
-            self._keys.start()
-        self._status = spinner(self._console, "; ".join([text, *map(str, self._hint())]))
-        self._status.start()
 
     def end(self, result: StudyResult) -> None:
         """Remove the display; print how the study ended unless the caller does on the same terminal."""
@@ -193,25 +255,49 @@ class Display(Watcher):
         """Remove the display and the spinner, and have the terminal as it was."""
         if self._keys:
             self._keys.stop()
-        for shown in (self._live, self._status):
-            if shown is not None:
-                shown.stop()
-        self._live = self._status = None
+        shown, self._live, self._spinner = self._live, None, None
+        if shown is not None:
+            shown.stop()
 
     def render(self) -> RenderableType:
         """Return the display in its present state."""
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
         from rich.text import Text
 
-        line = Table.grid(padding=(0, 1))
-        count = f"{self._pace.done}/{self._pace.total} trials"
-        bar = ProgressBar(total=max(self._pace.total, 1), completed=self._pace.trials(), width=30)
-        line.add_row(bar, count, ", ".join(filter(None, [str(self._pace), self._running])))
+        is_search = self.training or not self._task.text
+        line = self._trials() if is_search else self._work()
         self.stopping()
         last = [Text(self._stop, style="yellow")] if self._stop else self._hint()
-        return Group(*([self._board(self._result)] if self._result else []), line, *last)
+        board = [self._board(self._result)] if self._result and is_search else []
+        return Group(*board, line, *last)
+
+    def _trials(self) -> RenderableType:
+        count = f"{self.pace.done}/{self.pace.total} trials"
+        pace = str(self.pace) or self._so_far()
+        return self._bar(
+            self.pace.trials(), self.pace.total, count, ", ".join(filter(None, [pace, self._running]))
+        )  # fmt: skip
+
+    def _work(self) -> RenderableType:
+        """Return the work beside a bar where its trainings are known, else beside a spinner."""
+        from rich.spinner import Spinner
+        from rich.text import Text
+
+        if self._task.total:
+            left = self.pace.remaining() or self._so_far()
+            return self._bar(self._task.done, self._task.total, ", ".join(filter(None, [self._progress(), left])))
+        self._spinner = self._spinner or Spinner(_kind(self._console))
+        self._spinner.update(text=Text(printable_line(self.doing())))
+        return self._spinner
+
+    @staticmethod
+    def _bar(done: float, total: int, *cells: str) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        line = Table.grid(padding=(0, 1))
+        line.add_row(ProgressBar(total=max(total, 1), completed=done, width=30), *map(printable_line, cells))
+        return line
 
     def _hint(self) -> list[Text]:
         """Return which key ends the study, where one does."""
@@ -222,7 +308,7 @@ class Display(Watcher):
     @property
     def _running(self) -> str:
         """Return how many trials are running, and how far they are."""
-        running = self._pace.running()
+        running = self.pace.running()
         if trained := len(in_training(running)):
             return ", ".join(filter(None, [f"{trained} running", where(running)]))
         return f"{self._active} running, {count_of(self._epochs, 'epoch')} so far" if self._epochs else ""
@@ -246,7 +332,7 @@ class Display(Watcher):
     def _shares(self, result: StudyResult) -> Callable[[str], tuple[str, str, str]]:
         """Return a function of a loss: its trials that have ended, those that run, and its share of all."""
         ended = Counter(trial.candidate for trial in result.trials)
-        running = Counter(one.candidate for one in in_training(self._pace.running()))
+        running = Counter(one.candidate for one in in_training(self.pace.running()))
         begun = max(1, ended.total() + running.total())
 
         def of(loss: str) -> tuple[str, str, str]:

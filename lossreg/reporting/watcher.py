@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from lossreg.errors import count_of
 from lossreg.reporting import values
-from lossreg.reporting.pace import Pace
-from lossreg.storage.observer import Observer, Running
+from lossreg.reporting.pace import Pace, clock
+from lossreg.storage.activity import Activity, Noted
+from lossreg.storage.observer import Ahead, Observer, Running
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
+
+# trials that run, of which those who watch are told; of more they know what the journal has
+MOST_NOTED = 64
+
+
+class Task(NamedTuple):
+    """Work that is done, since when, and how many of its trainings are done; 0 of 0 where it has none."""
+
+    text: str
+    since: float
+    done: float = 0.0
+    total: int = 0
 
 
 class Watcher(Observer):
     """The common part of all displays: a request to stop, and the result when training ends.
 
-    is_onlooker: whether it shows a study that another process runs, so that q leaves it at any time.
-    training: whether trials are trained now; messages: those shown so far; is_concluded: whether the caller
-    prints how the study ended; on_trained: called with the result when its leaderboard is final.
+    pace: how fast the study is, and when it ends; noted: where those who watch look for what is done; is_onlooker:
+    whether it shows a study that another process runs, so that q leaves it at any time; training: whether trials are
+    trained now; messages: those shown so far; is_concluded: whether the caller prints how the study ended; on_trained:
+    called with the result when its leaderboard is final.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._pace = now, Pace(now)
+        self._now, self.pace = now, Pace(now)
+        self._task = Task("", now())
+        self.noted: Noted | None = None
         self._result: StudyResult | None = None
         self.training = self.is_concluded = self.is_onlooker = False
         self.messages: set[str] = set()
@@ -47,18 +64,75 @@ class Watcher(Observer):
         """Tell whether `stop` was called."""
         return self._stop is not None
 
+    def phase(self, text: str) -> None:
+        """Show what is being done."""
+        self._task = Task(text, self._now())
+        self._note()
+
+    def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
+        """Count the trials, of which some may be done."""
+        self.training = True
+        self._task = Task("", self._now())
+        self.pace.begin(total, done)
+        self._note()
+
+    def expect(self, ahead: Ahead) -> None:
+        """Count what follows the search in the time left."""
+        self.pace.expect(ahead)
+
+    def retrained(self, task: str, done: float, total: int) -> None:
+        """Show how many trainings of a task are done."""
+        self.pace.retrained(task, done, total)
+        since = self._task.since if task == self._task.text else self._now()
+        self._task = Task(task, since, done, total)
+        self._note()
+
+    def follow(self, activity: Activity) -> None:
+        """Show what another process does, with the time left that it has noted."""
+        now = time.time()
+        left = None if activity.left is None else max(0.0, activity.left - (now - activity.at))
+        self.pace.told = (activity.speed, left) if activity.speed else None
+        if not activity.text:
+            return
+        if self.training:
+            self.searched()
+        if activity.total:
+            self.retrained(activity.text, activity.done, activity.total)
+        elif activity.text != self._task.text:
+            self.phase(activity.text)
+        self._task = self._task._replace(since=self._now() - max(0.0, now - activity.since))
+
+    def _note(self) -> None:
+        """Note what is done, where others look for it."""
+        if self.noted is None or not (self.training or self._task.text):
+            return
+        task, seconds = self._task, self._now() - self._task.since
+        running = tuple(self.pace.running()) if self.training else ()
+        running = running if len(running) <= MOST_NOTED else ()
+        self.noted.note(
+            Activity(
+                task.text, task.done, task.total, time.time() - seconds, speed=self.pace.speed(),
+                left=self.pace.left(), running=running,
+            )
+        )  # fmt: skip
+
+    def meanwhile(self) -> None:
+        """Note that an epoch lasts."""
+        self._note()
+
     def look(self, result: StudyResult, running: Callable[[], Sequence[Running]]) -> None:
         """Show the trials that run, too."""
         self._result = result
-        self._pace.look(running)
+        self.pace.look(running)
 
     def epoch(self, active: int, epochs_done: int) -> None:
-        """Count the time from the end of the first epoch on."""
-        self._pace.epoch()
+        """Count the time from the end of the first epoch on, in which programs are compiled."""
+        self.pace.epoch()
+        self._note()
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Count a trial."""
-        self._pace.done += 1
+        self.pace.done += 1
         self._result = result
 
     def elsewhere(self, record: TrialRecord, result: StudyResult) -> None:
@@ -67,6 +141,8 @@ class Watcher(Observer):
 
     def searched(self) -> None:
         """Show no more how many trials have ended."""
+        if self.training:
+            self.pace.searched()
         self.training = False
 
     def trained(self, result: StudyResult) -> None:
@@ -83,13 +159,32 @@ class Watcher(Observer):
     def close(self) -> None:
         """Remove what is shown."""
 
+    def doing(self) -> str:
+        """Return what is done now, in one line, with its own progress and the time left; empty before anything is."""
+        if self.training:
+            return self._reached() if self._result else ""
+        if not self._task.text:
+            return ""
+        left = self.pace.remaining() if self._task.total else ""
+        return ", ".join(filter(None, [self._progress(), self._so_far(), left]))
+
+    def _progress(self) -> str:
+        task = self._task
+        return f"{task.text}: {int(task.done)} of {count_of(task.total, 'training')}" if task.total else task.text
+
+    def _so_far(self) -> str:
+        """Return `0:12 so far` of work whose progress is not known."""
+        seconds = self._now() - self._task.since
+        return f"{clock(seconds)} so far" if seconds >= 1 and not self._task.done else ""
+
     def _reached(self) -> str:
         """Return `14/64 trials, 20 in epoch 12 of 30, highest accuracy 0.9731 (focal), 2.0 trials/s, 0:25 left`."""
-        running = self._pace.running()
+        running = self.pace.running()
         trained = f"{count} {where(running) or 'running'}" if (count := len(in_training(running))) else ""
         best = so_far(self._result, running) if self._result else ""
-        counts = f"{self._pace.done}/{self._pace.total} trials"
-        return ", ".join(filter(None, [counts, trained, best, str(self._pace)]))
+        counts = f"{self.pace.done}/{self.pace.total} trials"
+        pace = str(self.pace) or (self._so_far() if self.pace.done == 0 else "")
+        return ", ".join(filter(None, [counts, trained, best, pace]))
 
 
 def standing(result: StudyResult) -> str:

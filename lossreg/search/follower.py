@@ -13,6 +13,7 @@ from lossreg.errors import count_of
 from lossreg.reporting.watcher import Watcher
 from lossreg.search import budget, history
 from lossreg.search.unfinished import CLOCK, PLACED
+from lossreg.storage.activity import Activity
 from lossreg.storage.observer import Running
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.study_result import StudyResult
@@ -22,6 +23,7 @@ from lossreg.storage.trials import ATTRIBUTE
 EVERY, REST = 1.0, 10
 # of these, between two looks at the keys
 STEP = 0.1
+STARTING = "a run is starting"
 
 
 def running(study: optuna.Study) -> list[Running]:
@@ -43,26 +45,59 @@ def _running(trial: FrozenTrial, epochs: int) -> Running:
     return Running(trial.params["loss"], epoch, epochs if epoch else 0, score)
 
 
+def is_run(folder: StudyFolder) -> bool:
+    """Return whether another process runs a study, or prepares to."""
+    return folder.activity is not None or folder.is_busy
+
+
 def follow(folder: StudyFolder, watcher: Watcher, pause: Callable[[float], Any] = time.sleep) -> None:
     """Show a study on `watcher` until nobody runs it, or `watcher` is to stop."""
-    shown: set[int] | None = None
-    done, is_over = 0, False
-    while folder.is_busy and not watcher.stopping():
+    followed = _Followed(folder, watcher)
+    while is_run(folder) and not watcher.stopping():
         begin = time.monotonic()
-        study = folder.read()
-        result, trials, now = history.result(study, folder.path), budget.of(study), running(study)
-        if shown is None:
-            shown, done = {trial.number for trial in result.trials}, folder.ended(study)
-            watcher.begin(trials, done, list(result.losses), 0)
-        if not is_over:
-            new = _tell(watcher, result, now, shown)
-            # also a trial that fails: only the next run repeats it
-            shown, done = shown | new, done + len(new)
-        if done >= trials and not now and not is_over:
-            is_over = True
-            watcher.searched()
-            watcher.phase(f"{count_of(trials, 'trial')} done; the study is being finished")
+        followed.look()
         _wait(watcher, max(EVERY, REST * (time.monotonic() - begin)), pause)
+
+
+class _Followed:
+    """A study, as far as its trials were shown to a watcher."""
+
+    def __init__(self, folder: StudyFolder, watcher: Watcher) -> None:
+        self._folder, self._watcher = folder, watcher
+        self._starting = Activity(STARTING, since=time.time())
+        self._shown: set[int] | None = None
+        self._done, self._is_over = 0, False
+
+    def look(self) -> None:
+        """Tell what is new."""
+        activity = self._folder.activity
+        # until a run has the lock, the journal has at most a former one
+        study = self._folder.peek() if self._folder.is_busy else None
+        is_searched = activity is None or not activity.text
+        if study is not None and (is_searched or self._shown is not None):
+            if activity and is_searched:
+                self._watcher.follow(activity)
+            self._take(study, activity)
+        if study is None or not is_searched:
+            self._watcher.follow(activity if activity and activity.text else self._starting)
+
+    def _take(self, study: optuna.Study, activity: Activity | None) -> None:
+        """Tell of the trials of a study, and of its end where the run does not tell what it does."""
+        if self._is_over:
+            return
+        result, trials = history.result(study, self._folder.path), budget.of(study)
+        now = list((activity and activity.running) or running(study))
+        if self._shown is None:
+            self._shown, self._done = {trial.number for trial in result.trials}, self._folder.ended(study)
+            self._watcher.begin(trials, self._done, list(result.losses), 0)
+        new = _tell(self._watcher, result, now, self._shown)
+        # also a trial that fails: only the next run repeats it
+        self._shown, self._done = self._shown | new, self._done + len(new)
+        if self._done >= trials and not now:
+            self._is_over = True
+            self._watcher.searched()
+            if not activity:
+                self._watcher.phase(f"{count_of(trials, 'trial')} done; the study is being finished")
 
 
 def _tell(watcher: Watcher, result: StudyResult, now: list[Running], shown: set[int]) -> set[int]:

@@ -145,14 +145,14 @@ def _current(
 ) -> Record | None:
     """Return the verdict or the confirmation of a study; None where it has none, or trials were added since.
 
-    Raises `InputError` for one that is not whole.
+    Raises `InputError` for one that is incomplete.
     """
     stored = attributes.get(key)
     if not stored or stored.get("trials") != trials:
         return None
     reason = unreadable(of_stored, stored)
     if reason:
-        raise damaged(str(folder / JOURNAL), f"what it tells of the {key} {reason}")
+        raise damaged(str(folder / JOURNAL), f"its {key} {reason}")
     return of_stored(stored)
 
 
@@ -163,7 +163,7 @@ def unreadable(of_stored: Callable[[Any], Any], stored: Any) -> str:
     except KeyError as error:
         return f"has no {error}"
     except (TypeError, ValueError, AttributeError):
-        return "is not whole"
+        return "is incomplete"
     return ""
 
 

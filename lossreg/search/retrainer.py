@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from lossreg.search import retraining, sizing
@@ -60,6 +60,19 @@ class Finished(NamedTuple):
     asked: OnSplit
     plan: Plan
     training: Retrained
+
+
+@dataclass(slots=True)
+class _Count:
+    """Tells how many trainings of a task are done: those counted, and those that are called with."""
+
+    progress: Observer
+    task: str
+    done: int
+    total: int
+
+    def __call__(self, new: float = 0) -> None:
+        self.progress.retrained(self.task, self.done + new, self.total)
 
 
 class Retrainer:
@@ -158,8 +171,8 @@ class Retrainer:
         done, total: of the trainings of the task, where these are but some of them. Raises `LossregError` when nothing
         can be trained any more, `KeyboardInterrupt` when the observer is stopping.
         """
-        total = total or sum(one.seeds for one in asked)
-        self._report(done, total, task)
+        count = _Count(self._progress, task, done, total or sum(one.seeds for one in asked))
+        count()
         for chunk in self._chunks:
             now = [one for one in asked if one.split in chunk]
             if not now:
@@ -168,11 +181,12 @@ class Retrainer:
             plans = [replace(one.plan, fold=chunk.index(one.split)) for one in now]
             trials = [_members(plan, one.seeds) for plan, one in zip(plans, now, strict=True)]
             policy = SearchPolicy.of(self.prepared)
-            for training in retraining.train(self._pool, trials, policy, self._progress, wants_weights=wants_weights):
-                seeds = now[training.index].seeds
-                done += seeds
-                self._report(done, total, task, seeds)
+            for training in retraining.train(
+                self._pool, trials, policy, self._progress, wants_weights=wants_weights, on_epoch=count
+            ):
+                count.done += now[training.index].seeds
                 yield Finished(now[training.index], plans[training.index], training)
+        count()
 
     def _take(self, chunk: tuple[int, ...], asked: Sequence[OnSplit]) -> None:
         """Have samples of these splits, and trainers for them, with slots for rounds of equally many lanes."""
@@ -192,11 +206,6 @@ class Retrainer:
         self._open.callback(self._pool.shutdown)
         self._pool.warn = self._progress.warn
         self._pool.prepare()
-
-    def _report(self, done: int, total: int, task: str, step: int = 1) -> None:
-        """Report progress about five times; step: the trainings since the last report."""
-        if done == total or done % max(1, total // 5) < step:
-            self._progress.phase(f"{task}: {done} of {total} trainings")
 
 
 def _scored(training: Retrained) -> Scored:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,25 +44,30 @@ class Retrained:
 
 def train(
     pool: Pool, plans: Sequence[Plan | Sequence[Plan]], policy: SearchPolicy, observer: Observer | None = None, *,
-    wants_weights: bool = False,
+    wants_weights: bool = False, on_epoch: Callable[[float], Any] = lambda parts: None,
 ) -> Iterator[Retrained]:  # fmt: skip
     """Yield every plan as soon as it has ended, in the order of their slots where several end in one epoch.
 
     Several plans in place of one are trained side by side, as the members of a trial. policy decides which epoch is
     scored, and early stopping. A plan whose trainer failed is trained once more elsewhere, or fails. The observer is
-    told of every epoch. Raises `LossregError` when plans that were trained together failed and nothing can go on, or
+    told of every epoch, and `on_epoch` of how many trainings are done that were not yielded yet, parts of those that go
+    on included. Raises `LossregError` when plans that were trained together failed and nothing can go on, or
     no trainer has a slot; `KeyboardInterrupt` when the observer is stopping.
     """
-    return _Retraining(pool, plans, policy, observer or Observer(), wants_weights).run()
+    return _Retraining(
+        pool, plans, policy, observer or Observer(), wants_weights=wants_weights, on_epoch=on_epoch
+    ).run()
 
 
 class _Retraining:
     def __init__(
         self, pool: Pool, plans: Sequence[Plan | Sequence[Plan]], policy: SearchPolicy, observer: Observer,
-        wants_weights: bool,
+        *, wants_weights: bool, on_epoch: Callable[[float], Any],
     ) -> None:  # fmt: skip
+        self._on_epoch = on_epoch
         self._pool, self._policy, self._observer, self._wants_weights = pool, policy, observer, wants_weights
         members = [[plan] if isinstance(plan, Plan) else plan for plan in plans]
+        self._members = list(map(len, members))
         self._waiting = deque(Active(index, each, policy.curve()) for index, each in enumerate(members))
         self._active: list[Active[int]] = []
         self._ended: deque[Retrained] = deque()
@@ -115,9 +120,15 @@ class _Retraining:
             raise LossregError(f"training failed: {one_line(error)}") from error
         for active in sorted(self._active, key=lambda active: active.slots[0]):
             self._take(active, reports, failures)
+        self._on_epoch(self._done())
         self._fill()
         self._epochs += 1
         self._observer.epoch(len(self._active), self._epochs)
+
+    def _done(self) -> float:
+        """Return how many trainings are done and were not yielded yet, parts of those that go on included."""
+        parts = (len(active.plans) * active.curve.epoch / active.plan.epochs for active in self._active)
+        return sum(parts) + sum(self._members[ended.index] for ended in self._ended)
 
     def _take(self, active: Active[int], reports: Mapping[int, EpochReport], failures: Mapping[int, Failure]) -> None:
         fault = active.take(reports, failures)

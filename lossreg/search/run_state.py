@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import optuna
 
 from lossreg.errors import LossregError
-from lossreg.search import attributes, completion, history, notes, top_model, unfinished
+from lossreg.search import ahead, attributes, completion, history, notes, top_model, unfinished
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.confirming_stage import ConfirmingStage
@@ -21,7 +21,7 @@ from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
 from lossreg.search.verdict_stage import VerdictStage
 from lossreg.storage.constraints import NONE_KEPT
-from lossreg.storage.observer import Observer
+from lossreg.storage.observer import Ahead, Observer
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Tracker, Untracked
@@ -157,6 +157,7 @@ class RunState:
             if done < total:
                 progress.begin(total, done, list(self.prepared.candidates), self.together)
                 progress.look(self.result, self.scheduler.running)
+                progress.expect(Ahead() if self.run.trainers else ahead.of(self.prepared))
                 if line := self._resumed(done, total):
                     progress.message(line)
             elif line := notes.nothing_to_train(done, total):
@@ -181,8 +182,15 @@ class RunState:
         if not isinstance(self.tracker, Untracked):
             run.progress.phase(f"study {run.spec.name}: writing plots and model into MLflow")
         run.folder.require_turn()
+        self._stop_clock()
         self.tracker.finish(result, model if run.spec.tracking.model else None)
         self._summarise()
+
+    def _stop_clock(self) -> None:
+        """Have the study end here for what is said of its time, so that MLflow, journal and terminal say the same."""
+        if self.scheduler.epochs or self.seconds:
+            self.seconds.update(total=time.perf_counter() - self.run.begin, **self.tracker.spent())
+            self._summarise()
 
     def _answer(self) -> None:
         """Confirm the best settings, and reach the verdict."""

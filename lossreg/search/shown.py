@@ -14,6 +14,7 @@ from typing import Any
 from lossreg.errors import InputError, represented
 from lossreg.reporting import notebook
 from lossreg.reporting.progress import Display, Lines
+from lossreg.reporting.ticker import Ticker
 from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import backend
 from lossreg.storage.observer import Observer
@@ -62,7 +63,7 @@ def _watcher(stack: ExitStack) -> Watcher:
     if notebook.is_here():
         return notebook.Notebook()
     if not status_line.is_live():
-        return Lines()
+        return Lines(ticker=Ticker())
     from rich.console import Console
 
     # a descriptor of its own: the display goes on while the start-up notes of a backend are dropped

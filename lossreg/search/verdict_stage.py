@@ -16,16 +16,17 @@ import numpy as np
 from lossreg.data import splits
 from lossreg.errors import InputError, LossregError, ReplacedError, UnansweredError, is_for_want_of_room
 from lossreg.metrics import decision
-from lossreg.search import completion, estimate, judgement, nested, one_split
+from lossreg.search import ahead, completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
 from lossreg.search.constraints import Constraints
 from lossreg.search.estimate import Estimate
 from lossreg.search.final_stage import FinalStage, why
-from lossreg.search.frozen import BEFORE, FROZEN, Frozen, Notes
+from lossreg.search.frozen import BEFORE, Frozen, Notes
 from lossreg.search.judgement import Judgement, Tested
 from lossreg.search.nested import Nested
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions, joined
+from lossreg.storage.journal_keys import FROZEN
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer, Verdict
@@ -121,6 +122,7 @@ class VerdictStage(FinalStage):
         self._require_installed(outer)
         estimate.require_room(self.prepared, repeats, tested)
         self.folder.predictions.require_room(outer)
+        self.progress.expect(ahead.of_verdict(self.prepared, outer, repeats - done))
         self._announce(outer, repeats, done)
         with self.training():
             new = range(done, repeats)

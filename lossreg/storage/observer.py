@@ -21,6 +21,27 @@ class Running(NamedTuple):
     score: float | None
 
 
+class Ahead(NamedTuple):
+    """What follows the search of a study, in numbers of trainings; whatever is trained together is set up once.
+
+    confirm: those that confirm settings; verdict: those of the verdict, in parts that are set up one after the other;
+    in_folds: its parts with outer folds, which it has where they take less than `most` seconds, None where they are not
+    in question; per_trial: the trainings of a trial of the search.
+    """
+
+    confirm: int = 0
+    verdict: tuple[int, ...] = ()
+    in_folds: tuple[int, ...] | None = None
+    most: float = 0.0
+    per_trial: int = 1
+
+    def parts(self, seconds: float) -> tuple[int, ...]:
+        """Return the parts that are to be expected where a training takes so many seconds."""
+        folds = self.in_folds
+        verdict = self.verdict if folds is None or seconds * sum(folds) >= self.most else folds
+        return (self.confirm, *verdict) if self.confirm else verdict
+
+
 class Observer:
     """Is told how a study goes; every method does nothing, and subclasses override those that they need."""
 
@@ -56,6 +77,17 @@ class Observer:
 
     def meanwhile(self) -> None:
         """Note that the epoch of the active trials still lasts; called every few seconds."""
+
+    def expect(self, ahead: Ahead) -> None:
+        """Take what follows the search or, told later, what still follows."""
+
+    def retrained(self, task: str, done: float, total: int) -> None:
+        """Note how many trainings of a task that follows the search are done, parts of those that run included.
+
+        Called before the first of them and after every epoch. By default it is a phase where the number is whole.
+        """
+        if done == int(done):
+            self.phase(f"{task}: {int(done)} of {total} trainings")
 
     def stopping(self) -> bool:
         """Return whether the study shall end here, asked after every epoch; a later `tune` goes on with it."""

@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler
 
 from lossreg.errors import InputError, LossregError
 from lossreg.storage import address, server
+from lossreg.storage.activity import Noted
 from lossreg.storage.observer import Observer
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
@@ -72,6 +73,16 @@ class SharedStudy(StudyFolder):
             seen[number] = beats, since if beats == before else now, max(dead_after, self._dead_after)
         self._seen = seen
         return any(now - since < limit for _, since, limit in seen.values())
+
+    @contextmanager
+    def announced(self) -> Iterator[Noted]:
+        """Announce nothing: each worker would have its own work."""
+        yield Noted(self.path)
+
+    @property
+    def activity(self) -> None:
+        """None: of several workers it is not known."""
+        return
 
     @property
     def exists(self) -> bool:

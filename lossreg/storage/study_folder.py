@@ -18,7 +18,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from lossreg.errors import InputError, LossregError, brief, count_of, on_disk, one_line
-from lossreg.storage import folder_lock, identity
+from lossreg.storage import activity, folder_lock, identity
+from lossreg.storage.activity import Activity, Noted
 from lossreg.storage.best_model import BestModel
 from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.journal_keys import FROZEN, JOURNAL, STUDY_KEYS, TRIAL_KEYS, lacking
@@ -121,6 +122,15 @@ class StudyFolder:
     def is_busy(self) -> bool:
         """True while another process runs the study; nothing is written."""
         return folder_lock.is_held(self.path)
+
+    def announced(self) -> AbstractContextManager[Noted]:
+        """Have others see that a run goes on, also before it has the lock, and what it does; nothing is left of it."""
+        return activity.announced(self.path)
+
+    @property
+    def activity(self) -> Activity | None:
+        """What the run of another process does, None where there is none or it does not tell."""
+        return activity.read(self.path)
 
     def require_writable(self) -> None:
         """Raise `InputError` unless the study's folder can be created and has room; nothing is left behind."""

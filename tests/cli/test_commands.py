@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -799,10 +800,10 @@ def test_a_verdict_that_is_not_whole_is_said_in_one_line_and_left_out_by_repair(
     for command in ("results", "watch", "report"):
         code, out, err = lossreg(command, study)
         assert (code, out) == (2, "")
-        assert "journal.log: this journal is damaged (what it tells of the verdict has no 'winner')" in err
+        assert "journal.log: this journal is damaged (its verdict has no 'winner')" in err
         assert err.count("\n") == 1
     code, out, _ = lossreg("repair", study)
-    assert (code, "what it tells of the study is not whole" in out) == (0, True)
+    assert (code, "its entry for the study is incomplete" in out) == (0, True)
     assert store.read().user_attrs[ATTRIBUTE] == kept
     assert lossreg("results", study)[0] == 0
 
@@ -975,11 +976,11 @@ def test_ui_of_a_folder_without_studies_is_a_mistake(lossreg, study, served):
 
 
 def test_watch_shows_a_study_that_nobody_runs_once_and_says_how_it_goes_on(lossreg, study):
-    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"), over=-1)
     for named in (study, ".lossreg/toy"):
         code, out, err = lossreg("watch", named)
         assert (code, err) == (0, "")
-        assert "Nobody runs this study now: 0 of 1 trials are done." in out
+        assert "The study was interrupted. Nobody runs this study now: 0 of 1 trials are done." in out
         assert ("`lossreg tune toy.toml` goes on with it" in out) == (named == study)
 
 
@@ -990,6 +991,18 @@ def test_watch_needs_a_study_that_was_run(lossreg, study):
         assert (code, out) == (2, "")
         assert message in err
         assert err.count("\n") == 1
+
+
+def test_watch_waits_for_a_run_that_is_starting_and_says_where_one_ended_before_it_began(lossreg, study, monkeypatch):
+    ending = ExitStack()
+    ending.enter_context(StudyFolder(Path(".lossreg/toy"), "toy").announced())
+    follow = follower.follow
+    monkeypatch.setattr(follower, "follow", lambda *told: follow(*told, lambda seconds: ending.close()))
+    code, out, err = lossreg("watch", study)
+    assert (code, out) == (1, "")
+    assert "starting" in err
+    assert err.splitlines()[-1] == "Error: the run ended before its first trial; where it was started it says why"
+    assert not Path(".lossreg").exists()
 
 
 def test_watch_follows_a_study_that_is_run_and_leaves_it_alone(lossreg, study, monkeypatch):

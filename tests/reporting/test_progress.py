@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,9 +15,11 @@ from rich.console import Console
 
 from lossreg.reporting.pace import Pace
 from lossreg.reporting.progress import Display, Lines
+from lossreg.reporting.ticker import Ticker
 from lossreg.reporting.watcher import so_far, where
+from lossreg.storage.activity import Activity
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.observer import Running
+from lossreg.storage.observer import Ahead, Running
 
 
 class Clock:
@@ -85,6 +90,93 @@ def test_the_first_epoch_in_which_programs_are_compiled_does_not_count_in_the_ti
         pace.epoch()
     # 2 waves of 30 epochs of a second, of which 3 are done
     assert str(pace).endswith("s per trial, 0:57 left")
+
+
+def test_what_follows_the_search_counts_in_the_time_left_and_in_the_end_by_its_own_speed():
+    wave = Wave()
+    lines = Lines([].append, wave.clock)
+    wave.begin(lines)
+    lines.expect(Ahead(confirm=100, verdict=(60,), in_folds=(10**6,), most=120.0, per_trial=2))
+    for seconds in (11.0, 1.0, 1.0):
+        wave.train(lines, seconds)
+    search = lines.pace.left()
+    # 57 epochs of 7.5 s per trial and so 3.75 s per training; 10 s of setting up, of which parts take a share
+    shares = (search - 57 - 160 * 3.75) / 10
+    assert 1 < shares < 4
+    lines.searched()
+    lines.retrained("confirming", 0, 100)
+    before = lines.pace.left()
+    wave.clock.now += 4.0
+    assert lines.pace.left() == pytest.approx(before - 4.0)
+    lines.retrained("confirming", 10.0, 100)
+    lines.epoch(100, 1)
+    wave.clock.now += 1.0
+    lines.retrained("confirming", 20.0, 100)
+    # 80 more take 8 s, and 60 of the verdict what they took in the search, or are set up anew
+    assert lines.pace.left() > 8 + 60 * 3.75
+    lines.retrained("verdict", 0, 60)
+    lines.retrained("verdict", 6, 60)
+    lines.epoch(60, 1)
+    wave.clock.now += 2.0
+    lines.retrained("verdict", 12, 60)
+    assert lines.pace.left() == pytest.approx(16.0, abs=2.0)  # and what is written in the end
+
+
+def test_work_after_the_search_has_a_first_line_and_one_every_few_seconds_and_none_is_there_twice():
+    written, wave = [], Wave()
+    lines = Lines(written.append, wave.clock)
+    lines.phase("loading data")
+    for _ in range(6):
+        wave.clock.now += 1.0
+        lines.meanwhile()
+    lines.retrained("confirming", 0, 40)
+    for step in range(40):
+        wave.clock.now += 0.25
+        lines.retrained("confirming", step + 1, 40)
+    lines.meanwhile()
+    lines.close()
+    wave.clock.now += 60.0
+    lines.meanwhile()
+    heads = [line.partition(",")[0] for line in written]
+    assert heads[:2] == ["loading data", "loading data"]
+    assert written[1] == "loading data, 0:05 so far"
+    assert heads[2:] == [f"confirming: {done} of 40 trainings" for done in (0, 20, 40)]
+
+
+def test_lines_come_by_themselves_while_nothing_is_told_of_the_study():
+    came = threading.Event()
+    ticks = itertools.count(0.0, 10.0).__next__  # the time of each look
+    lines = Lines(lambda text: "so far" in text and came.set(), ticks, ticker=Ticker(0.001))
+    lines.phase("loading data")
+    try:
+        assert came.wait(60)
+    finally:
+        lines.close()
+
+
+def test_what_another_process_does_is_shown_with_the_speed_and_the_time_left_that_it_says():
+    written, wave = [], Wave()
+    lines, now = Lines(written.append, wave.clock), time.time()
+    lines.follow(Activity("study toy: loading data", since=now - 30, at=now))
+    wave.begin(lines)
+    lines.follow(Activity("", at=now, speed="7.0 trials/s", left=95.0))
+    wave.train(lines, 6.0)
+    assert written[-1].startswith("0/8 trials, 4 in epoch 2 of 30, highest accuracy so far")
+    assert ", 7.0 trials/s, 1:3" in written[-1]
+    lines.follow(Activity("verdict", 3.5, 60, now, now, "7.0 trials/s", 20.0))
+    assert written[-1].startswith("verdict: 3 of 60 trainings, 0:")
+    assert not lines.training
+
+
+def test_the_display_shows_trainings_after_the_search_beside_a_bar():
+    wave = Wave()
+    shown, console = display(wave)
+    wave.begin(shown)
+    shown.searched()
+    shown.retrained("verdict: winner and baseline", 24.5, 60)
+    console.print(shown.render())
+    shown.close()
+    assert "verdict: winner and baseline: 24 of 60 trainings" in " ".join(console.file.getvalue().split())
 
 
 def test_a_score_in_training_is_shown_only_where_none_that_stands_is_as_good():

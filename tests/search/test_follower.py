@@ -21,7 +21,9 @@ from lossreg.reporting.progress import Lines
 from lossreg.search import budget, follower, history, study_list
 from lossreg.search.unfinished import ASKED, CLOCK
 from lossreg.storage import confirmation, server, study_folder
+from lossreg.storage.activity import Activity
 from lossreg.storage.journal_keys import TOLD
+from lossreg.storage.observer import Running
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -91,6 +93,38 @@ def test_a_study_is_followed_until_nobody_runs_it(begun):
     assert "4 trials done" in written[-1]
     assert not begun.folder.is_busy
     assert len(history.results(begun.folder.path).trials) == 4
+
+
+def test_a_run_that_is_being_prepared_is_waited_for_and_a_former_one_is_not_shown(begun):
+    begun.held.close()
+    written, runs = [], StudyFolder(begun.folder.path, "toy")
+    with ExitStack() as stack:
+        noted = stack.enter_context(runs.announced())
+        noted.note(Activity("loading data", since=time.time()))
+        with runs.announced() as again:
+            assert again is noted
+        assert follower.is_run(begun.folder)
+        assert not begun.folder.is_busy
+        follower.follow(begun.folder, Lines(written.append), lambda seconds: stack.close())
+    assert written == ["loading data"]
+    assert not follower.is_run(begun.folder)
+    assert [file.name for file in begun.folder.path.parent.iterdir()] == ["toy"]
+
+
+def test_the_work_of_a_run_is_shown_as_it_tells_it(begun):
+    written = []
+    with StudyFolder(begun.folder.path, "toy").announced() as noted:
+        noted.note(Activity("", speed="9.0 trials/s", left=1.0, running=[Running("focal", 3, 30, 0.5)]))
+
+        def pause(seconds):
+            begun(seconds)
+            if begun.pauses == 45:
+                noted.note(Activity("confirming", 12.0, 40, time.time()))
+
+        lines = Lines(written.append)
+        follower.follow(begun.folder, lines, lambda s: pause(s) if begun.pauses < 60 else lines.stop("over"))
+    assert "9.0 trials/s" in written[1]
+    assert any(line.startswith("confirming: 12 of 40 trainings") for line in written)
 
 
 def test_who_leaves_ends_nothing(begun):

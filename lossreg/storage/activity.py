@@ -1,0 +1,163 @@
+"""What a run of a study does at the moment, in a file beside the study's folder, for those who watch it.
+
+The file is there, and locked, as long as the run lasts, also before the study's folder is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self
+
+from lossreg.storage.observer import Running
+from lossreg.storage.trial_record import finite
+
+SUFFIX = ".running"
+# seconds between two states of the same work
+EVERY = 0.5
+# how often the lock is asked for, since who watches has it for a moment, and seconds in between
+LOOKS, MOMENT = 3, 0.02
+
+
+class Activity(NamedTuple):
+    """The work of a run, as it was at a moment.
+
+    text: in words, empty while trials are searched; done, total: of its trainings, 0 of 0 where it has none; since, at:
+    when it began, and when this was noted, in POSIX seconds; speed: of the search, in words; left: seconds until the
+    study ends, None where that is not known; running: trials that are trained, none where they are many.
+    """
+
+    text: str
+    done: float = 0.0
+    total: int = 0
+    since: float = 0.0
+    at: float = 0.0
+    speed: str = ""
+    left: float | None = None
+    running: Sequence[Running] = ()
+
+
+def file_of(folder: Path) -> Path:
+    """Return the file of a study's folder."""
+    return folder.with_name(f"{folder.name}{SUFFIX}")
+
+
+def read(folder: Path) -> Activity | None:
+    """Return what the run of a study does, None where none runs; nothing is written."""
+    try:
+        with _opened(file_of(folder), os.O_RDONLY) as file:
+            return None if _is_free(file) else _stored(file)
+    except OSError:
+        return None
+
+
+def _stored(file: IO[bytes]) -> Activity:
+    """Return the activity in a file; one of no text where what is there was written by halves."""
+    try:
+        values = json.loads(file.read())
+        return Activity(**{**values, "running": [Running(*one) for one in values["running"]]})
+    except (ValueError, TypeError, KeyError):
+        return Activity("")
+
+
+@contextmanager
+def announced(folder: Path) -> Iterator[Noted]:
+    """Have others see that a run of the study in a folder goes on, and what it does; within another, that one.
+
+    Nothing is left of it.
+    """
+    place = folder.absolute()
+    if place in _announced:
+        yield _announced[place]
+        return
+    with Noted(place) as noted:
+        _announced[place] = noted
+        try:
+            yield noted
+        finally:
+            del _announced[place]
+
+
+class Noted:
+    """The file of a run; a context, at whose end it is removed, with folders that were made for it.
+
+    Where it cannot be written, or another run has it, nothing is noted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = file_of(folder)
+        self._file: IO[bytes] | None = None
+        self._made: list[Path] = []
+        self._last = Activity("")
+        self._writing = threading.Lock()
+
+    def __enter__(self) -> Self:
+        with suppress(OSError):
+            self._made = [above for above in self._path.parents if not above.exists()]
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = _opened(self._path, os.O_RDWR | os.O_CREAT)
+            if not _is_taken(file):
+                file.close()
+                return self
+            self._file = file
+            self.note(Activity("starting", since=time.time()))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(OSError):
+            if self._file is not None:
+                self._path.unlink(missing_ok=True)
+                self._file.close()
+                self._file = None
+            for folder in self._made:
+                folder.rmdir()
+
+    def note(self, activity: Activity) -> None:
+        """Write what is done now; of the same work not more often than every `EVERY` seconds."""
+        with self._writing:
+            now, last = time.time(), self._last
+            is_same = activity.text == last.text and (activity.done < activity.total or not activity.total)
+            if self._file is None or (is_same and now - last.at < EVERY):
+                return
+            self._last = activity._replace(at=now)
+            text = json.dumps(finite(self._last._asdict())).encode()
+            with suppress(OSError):
+                os.pwrite(self._file.fileno(), text, 0)
+                os.ftruncate(self._file.fileno(), len(text))
+
+
+_announced: dict[Path, Noted] = {}
+
+
+def _opened(path: Path, flags: int) -> IO[bytes]:
+    """Open a file, no pipe and no link that somebody has put in its place."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    return os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
+
+
+def _is_free(file: IO[Any]) -> bool:
+    """Return whether nobody has a file locked."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_taken(file: IO[Any]) -> bool:
+    """Lock a file; return whether that was possible."""
+    import fcntl
+
+    for left in reversed(range(LOOKS)):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(MOMENT if left else 0)
+    return False
