@@ -85,7 +85,7 @@ def plant(study: StudyFolder, best: int) -> None:
     doubled = keras.layers.Lambda(lambda x: __import__("pathlib").Path("ran").touch() or x)
     model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(doubled(inputs)))
     Path("ran").unlink(missing_ok=True)
-    study.save_model(model, best)
+    study.best.save(model, best)
     (study.path / "preprocessor.json").unlink(missing_ok=True)
     joblib.dump(Bomb(Path("ran")), study.path / "preprocessor.joblib")
     for number in range(3):
