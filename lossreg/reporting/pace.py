@@ -70,7 +70,7 @@ class Stretch:
 class Pace:
     """The speed of a study, and the time until it ends, which counts epochs of trials that run too.
 
-    total: its trials; done: those that have ended; running: returns those that are trained; told: speed and seconds
+    total: its trials; done: those that have ended; running: returns those that are trained; reported: speed and seconds
     left of a study that another process runs, as that one says, in place of those measured here.
     """
 
@@ -78,7 +78,7 @@ class Pace:
         self._now = now
         self.total = self.done = 0
         self.running: Callable[[], Sequence[Running]] = tuple
-        self.told: tuple[str, float | None] | None = None
+        self.reported: tuple[str, float | None] | None = None
         self._ahead, self._passed, self._task = Ahead(), 0, ""
         self._search = Stretch(now, 0, 0)
         self._later: list[Stretch] = []
@@ -128,8 +128,8 @@ class Pace:
 
     def left(self) -> float | None:
         """Return the seconds until the study ends, None before there is a speed."""
-        if self.told:
-            return self.told[1]
+        if self.reported:
+            return self.reported[1]
         rate = self.rate()
         if not rate:
             return self._of_current(0.0, 0.0) if self._later and self._later[-1].rate() else None
@@ -161,8 +161,8 @@ class Pace:
 
     def speed(self) -> str:
         """Return `2.0 trials/s`; nothing before there is a speed."""
-        if self.told:
-            return self.told[0]
+        if self.reported:
+            return self.reported[0]
         rate = self.rate()
         if not rate:
             return ""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lossreg.errors import count_of
 from lossreg.reporting import values
 from lossreg.reporting.pace import Pace, clock
-from lossreg.storage.activity import Activity, Noted
+from lossreg.storage.activity import Activity, ActivityFile
 from lossreg.storage.observer import Ahead, Observer, Running
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
@@ -30,7 +30,7 @@ class Task(NamedTuple):
 class Watcher(Observer):
     """The common part of all displays: a request to stop, and the result when training ends.
 
-    pace: how fast the study is, and when it ends; noted: where those who watch look for what is done; is_onlooker:
+    pace: how fast the study is, and when it ends; activity_file: tells those who watch what is done; is_onlooker:
     whether it shows a study that another process runs, so that q leaves it at any time; training: whether trials are
     trained now; messages: those shown so far; is_concluded: whether the caller prints how the study ended; on_trained:
     called with the result when its leaderboard is final.
@@ -39,7 +39,7 @@ class Watcher(Observer):
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self.pace = now, Pace(now)
         self._task = Task("", now())
-        self.noted: Noted | None = None
+        self.activity_file: ActivityFile | None = None
         self._result: StudyResult | None = None
         self.training = self.is_concluded = self.is_onlooker = False
         self.messages: set[str] = set()
@@ -91,7 +91,7 @@ class Watcher(Observer):
         """Show what another process does, with the time left that it has noted."""
         now = time.time()
         left = None if activity.left is None else max(0.0, activity.left - (now - activity.at))
-        self.pace.told = (activity.speed, left) if activity.speed else None
+        self.pace.reported = (activity.speed, left) if activity.speed else None
         if not activity.text:
             return
         if self.training:
@@ -104,12 +104,12 @@ class Watcher(Observer):
 
     def _note(self) -> None:
         """Note what is done, where others look for it."""
-        if self.noted is None or not (self.training or self._task.text):
+        if self.activity_file is None or not (self.training or self._task.text):
             return
         task, seconds = self._task, self._now() - self._task.since
         running = tuple(self.pace.running()) if self.training else ()
         running = running if len(running) <= MOST_NOTED else ()
-        self.noted.note(
+        self.activity_file.note(
             Activity(
                 task.text, task.done, task.total, time.time() - seconds, speed=self.pace.speed(),
                 left=self.pace.left(), running=running,

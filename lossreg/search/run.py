@@ -207,11 +207,11 @@ class Run:
 
     def execute(self) -> StudyResult:
         """Run the study; where its trials are to be kept apart from later ones, as a new one."""
-        with self.folder.announced() as noted:
+        with self.folder.announced() as file:
             if isinstance(self.progress, Watcher):
-                self.progress.noted = noted
+                self.progress.activity_file = file
             else:
-                noted.note(Activity(""))
+                file.note(Activity(""))
             return self._once_or_anew()
 
     def _once_or_anew(self) -> StudyResult:

@@ -66,7 +66,7 @@ def _stored(file: IO[bytes]) -> Activity:
 
 
 @contextmanager
-def announced(folder: Path) -> Iterator[Noted]:
+def announced(folder: Path) -> Iterator[ActivityFile]:
     """Have others see that a run of the study in a folder goes on, and what it does; within another, that one.
 
     Nothing is left of it.
@@ -75,7 +75,7 @@ def announced(folder: Path) -> Iterator[Noted]:
     if place in _announced:
         yield _announced[place]
         return
-    with Noted(place) as noted:
+    with ActivityFile(place) as noted:
         _announced[place] = noted
         try:
             yield noted
@@ -83,7 +83,7 @@ def announced(folder: Path) -> Iterator[Noted]:
             del _announced[place]
 
 
-class Noted:
+class ActivityFile:
     """The file of a run; a context, at whose end it is removed, with folders that were made for it.
 
     Where it cannot be written, or another run has it, nothing is noted.
@@ -92,13 +92,13 @@ class Noted:
     def __init__(self, folder: Path) -> None:
         self._path = file_of(folder)
         self._file: IO[bytes] | None = None
-        self._made: list[Path] = []
+        self._new_folders: list[Path] = []
         self._last = Activity("")
         self._writing = threading.Lock()
 
     def __enter__(self) -> Self:
         with suppress(OSError):
-            self._made = [above for above in self._path.parents if not above.exists()]
+            self._new_folders = [above for above in self._path.parents if not above.exists()]
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = _opened(self._path, os.O_RDWR | os.O_CREAT)
             if not _is_taken(file):
@@ -114,7 +114,7 @@ class Noted:
                 self._path.unlink(missing_ok=True)
                 self._file.close()
                 self._file = None
-            for folder in self._made:
+            for folder in self._new_folders:
                 folder.rmdir()
 
     def note(self, activity: Activity) -> None:
@@ -131,7 +131,7 @@ class Noted:
                 os.ftruncate(self._file.fileno(), len(text))
 
 
-_announced: dict[Path, Noted] = {}
+_announced: dict[Path, ActivityFile] = {}
 
 
 def _opened(path: Path, flags: int) -> IO[bytes]:

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler
 
 from lossreg.errors import InputError, LossregError
 from lossreg.storage import address, server
-from lossreg.storage.activity import Noted
+from lossreg.storage.activity import ActivityFile
 from lossreg.storage.observer import Observer
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
@@ -75,9 +75,9 @@ class SharedStudy(StudyFolder):
         return any(now - since < limit for _, since, limit in seen.values())
 
     @contextmanager
-    def announced(self) -> Iterator[Noted]:
+    def announced(self) -> Iterator[ActivityFile]:
         """Announce nothing: each worker would have its own work."""
-        yield Noted(self.path)
+        yield ActivityFile(self.path)
 
     @property
     def activity(self) -> None:

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 
 from lossreg.errors import InputError, LossregError, brief, count_of, on_disk, one_line
 from lossreg.storage import activity, folder_lock, identity
-from lossreg.storage.activity import Activity, Noted
+from lossreg.storage.activity import Activity, ActivityFile
 from lossreg.storage.best_model import BestModel
 from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.journal_keys import FROZEN, JOURNAL, STUDY_KEYS, TRIAL_KEYS, lacking
@@ -123,7 +123,7 @@ class StudyFolder:
         """True while another process runs the study; nothing is written."""
         return folder_lock.is_held(self.path)
 
-    def announced(self) -> AbstractContextManager[Noted]:
+    def announced(self) -> AbstractContextManager[ActivityFile]:
         """Have others see that a run goes on, also before it has the lock, and what it does; nothing is left of it."""
         return activity.announced(self.path)
 

@@ -3,8 +3,8 @@
     python studies/benchmarks/left.py [STUDY ...] [--set key=value ...]
 
 Seconds are those of the processor, which other work on the machine disturbs less, from the first trial that is asked
-for to the end of the study. An error of -20% means that the study took a fifth longer than the display said; a dash,
-that nothing was said yet.
+for to the end of the study. An error of -20% means that the display showed four fifths of the time that was left; a dash,
+that it showed none yet.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ AT = (0.25, 0.5, 0.75)
 
 
 class Recorder(Watcher):
-    """Notes what is said of the time left, several times per second."""
+    """Keeps the estimates of the time left, several times per second."""
 
     def __init__(self):
         super().__init__(time.process_time)
-        self.noted_at, self.began, self.ended = [], 0.0, 0.0
+        self.samples, self.began, self.ended = [], 0.0, 0.0
         self.ticker = Ticker(0.1)
 
     def begin(self, total, done, candidates, together):
         super().begin(total, done, candidates, together)
         self.began = time.process_time()
-        self.ticker.start(lambda: self.noted_at.append((time.process_time(), self.pace.left())))
+        self.ticker.start(lambda: self.samples.append((time.process_time(), self.pace.left())))
 
     def end(self, result):
         self.ticker.stop()
@@ -43,8 +43,10 @@ class Recorder(Watcher):
         """The seconds that the study took, and the errors at each share of them."""
         took = self.ended - self.began
         moments = [self.began + share * took for share in AT]
-        said = [max((note for note in self.noted_at if note[0] <= moment), default=(0.0, None)) for moment in moments]
-        return took, [None if left is None else left / (self.ended - at) - 1 for at, left in said]
+        estimates = [
+            max((note for note in self.samples if note[0] <= moment), default=(0.0, None)) for moment in moments
+        ]
+        return took, [None if left is None else left / (self.ended - at) - 1 for at, left in estimates]
 
 
 def main():
