@@ -3,8 +3,8 @@
     python studies/benchmarks/left.py [STUDY ...] [--set key=value ...]
 
 Seconds are those of the processor, which other work on the machine disturbs less, from the first trial that is asked
-for to the end of the study. An error of -20% means that the display showed four fifths of the time that was left; a dash,
-that it showed none yet.
+for to the end of the study. An error of -20% means that the display showed four fifths of the time that was left; a
+dash means that it showed none yet.
 """
 
 from __future__ import annotations
