@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, one_line
 from lossreg.reporting import description, leaderboard, trial_table
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package
+from lossreg.tracking.failures import NotDrawnError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TABLES = "mlflow.loggedArtifacts"
 REGISTERED = "lossreg.study"  # the tag of models that lossreg has registered
@@ -70,8 +75,10 @@ class Artifacts:
         """Write the plots."""
         from lossreg.reporting import study_plots
 
-        for name, figure in study_plots.figures(result).items():
-            self.client.log_figure(self.run_id, figure, f"{PLOTS}/{name}.png")
+        with _drawing("the plots"):
+            pictures = {name: _png(figure) for name, figure in study_plots.figures(result).items()}
+        for name, picture in pictures.items():
+            self._log_bytes(picture, f"{PLOTS}/{name}.png")
 
     def draw_verdict(self, result: StudyResult) -> None:
         """Write the plot of the verdict, which comes after the others; without a comparison only in place of one.
@@ -80,20 +87,32 @@ class Artifacts:
         """
         from lossreg.reporting import plot_data, study_plots
 
-        if plot_data.repeats(result):
-            self.client.log_figure(self.run_id, study_plots.by_loss(result), f"{PLOTS}/by_loss.png")
+        with _drawing("the plot of the verdict"):
+            figure = study_plots.verdict(result)
+            if figure is None and VERDICT_PLOT in self._plots():
+                figure = study_plots.no_comparison(result)
+            drawn = {VERDICT_PLOT: _png(figure)} if figure else {}
+            drawn |= {f"{PLOTS}/by_loss.png": _png(study_plots.by_loss(result))} if plot_data.repeats(result) else {}
+        for path, picture in drawn.items():
+            self._log_bytes(picture, path)
 
-        figure = study_plots.verdict(result)
-        if figure is None and VERDICT_PLOT in {file.path for file in self.client.list_artifacts(self.run_id, PLOTS)}:
-            figure = study_plots.no_comparison(result)
-        if figure is not None:
-            self.client.log_figure(self.run_id, figure, VERDICT_PLOT)
+    def _plots(self) -> set[str]:
+        return {file.path for file in self.client.list_artifacts(self.run_id, PLOTS)}
 
     def write_page(self, result: StudyResult) -> None:
         """Write the page of the study, which stands alone."""
         from lossreg.reporting import page
 
-        self.client.log_text(self.run_id, page.html(result), PAGE)
+        with _drawing("the page"):
+            html = page.html(result)
+        self.client.log_text(self.run_id, html, PAGE)
+
+    def _log_bytes(self, content: bytes, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        with tempfile.TemporaryDirectory() as temporary:
+            file = Path(temporary, name)
+            file.write_bytes(content)
+            self.client.log_artifact(self.run_id, str(file), folder)
 
     def log_model(self, result: StudyResult, package: Mapping[str, Any]) -> None:
         """Write the recommended trial's model, described by `model_package.describe`, as an MLflow model of the parent.
@@ -171,3 +190,18 @@ class Artifacts:
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         return str(logged.model_id)
+
+
+@contextlib.contextmanager
+def _drawing(what: str) -> Iterator[None]:
+    """Raise `NotDrawnError` for whatever fails while something is drawn."""
+    try:
+        yield
+    except Exception as error:
+        raise NotDrawnError(f"{what} ({one_line(error)})") from error
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()

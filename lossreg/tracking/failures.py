@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
-from lossreg.errors import shortened
+from lossreg.errors import LossregError, shortened
 from lossreg.terminal import masking
 from lossreg.tracking.uri import is_server, sqlite_path
 
@@ -53,6 +53,10 @@ CONNECTION = {
     "Network is unreachable": "no answer (the network is unreachable)",
 }
 LONGEST = 300
+
+
+class NotDrawnError(LossregError):
+    """A picture could not be drawn, which is not a failure of the store."""
 
 
 def reason(error: Exception, uri: str) -> str:

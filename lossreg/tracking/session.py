@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal import masking
 from lossreg.tracking import failures, messages, model_package, new_database
+from lossreg.tracking.failures import NotDrawnError
 from lossreg.tracking.messages import Message
 from lossreg.tracking.outage import Outage
 from lossreg.tracking.uri import ping
@@ -260,5 +261,7 @@ class Session:
         try:
             work(*args)
             self.answer()
+        except NotDrawnError as error:
+            self.answer(undrawn=failures.reason(error, self.uri))
         except Exception as error:
             self._refused = failures.reason(error, self.uri)

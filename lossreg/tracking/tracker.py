@@ -266,6 +266,8 @@ class Tracker(Observer):
             self.on_left(self._left)
         if reason := masking.masked(answer.get("unregistered", "")):
             self._tell(f"MLflow at {without_secrets(self.uri)} has the model, but did not register it: {reason}")
+        if undrawn := masking.masked(answer.get("undrawn", "")):
+            self._warn(f"MLflow at {without_secrets(self.uri)} has the study without {undrawn}.")
         if lacking := masking.masked(answer.get("lacking", "")):
             self._lacking = f"it has the trials, but took no plots or model: {lacking}"
             self._tell(f"MLflow at {without_secrets(self.uri)} has the trials, but took no plots or model: {lacking}")

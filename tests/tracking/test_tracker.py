@@ -947,6 +947,17 @@ def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monke
     assert children(uri, tracker)[0].info.status == "FINISHED"
 
 
+def test_what_cannot_be_drawn_costs_the_picture_alone(uri, experiment, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(study_plots, "figures", lambda result: fail("a $ without its second"))
+    tracker = Tracker(uri, experiment, warn=warnings.append)
+    tracker.sync(sample.study(3))
+    [warning] = warnings
+    assert warning.endswith("has the study without the plots (AssertionError: a $ without its second).")
+    files = {file.path for file in MlflowClient(uri).list_artifacts(tracker.run_id)}
+    assert {"report.html", "report.md", "result.json", "trials.csv"} <= files
+
+
 def test_a_locked_database_is_tried_again(uri, experiment, monkeypatch):
     calls = []
     real = MlflowClient.log_batch
