@@ -414,13 +414,25 @@ class Third(keras.Operation):
         return keras.KerasTensor(x.shape, x.dtype)
 
 
+class FourthPowers(keras.regularizers.Regularizer):
+    """One that lossreg does not know."""
+
+    def __call__(self, weights):
+        return ops.sum(weights**4)
+
+
+class Clipped(keras.constraints.Constraint):
+    """One that lossreg does not know."""
+
+    def __call__(self, weights):
+        return ops.clip(weights, 0, 1)
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: small(Scaled(), L.Lambda(lambda x: x + 1), L.Activation(doubled)),
-        lambda: small(
-            L.Dense(5, kernel_regularizer=lambda w: ops.sum(w**4), bias_constraint=lambda b: ops.clip(b, 0, 1))
-        ),
+        lambda: small(L.Dense(5, kernel_regularizer=FourthPowers(), bias_constraint=Clipped())),
         lambda: joined(lambda a, b: L.Add()([ops.logaddexp(a, b), Third()(b)])),
     ],
     ids=["layers", "regularisers and constraints", "operations"],
