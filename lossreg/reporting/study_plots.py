@@ -58,16 +58,16 @@ class Plot(Figure):
 
 def figures(result: StudyResult) -> dict[str, Figure]:
     """Return all figures of a study by file stem; none without a completed trial."""
-    drawers: dict[str, Callable[[StudyResult], Figure]] = {
-        "curves": curves,
-        "history": history,
-        "by_loss": by_loss,
-        "slices": slices,
-    }
+    return {name: draw(result) for name, draw in drawers(result).items()}
+
+
+def drawers(result: StudyResult) -> dict[str, Callable[[StudyResult], Figure]]:
+    """Return the functions that draw the figures of a study, by file stem; none without a completed trial."""
     if result.best is None:
         return {}
-    drawers |= {"pareto": pareto} if result.objectives else {}
-    return {name: draw(result) for name, draw in drawers.items() if name != "slices" or searched(result)}
+    slices_of = {"slices": slices} if searched(result) else {}
+    pareto_of = {"pareto": pareto} if result.objectives else {}
+    return {"curves": curves, "history": history, "by_loss": by_loss, **slices_of, **pareto_of}
 
 
 def curves(result: StudyResult, most: int = 4) -> Figure:

@@ -15,7 +15,7 @@ class BestModel:
     """The best trial's model in a folder; `part` names the file in which this process writes first."""
 
     def __init__(self, folder: Path, part: Callable[[str], Path]) -> None:
-        self._folder, self._part = folder, part
+        self.folder, self._part = folder, part
 
     def save(self, model: Any, number: int, preprocessor: str = "", description: str = "") -> Path:
         """Write the Keras model of the best trial, its preprocessing and its description, and return the model's file.
@@ -79,21 +79,21 @@ class BestModel:
 
     @property
     def _model(self) -> Path:
-        return self._folder / "best.keras"
+        return self.folder / "best.keras"
 
     @property
     def _owner(self) -> Path:
         """The file with the number of the trial that trained the model."""
-        return self._folder / "best.trial"
+        return self.folder / "best.trial"
 
     @property
     def _description(self) -> Path:
-        return self._folder / "predictor.json"
+        return self.folder / "predictor.json"
 
     @property
     def _preprocessors(self) -> tuple[Path, Path]:
         """The file of the best trial's preprocessing, and that of versions up to 0.2.0, which is never loaded."""
-        return self._folder / "preprocessor.json", self._folder / "preprocessor.joblib"
+        return self.folder / "preprocessor.json", self.folder / "preprocessor.joblib"
 
 
 def _is_archive(file: Path) -> bool:

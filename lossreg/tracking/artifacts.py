@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ from lossreg.tracking.failures import NotDrawnError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    Drawer = Callable[[StudyResult], Figure | None]
 
 TABLES = "mlflow.loggedArtifacts"
 REGISTERED = "lossreg.study"  # the tag of models that lossreg has registered
@@ -75,10 +76,7 @@ class Artifacts:
         """Write the plots."""
         from lossreg.reporting import study_plots
 
-        with _drawing("the plots"):
-            pictures = {name: _png(figure) for name, figure in study_plots.figures(result).items()}
-        for name, picture in pictures.items():
-            self._log_bytes(picture, f"{PLOTS}/{name}.png")
+        self._log_drawn(result, {f"{PLOTS}/{name}.png": draw for name, draw in study_plots.drawers(result).items()})
 
     def draw_verdict(self, result: StudyResult) -> None:
         """Write the plot of the verdict, which comes after the others; without a comparison only in place of one.
@@ -87,24 +85,37 @@ class Artifacts:
         """
         from lossreg.reporting import plot_data, study_plots
 
-        with _drawing("the plot of the verdict"):
-            figure = study_plots.verdict(result)
-            if figure is None and VERDICT_PLOT in self._plots():
-                figure = study_plots.no_comparison(result)
-            drawn = {VERDICT_PLOT: _png(figure)} if figure else {}
-            drawn |= {f"{PLOTS}/by_loss.png": _png(study_plots.by_loss(result))} if plot_data.repeats(result) else {}
-        for path, picture in drawn.items():
-            self._log_bytes(picture, path)
+        drawers: dict[str, Drawer] = {}
+        if plot_data.repeats(result):
+            drawers[f"{PLOTS}/by_loss.png"] = study_plots.by_loss
+        if plot_data.comparisons(result):
+            drawers[VERDICT_PLOT] = study_plots.verdict
+        elif VERDICT_PLOT in {file.path for file in self.client.list_artifacts(self.run_id, PLOTS)}:
+            drawers[VERDICT_PLOT] = study_plots.no_comparison
+        self._log_drawn(result, drawers)
 
-    def _plots(self) -> set[str]:
-        return {file.path for file in self.client.list_artifacts(self.run_id, PLOTS)}
+    def _log_drawn(self, result: StudyResult, drawers: Mapping[str, Drawer]) -> None:
+        """Draw and write pictures by path; raises `NotDrawnError` in the end for those that cannot be drawn."""
+        undrawn = []
+        for path, draw in drawers.items():
+            try:
+                picture = _png(figure) if (figure := draw(result)) else b""
+            except Exception as error:
+                undrawn.append(f"{path} ({one_line(error)})")
+                continue
+            if picture:
+                self._log_bytes(picture, path)
+        if undrawn:
+            raise NotDrawnError(", ".join(undrawn))
 
     def write_page(self, result: StudyResult) -> None:
         """Write the page of the study, which stands alone."""
         from lossreg.reporting import page
 
-        with _drawing("the page"):
+        try:
             html = page.html(result)
+        except Exception as error:
+            raise NotDrawnError(f"{PAGE} ({one_line(error)})") from error
         self.client.log_text(self.run_id, html, PAGE)
 
     def _log_bytes(self, content: bytes, path: str) -> None:
@@ -190,15 +201,6 @@ class Artifacts:
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         return str(logged.model_id)
-
-
-@contextlib.contextmanager
-def _drawing(what: str) -> Iterator[None]:
-    """Raise `NotDrawnError` for whatever fails while something is drawn."""
-    try:
-        yield
-    except Exception as error:
-        raise NotDrawnError(f"{what} ({one_line(error)})") from error
 
 
 def _png(figure: Figure) -> bytes:

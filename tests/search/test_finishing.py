@@ -22,6 +22,7 @@ from lossreg.search import completion, rehearsal, restore, run, top_model
 from lossreg.search.history import FINISHED
 from lossreg.search.shared_run import REPLACED, UNCONFIRMED, VERDICT_REPLACED
 from lossreg.storage import server, shared_study
+from lossreg.storage.best_model import BestModel
 from lossreg.storage.observer import Observer
 from lossreg.storage.server import Forwarding
 from lossreg.storage.shared_study import SharedStudy
@@ -297,7 +298,7 @@ def models(monkeypatch):
     """The folders that have the model of the study's top trial."""
     folders = set()
     monkeypatch.setattr(top_model, "save", lambda prepared, result, folder, progress: folders.add(folder.path))
-    monkeypatch.setattr(SharedStudy, "has_best", lambda folder, number: folder.path in folders)
+    monkeypatch.setattr(BestModel, "is_loadable", lambda best, number: best.folder in folders)
     return folders
 
 

@@ -17,6 +17,7 @@ import lossreg
 from lossreg.errors import InputError, LossregError
 from lossreg.reporting import study_plots
 from lossreg.search.outline import plan
+from lossreg.storage.best_model import BestModel
 from lossreg.storage.observer import Observer
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.tracking import tracker
@@ -216,7 +217,7 @@ def test_commands_look_at_a_shared_study_and_bring_it_into_mlflow(database, tmp_
     monkeypatch.setenv("LOSSREG_STORAGE", database)
     lossreg_ = commands.runner(monkeypatch, capfd)
     with monkeypatch.context() as patch:
-        patch.setattr(SharedStudy, "has_best", lambda folder, number: True)
+        patch.setattr(BestModel, "is_loadable", lambda best, number: True)
         faked("many.toml", overrides=["tracking.enabled=false"])
     code, out, err = lossreg_("results", "many.toml", "--json")
     assert (code, json.loads(out)["trials"]["complete"]) == (0, 10)

@@ -48,7 +48,7 @@ def uri(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _without_plots(monkeypatch):
     """Plots are drawn for the one study that `written` makes, before this; elsewhere they would only take time."""
-    monkeypatch.setattr(study_plots, "figures", lambda result: {})
+    monkeypatch.setattr(study_plots, "drawers", lambda result: {})
     monkeypatch.setattr(outage, "FIRST", 0.01)
 
 
@@ -948,14 +948,15 @@ def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monke
 
 
 def test_what_cannot_be_drawn_costs_the_picture_alone(uri, experiment, monkeypatch):
-    warnings = []
-    monkeypatch.setattr(study_plots, "figures", lambda result: fail("a $ without its second"))
+    warnings, drawers = [], {"slices": lambda result: fail("a $ alone"), "history": study_plots.history}
+    monkeypatch.setattr(study_plots, "drawers", lambda result: drawers)
     tracker = Tracker(uri, experiment, warn=warnings.append)
     tracker.sync(sample.study(3))
     [warning] = warnings
-    assert warning.endswith("has the study without the plots (AssertionError: a $ without its second).")
-    files = {file.path for file in MlflowClient(uri).list_artifacts(tracker.run_id)}
-    assert {"report.html", "report.md", "result.json", "trials.csv"} <= files
+    assert warning.endswith("has the study without plots/slices.png (AssertionError: a $ alone).")
+    client = MlflowClient(uri)
+    files = {file.path for folder in ("", "plots") for file in client.list_artifacts(tracker.run_id, folder)}
+    assert {"report.html", "report.md", "result.json", "trials.csv", "plots/history.png"} <= files
 
 
 def test_a_locked_database_is_tried_again(uri, experiment, monkeypatch):
