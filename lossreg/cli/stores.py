@@ -101,11 +101,11 @@ def _of_folder(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
     from lossreg.reporting.tables import table
     from lossreg.search import study_list
 
-    found = study_list.below(folder)
-    studies = _listed(found.studies)
+    study_folders = study_list.below(folder)
+    studies = _listed(study_folders.studies)
     display(table("", dict.fromkeys(study_list.COLUMNS, "left"), [one.cells for one in studies]))
-    if found.others:
-        say(f"Without a journal: {', '.join(path.name for path in found.others)}. {study_list.ELSEWHERE}")
+    if study_folders.others:
+        say(f"Without a journal: {', '.join(path.name for path in study_folders.others)}. {study_list.ELSEWHERE}")
     stores, named = study_list.stores(studies), _default_store()
     followed = [store for store in stores if _is_followed(store, folder, named)]
     for other in stores:

@@ -940,7 +940,7 @@ def test_ui_of_a_folder_lists_its_studies_and_serves_the_store_in_it(lossreg, st
     code, out, _ = lossreg("ui", "--all", "studies")
     assert code == 0
     assert [uri for uri, _ in served] == [own]
-    assert all(name in out for name in ("one", "two", "three", "0 of 1 trials", "Without a journal: many."))
+    assert not [text for text in ("one", "two", "three", "0 of 1", "Without a journal: many.") if text not in out]
     for other in ("sqlite:////x.db", "http://example.com"):
         assert f"In a store that only journals name: MLFLOW_TRACKING_URI={other} lossreg ui\n" in out
     assert "/#/experiments?workflowType=machine_learning" in out

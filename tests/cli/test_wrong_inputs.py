@@ -26,7 +26,6 @@ def folder(tmp_path, monkeypatch):
     Path("rows.csv").write_text("a,y\n1,0\n2,1\n")
     Path("folder").mkdir()
     Path("folder.keras").mkdir()
-    Path("folder.html").mkdir()
     Path("lossreg-taken").mkdir()
     Path("loop.toml").symlink_to("loop.toml")
     Path("dangling.toml").symlink_to("gone.toml")

@@ -123,5 +123,5 @@ def test_it_is_read_from_its_folder_without_rows_wherever_that_is(result):
     with pytest.raises(InputError, match=r"moved: is a folder, .* `lossreg.results` and `lossreg.load_predictor` take"):
         lossreg.load_trial("moved")
     Path("moved/journal.log").write_text("")
-    with pytest.raises(InputError, match="has not been run yet"):
+    with pytest.raises(InputError, match="it is empty or gone"):
         lossreg.results("moved")

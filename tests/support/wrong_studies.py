@@ -211,7 +211,6 @@ OVERRIDES = [
 # command lines in a folder that has study.toml, never run, and the files named here
 LONG = "d/" * 2500 + "x.toml"
 COMMANDS = [
-    (("report", "study.toml", "-o", "folder.html"), ("folder.html", "is a folder")),
     (("report", "study.toml", "-o", "page.pdf"), ("--output page.pdf", "must end in .html")),
     (("compare",), ("STUDY",)),
     (("compare", "study.toml"), ("study.toml", "Name another one")),
