@@ -102,11 +102,11 @@ def _read(path: Path) -> Listed:
 
 
 def _state(result: StudyResult) -> str:
-    """Return `running, 12 of 64 trials`."""
+    """Return `12 of 64, running`."""
     if (reached := result.reached) is None:
         return ""
     word = "running" if reached.is_running else "done" if reached.is_over else "interrupted"
-    return f"{word}, {reached.ended:,} of {max(reached.ended, reached.trials):,} trials"
+    return f"{reached.ended:,} of {max(reached.ended, reached.trials):,}, {word}"
 
 
 def _score(result: StudyResult, trial: TrialRecord) -> str:

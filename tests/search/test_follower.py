@@ -252,7 +252,7 @@ def test_workers_are_seen_by_their_beats_and_nothing_is_written(tmp_path, monkey
 def test_the_studies_below_a_folder_are_listed_with_their_state(begun, tmp_path):
     add(begun.study, 0)
     [running] = listed(tmp_path)
-    assert running.cells[:2] == ("toy", "running, 1 of 4 trials")
+    assert running.cells[:2] == ("toy", "1 of 4, running")
     stored = attributes(1, tracking={"uri": "sqlite:////data/mlflow.db"})
     other = StudyFolder(tmp_path / "more" / ".lossreg" / "other", "other")
     with other.lock(), other.opened("maximize", None, None) as study:
@@ -266,7 +266,7 @@ def test_the_studies_below_a_folder_are_listed_with_their_state(begun, tmp_path)
         add(study, 0)
     rows = {one.cells[0]: one for one in listed(tmp_path)}
     assert set(rows) == {"toy", "other", "odd", "torn"}
-    assert rows["other"].cells[1:4] == ("done, 1 of 1 trials", "focal", "none")
+    assert rows["other"].cells[1:4] == ("1 of 1, done", "focal", "none")
     assert rows["other"].score.endswith(" accuracy, in the search")
     assert "damaged" in rows["torn"].cells[1]
     assert "winner" in rows["odd"].cells[1]
@@ -278,7 +278,7 @@ def test_a_failed_trial_is_not_done(begun, tmp_path):
         add(begun.study, number, TrialState.FAIL if number == 2 else TrialState.COMPLETE)
     begun.held.close()
     [one] = listed(tmp_path)
-    assert one.state == "interrupted, 3 of 4 trials"
+    assert one.state == "3 of 4, interrupted"
 
 
 @pytest.mark.parametrize(("over", "word"), [(2, "done"), (-1, "interrupted"), (1, "interrupted")])
@@ -295,7 +295,7 @@ def test_a_study_is_listed_with_what_its_verdict_recommends(tmp_path, over, word
         add(study, 0)
         add(study, 1)
     [one] = listed(tmp_path)
-    assert one.cells[1:5] == (f"{word}, 2 of 4 trials", "focal", "worse", "0.6 accuracy, confirmed")
+    assert one.cells[1:5] == (f"2 of 4, {word}", "focal", "worse", "0.6 accuracy, confirmed")
 
 
 def test_former_runs_and_damaged_copies_are_no_studies_and_those_without_a_journal_are_named(begun, tmp_path):
