@@ -39,7 +39,7 @@ def watch(study: StudyOrFolder) -> None:
             say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
             return
         if not folder.exists:
-            raise LossregError("the run ended before its first trial; where it was started it says why")
+            raise LossregError("the run ended before its first trial; the reason is in the terminal or log of that run")
     _show(study, spec, folder)
 
 

@@ -98,7 +98,7 @@ class Pace:
         self._search.end()
 
     def expect(self, ahead: Ahead) -> None:
-        """Take what follows the search or, told later, what still follows."""
+        """Set the trainings that are still to come."""
         self._ahead, self._passed = ahead, len(self._later)
 
     def epoch(self) -> None:

@@ -64,7 +64,7 @@ class Finished(NamedTuple):
 
 @dataclass(slots=True)
 class _Count:
-    """Tells how many trainings of a task are done: those counted, and those that are called with."""
+    """Tells how many trainings of a task are done: `done`, plus the number it is called with."""
 
     progress: Observer
     task: str

@@ -187,7 +187,7 @@ class RunState:
         self._summarise()
 
     def _stop_clock(self) -> None:
-        """Have the study end here for what is said of its time, so that MLflow, journal and terminal say the same."""
+        """Fix the study's total time, so that MLflow, journal and terminal report the same."""
         if self.scheduler.epochs or self.seconds:
             self.seconds.update(total=time.perf_counter() - self.run.begin, **self.tracker.spent())
             self._summarise()

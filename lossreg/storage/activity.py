@@ -67,9 +67,9 @@ def _stored(file: IO[bytes]) -> Activity:
 
 @contextmanager
 def announced(folder: Path) -> Iterator[ActivityFile]:
-    """Have others see that a run of the study in a folder goes on, and what it does; within another, that one.
+    """Keep the activity file of the study in a folder while the block runs; a nested call returns the same file.
 
-    Nothing is left of it.
+    It is removed at the end.
     """
     place = folder.absolute()
     if place in _announced:

@@ -30,7 +30,7 @@ def held(folder: Path, name: str) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether a process holds the lock; nothing is written, and nobody kept out for longer than a look."""
+    """Return whether a process holds the lock; nothing is written, and the lock is held only for the check."""
     import fcntl
 
     try:

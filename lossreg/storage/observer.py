@@ -25,8 +25,8 @@ class Ahead(NamedTuple):
     """What follows the search of a study, in numbers of trainings; whatever is trained together is set up once.
 
     confirm: those that confirm settings; verdict: those of the verdict, in parts that are set up one after the other;
-    in_folds: its parts with outer folds, which it has where they take less than `most` seconds, None where they are not
-    in question; per_trial: the trainings of a trial of the search.
+    in_folds: its parts with outer folds, which it has where they take less than `most` seconds, None if outer folds are
+    ruled out; per_trial: the trainings of a trial of the search.
     """
 
     confirm: int = 0
@@ -79,7 +79,7 @@ class Observer:
         """Note that the epoch of the active trials still lasts; called every few seconds."""
 
     def expect(self, ahead: Ahead) -> None:
-        """Take what follows the search or, told later, what still follows."""
+        """Set the trainings that are still to come."""
 
     def retrained(self, task: str, done: float, total: int) -> None:
         """Note how many trainings of a task that follows the search are done, parts of those that run included.

@@ -224,9 +224,9 @@ class StudyFolder:
         if self.is_shared:
             return ""
         if last >= trials:
-            return f"files of trial {last} are here, and it has {count_of(trials, 'trial')}"
+            return f"there are files of trial {last}, but the journal lists {count_of(trials, 'trial')}"
         is_whole = FROZEN in study.user_attrs[ATTRIBUTE] or not self.predictions.exist
-        return "" if is_whole else "files of a verdict are here, and it has none"
+        return "" if is_whole else "there are files of a verdict, but the journal lists none"
 
     def _last_trial(self) -> int:
         """Return the number of the last trial of which there are weights or the model, -1 where there are none."""
@@ -243,7 +243,7 @@ class StudyFolder:
         """Return the Optuna study, for reading; None when it was never run, or killed before anything was written."""
         if not self.exists:
             if (last := self._last_trial()) >= 0:
-                what = f"it is empty or gone, and files of trial {last} are here"
+                what = f"it is empty or gone, but there are files of trial {last}"
                 raise damaged(self.where, what, is_repairable=False)
             return None
         _, storage = self._storage()

@@ -816,7 +816,7 @@ def test_a_journal_that_is_gone_is_said_in_one_line_and_what_is_left_is_moved_as
     for command in ("results", "watch", "report", "tune"):
         code, out, err = lossreg(command, study)
         assert (code, out) == (2, "")
-        assert "it is empty or gone, and files of trial 7 are here). `lossreg tune toy.toml --fresh` moves it" in err
+        assert "it is empty or gone, but there are files of trial 7). `lossreg tune toy.toml --fresh` moves it" in err
     assert (store.archive() / "weights-000007.npz").exists()
 
 
@@ -827,7 +827,7 @@ def test_a_journal_that_was_cut_is_shown_with_a_warning(lossreg, study):
     for command in ("results", "watch"):
         code, out, _ = lossreg(command, study)
         assert code == 0
-        assert "has lost lines: files of trial 7 are here, and it has 0 trials; `lossreg tune toy.toml` trains" in out
+        assert "has lost lines: there are files of trial 7, but the journal lists 0 trials; `lossreg tune toy.toml` trains" in out
 
 
 def test_a_study_that_another_process_runs_is_said_before_anything_is_imported(lossreg, study, monkeypatch):
@@ -1001,7 +1001,8 @@ def test_watch_waits_for_a_run_that_is_starting_and_says_where_one_ended_before_
     code, out, err = lossreg("watch", study)
     assert (code, out) == (1, "")
     assert "starting" in err
-    assert err.splitlines()[-1] == "Error: the run ended before its first trial; where it was started it says why"
+    why = "the reason is in the terminal or log of that run"
+    assert err.splitlines()[-1] == f"Error: the run ended before its first trial; {why}"
     assert not Path(".lossreg").exists()
 
 
