@@ -171,7 +171,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     """Write a study into MLflow, and note the place in its journal."""
     from lossreg import tracking
     from lossreg.config import study as studies
-    from lossreg.search import completion, history
+    from lossreg.search import history
     from lossreg.storage import shared_study
     from lossreg.storage.trials import ATTRIBUTE
 
@@ -194,7 +194,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         text = f"writing into MLflow at {tracking.without_secrets(uri)}"
         with waiting.busy(text, line=True) as show, streams.silenced():
             tracker.on_left = _estimate(text, len(result.trials), show)
-            is_over = completion.is_over(about, result)
+            is_over = result.reached is not None and result.reached.is_over
             where = tracker.sync(result, result.tracking.get("run_id"), model, is_over=is_over)
         # what is there now: others may have written since it was read
         kept.set_user_attr(ATTRIBUTE, {**kept.user_attrs[ATTRIBUTE], "tracking": where})

@@ -62,14 +62,13 @@ def _follow(folder: StudyFolder, watcher: Watcher) -> bool:
 
 def _show(study: Path, spec: StudySpec | None, folder: StudyFolder) -> None:
     """Print the results as far as they have come, and how the study goes on where trials are left."""
-    from lossreg.search import budget, completion, follower, history
-    from lossreg.storage.trials import ATTRIBUTE
+    from lossreg.search import follower, history
 
-    result, kept = history.of_folder(folder), folder.read()
-    ended, trials = folder.ended(kept), budget.of(kept)
+    result = history.of_folder(folder)
     show_results(study, spec, result)
-    if ended < trials and not follower.is_run(folder):
-        cut = "" if completion.is_over(kept.user_attrs[ATTRIBUTE], result) else "The study was interrupted. "
-        done = f"{cut}Nobody runs this study now: {ended:,} of {trials:,} trials are done."
+    reached = result.reached
+    if reached and reached.ended < reached.trials and not follower.is_run(folder):
+        cut = "" if reached.is_over else "The study was interrupted. "
+        done = f"{cut}Nobody runs this study now: {reached.ended:,} of {reached.trials:,} trials are done."
         how = f" `lossreg {spec.command} {shlex.quote(str(study))}` goes on with it." if spec else ""
         say(f"{done}{how}", whole=True)

@@ -45,11 +45,6 @@ def is_noted(stored: Mapping[str, Any], spec: StudySpec, uri: str) -> bool:
     return note.get("document") == spec.document() and note.get("uri") == without_secrets(uri)
 
 
-def is_over(stored: Mapping[str, Any], result: StudyResult) -> bool:
-    """Return whether a study was not interrupted since; up to 0.2.0 that was not noted, and True is returned."""
-    return bool(stored.get(history.OVER, len(result.trials)) == len(result.trials))
-
-
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
     """Return the result of a study of which nothing is left to do, without Keras; None where something may be left.
 
