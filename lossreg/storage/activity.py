@@ -12,16 +12,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, NamedTuple, Self
 
+from lossreg.storage import file_lock
+from lossreg.storage.file_lock import LOOKS, MOMENT
 from lossreg.storage.observer import Running
 from lossreg.storage.trial_record import finite
 
 SUFFIX = ".running"
 # seconds between two states of the same work
 EVERY = 0.5
-# how often the lock is asked for, since who watches has it for a moment, and seconds in between
-LOOKS, MOMENT = 3, 0.02
+# more than any activity takes
+MOST_BYTES = 1 << 20
 
 
 class Activity(NamedTuple):
@@ -50,19 +52,21 @@ def file_of(folder: Path) -> Path:
 def read(folder: Path) -> Activity | None:
     """Return what the run of a study does, None where none runs; nothing is written."""
     try:
-        with _opened(file_of(folder), os.O_RDONLY) as file:
-            return None if _is_free(file) else _stored(file)
+        with file_lock.opened(file_of(folder), os.O_RDONLY | os.O_NOFOLLOW) as file:
+            return None if file_lock.is_free(file) else _stored(file)
     except OSError:
         return None
 
 
 def _stored(file: IO[bytes]) -> Activity:
-    """Return the activity in a file; one of no text where what is there was written by halves."""
-    try:
-        values = json.loads(file.read())
-        return Activity(**{**values, "running": [Running(*one) for one in values["running"]]})
-    except (ValueError, TypeError, KeyError):
-        return Activity("")
+    """Return the activity in a file, read again while the file is only half written; one of no text if it stays so."""
+    for left in reversed(range(LOOKS)):
+        with suppress(ValueError, TypeError, KeyError):
+            line, _, _ = os.pread(file.fileno(), MOST_BYTES, 0).partition(b"\n")
+            values = json.loads(line)
+            return Activity(**{**values, "running": [Running(*one) for one in values["running"]]})
+        time.sleep(MOMENT if left else 0)
+    return Activity("")
 
 
 @contextmanager
@@ -100,16 +104,24 @@ class ActivityFile:
         with suppress(OSError):
             self._new_folders = [above for above in self._path.parents if not above.exists()]
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = _opened(self._path, os.O_RDWR | os.O_CREAT)
-            if not _is_taken(file):
-                file.close()
-                return self
-            self._file = file
+            self._file = self._locked()
             self.note(Activity("starting", since=time.time()))
         return self
 
+    def _locked(self) -> IO[bytes] | None:
+        """Return the file, None where another run has it; one that another run removed meanwhile is created again."""
+        for _ in range(LOOKS):
+            file = file_lock.opened(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            is_free = file_lock.take(file)
+            if is_free and file_lock.is_at(file, self._path):
+                return file
+            file.close()
+            if not is_free:
+                break
+        return None
+
     def __exit__(self, *error: object) -> None:
-        with suppress(OSError):
+        with self._writing, suppress(OSError):
             if self._file is not None:
                 self._path.unlink(missing_ok=True)
                 self._file.close()
@@ -125,39 +137,11 @@ class ActivityFile:
             if self._file is None or (is_same and now - last.at < EVERY):
                 return
             self._last = activity._replace(at=now)
-            text = json.dumps(finite(self._last._asdict())).encode()
+            # the end of the line ends it for those who read before a longer former text is cut off
+            text = json.dumps(finite(self._last._asdict())).encode() + b"\n"
             with suppress(OSError):
                 os.pwrite(self._file.fileno(), text, 0)
                 os.ftruncate(self._file.fileno(), len(text))
 
 
 _announced: dict[Path, ActivityFile] = {}
-
-
-def _opened(path: Path, flags: int) -> IO[bytes]:
-    """Open a file, no pipe and no link that somebody has put in its place."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    return os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
-
-
-def _is_free(file: IO[Any]) -> bool:
-    """Return whether nobody has a file locked."""
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_taken(file: IO[Any]) -> bool:
-    """Lock a file; return whether that was possible."""
-    import fcntl
-
-    for left in reversed(range(LOOKS)):
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(MOMENT if left else 0)
-    return False
