@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -170,7 +171,7 @@ class Watcher(Observer):
 
     def _progress(self) -> str:
         task = self._task
-        return f"{task.text}: {int(task.done)} of {count_of(task.total, 'training')}" if task.total else task.text
+        return f"{task.text}: {_share(task)} of {count_of(task.total, 'training')}" if task.total else task.text
 
     def _so_far(self) -> str:
         """Return `0:12 so far` of work whose progress is not known."""
@@ -185,6 +186,11 @@ class Watcher(Observer):
         counts = f"{self.pace.done}/{self.pace.total} trials"
         pace = str(self.pace) or (self._so_far() if self.pace.done == 0 else "")
         return ", ".join(filter(None, [counts, trained, best, pace]))
+
+
+def _share(task: Task) -> str:
+    """Return `35%`: a number would count as done what trainings that go on side by side have in common."""
+    return f"{math.floor(round(100 * task.done / task.total, 6))}%"
 
 
 def standing(result: StudyResult) -> str:

@@ -64,15 +64,19 @@ class Finished(NamedTuple):
 
 @dataclass(slots=True)
 class _Count:
-    """Tells how many trainings of a task are done: `done`, plus the number it is called with."""
+    """Tells how many trainings of a task are done: `done`, plus the number it is called with; nothing twice."""
 
     progress: Observer
-    task: str
-    done: int
-    total: int
+    task: str = ""
+    done: int = 0
+    total: int = 0
+    last: tuple[str, float] = ("", 0)
 
     def __call__(self, new: float = 0) -> None:
-        self.progress.retrained(self.task, self.done + new, self.total)
+        done = self.done + new
+        if (self.task, done) != self.last:
+            self.last = self.task, done
+            self.progress.retrained(self.task, done, self.total)
 
 
 class Retrainer:
@@ -87,7 +91,7 @@ class Retrainer:
         self, prepared: Prepared, progress: Observer, splits: Sequence[int],
         data: Callable[[Sequence[int]], Dataset], variants: Iterable[Plan] = (),
     ) -> None:  # fmt: skip
-        self.prepared, self._progress = prepared, progress
+        self.prepared, self._progress, self._count = prepared, progress, _Count(progress)
         self._data, self._variants = data, list(variants)
         size = prepared.problem.dataset.resampled_at_once()
         self._chunks = [tuple(splits[first : first + size]) for first in range(0, len(splits), size)]
@@ -171,7 +175,8 @@ class Retrainer:
         done, total: of the trainings of the task, where these are but some of them. Raises `LossregError` when nothing
         can be trained any more, `KeyboardInterrupt` when the observer is stopping.
         """
-        count = _Count(self._progress, task, done, total or sum(one.seeds for one in asked))
+        count = self._count
+        count.task, count.done, count.total = task, done, total or sum(one.seeds for one in asked)
         count()
         for chunk in self._chunks:
             now = [one for one in asked if one.split in chunk]

@@ -140,7 +140,7 @@ def test_work_after_the_search_has_a_first_line_and_one_every_few_seconds_and_no
     heads = [line.partition(",")[0] for line in written]
     assert heads[:2] == ["loading data", "loading data"]
     assert written[1] == "loading data, 0:05 so far"
-    assert heads[2:] == [f"confirming: {done} of 40 trainings" for done in (0, 20, 40)]
+    assert heads[2:] == [f"confirming: {share}% of 40 trainings" for share in (0, 50, 100)]
 
 
 def test_lines_come_by_themselves_while_nothing_is_told_of_the_study():
@@ -164,7 +164,7 @@ def test_what_another_process_does_is_shown_with_the_speed_and_the_time_left_tha
     assert written[-1].startswith("0/8 trials, 4 in epoch 2 of 30, highest accuracy so far")
     assert ", 7.0 trials/s, 1:3" in written[-1]
     lines.follow(Activity("verdict", 3.5, 60, now, now, "7.0 trials/s", 20.0))
-    assert written[-1].startswith("verdict: 3 of 60 trainings, 0:")
+    assert written[-1].startswith("verdict: 5% of 60 trainings, 0:")
     assert not lines.training
 
 
@@ -173,10 +173,11 @@ def test_the_display_shows_trainings_after_the_search_beside_a_bar():
     shown, console = display(wave)
     wave.begin(shown)
     shown.searched()
-    shown.retrained("verdict: winner and baseline", 24.5, 60)
+    # of ten trainings side by side, a tenth each
+    shown.retrained("verdict: winner and baseline", 5 + sum([0.1] * 10), 60)
     console.print(shown.render())
     shown.close()
-    assert "verdict: winner and baseline: 24 of 60 trainings" in " ".join(console.file.getvalue().split())
+    assert "verdict: winner and baseline: 10% of 60 trainings" in " ".join(console.file.getvalue().split())
 
 
 def test_a_score_in_training_is_shown_only_where_none_that_stands_is_as_good():

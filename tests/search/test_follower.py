@@ -124,7 +124,7 @@ def test_the_work_of_a_run_is_shown_as_it_tells_it(begun):
         lines = Lines(written.append)
         follower.follow(begun.folder, lines, lambda s: pause(s) if begun.pauses < 60 else lines.stop("over"))
     assert "9.0 trials/s" in written[1]
-    assert any(line.startswith("confirming: 12 of 40 trainings") for line in written)
+    assert any(line.startswith("confirming: 30% of 40 trainings") for line in written)
 
 
 def test_who_leaves_ends_nothing(begun):
