@@ -132,7 +132,8 @@ class Pace:
             return self.reported[1]
         rate = self.rate()
         if not rate:
-            return self._of_current(0.0, 0.0) if self._later and self._later[-1].rate() else None
+            now = self._later[-1] if self._later else None
+            return self._of_current(0.0, 0.0) if now and now.is_set_up and now.rate() else None
         training = 1 / rate / self._ahead.per_trial
         parts = self._ahead.parts(self._in_all(training))[len(self._later) - self._passed :]
         at, unit = len(self._later), self._unit()

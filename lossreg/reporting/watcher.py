@@ -92,7 +92,8 @@ class Watcher(Observer):
         """Show what another process does, with the time left that it has noted."""
         now = time.time()
         left = None if activity.left is None else max(0.0, activity.left - (now - activity.at))
-        self.pace.reported = (activity.speed, left) if activity.speed else None
+        is_counted = activity.total or activity.speed or left is not None
+        self.pace.reported = (activity.speed, left) if is_counted else None
         if not activity.text:
             return
         if self.training:

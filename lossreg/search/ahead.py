@@ -26,10 +26,13 @@ def of(prepared: Prepared) -> Ahead:
     return after._replace(in_folds=folds, most=60 * nested.LONG) if is_open else after
 
 
-def of_verdict(prepared: Prepared, outer: int, repeats: int) -> Ahead:
-    """Return a verdict with so many outer folds, 0 for the test rows: of folds searches, choices and repeats."""
-    if not outer:
-        return Ahead(verdict=(ARMS * repeats,), per_trial=_per_trial(prepared))
+def of_verdict(prepared: Prepared, outer: int, repeats: int, *, is_searched: bool = False) -> Ahead:
+    """Return a verdict with so many outer folds, 0 for the test rows: of folds searches, choices and repeats.
+
+    is_searched: whether the settings of each fold are known, so that only the repeats are left.
+    """
+    if is_searched or not outer:
+        return Ahead(verdict=(max(1, outer) * ARMS * repeats,), per_trial=_per_trial(prepared))
     search = outer * prepared.trials * prepared.spec.search.seeds
     choices = nested.trainings_before(prepared, outer, prepared.trials) - search
     return Ahead(verdict=(search, choices, outer * ARMS * repeats), per_trial=_per_trial(prepared))

@@ -122,7 +122,8 @@ class VerdictStage(FinalStage):
         self._require_installed(outer)
         estimate.require_room(self.prepared, repeats, tested)
         self.folder.predictions.require_room(outer)
-        self.progress.expect(ahead.of_verdict(self.prepared, outer, repeats - done))
+        is_searched = bool(noted and noted.settings)
+        self.progress.expect(ahead.of_verdict(self.prepared, outer, repeats - done, is_searched=is_searched))
         self._announce(outer, repeats, done)
         with self.training():
             new = range(done, repeats)

@@ -24,7 +24,8 @@ class Running(NamedTuple):
 class Ahead(NamedTuple):
     """What follows the search of a study, in numbers of trainings; whatever is trained together is set up once.
 
-    confirm: those that confirm settings; verdict: those of the verdict, in parts that are set up one after the other;
+    confirm: those that confirm settings; verdict: those of the verdict, in parts that are set up one after the other,
+    and are none where they have no training;
     in_folds: its parts with outer folds, which it has where they take less than `most` seconds, None if outer folds are
     ruled out; per_trial: the trainings of a trial of the search.
     """
@@ -39,7 +40,7 @@ class Ahead(NamedTuple):
         """Return the parts that are to be expected where a training takes so many seconds."""
         folds = self.in_folds
         verdict = self.verdict if folds is None or seconds * sum(folds) >= self.most else folds
-        return (self.confirm, *verdict) if self.confirm else verdict
+        return tuple(part for part in (self.confirm, *verdict) if part)
 
 
 class Observer:

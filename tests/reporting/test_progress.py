@@ -13,7 +13,7 @@ import pytest
 import sample_study as sample
 from rich.console import Console
 
-from lossreg.reporting.pace import Pace
+from lossreg.reporting.pace import FIRST, FURTHER, WRITING, Pace
 from lossreg.reporting.progress import Display, Lines
 from lossreg.reporting.ticker import Ticker
 from lossreg.reporting.watcher import so_far, where
@@ -101,8 +101,7 @@ def test_what_follows_the_search_counts_in_the_time_left_and_in_the_end_by_its_o
         wave.train(lines, seconds)
     search = lines.pace.left()
     # 57 epochs of 7.5 s per trial and so 3.75 s per training; 10 s of setting up, of which parts take a share
-    shares = (search - 57 - 160 * 3.75) / 10
-    assert 1 < shares < 4
+    assert search == pytest.approx(57 + 160 * 3.75 + 10 * (FIRST + FURTHER) + WRITING)
     lines.searched()
     lines.retrained("confirming", 0, 100)
     before = lines.pace.left()
@@ -112,14 +111,44 @@ def test_what_follows_the_search_counts_in_the_time_left_and_in_the_end_by_its_o
     lines.epoch(100, 1)
     wave.clock.now += 1.0
     lines.retrained("confirming", 20.0, 100)
-    # 80 more take 8 s, and 60 of the verdict what they took in the search, or are set up anew
-    assert lines.pace.left() > 8 + 60 * 3.75
+    # 80 more take 8 s, and 60 of the verdict what they took in the search; 3 s of the 4 were setting it up
+    assert lines.pace.left() == pytest.approx(8 + 60 * 3.75 + 3 * FURTHER / FIRST + WRITING)
     lines.retrained("verdict", 0, 60)
     lines.retrained("verdict", 6, 60)
     lines.epoch(60, 1)
     wave.clock.now += 2.0
     lines.retrained("verdict", 12, 60)
     assert lines.pace.left() == pytest.approx(16.0, abs=2.0)  # and what is written in the end
+
+
+def test_parts_of_a_verdict_that_have_no_training_are_not_waited_for():
+    wave = Wave()
+    lines = Lines([].append, wave.clock)
+    wave.begin(lines)
+    wave.train(lines, 1.0)
+    wave.train(lines, 1.0)
+    lines.searched()
+    lines.expect(Ahead(verdict=(50, 0, 60)))
+    for task, total in (("the search again", 50), ("winner and baseline", 60)):
+        lines.retrained(task, 0, total)
+        lines.retrained(task, total / 2 - 1, total)
+        lines.epoch(4, 1)
+        wave.clock.now += 1.0
+        lines.retrained(task, total / 2, total)
+    assert lines.pace.left() == pytest.approx(30 + WRITING)
+
+
+def test_without_a_search_no_time_left_is_told_before_the_first_epoch_of_what_follows_it():
+    wave = Wave()
+    lines = Lines([].append, wave.clock)
+    lines.retrained("verdict", 0, 60)
+    wave.clock.now += 10.0
+    lines.retrained("verdict", 6, 60)
+    assert lines.pace.left() is None
+    lines.epoch(60, 1)
+    wave.clock.now += 1.0
+    lines.retrained("verdict", 12, 60)
+    assert lines.pace.left() == pytest.approx(8.0)
 
 
 def test_work_after_the_search_has_a_first_line_and_one_every_few_seconds_and_none_is_there_twice():
@@ -166,6 +195,11 @@ def test_what_another_process_does_is_shown_with_the_speed_and_the_time_left_tha
     lines.follow(Activity("verdict", 3.5, 60, now, now, "7.0 trials/s", 20.0))
     assert written[-1].startswith("verdict: 5% of 60 trainings, 0:")
     assert not lines.training
+    lines.follow(Activity("verdict", 6.0, 60, now, time.time()))
+    wave.clock.now += 10.0
+    assert lines.doing() == "verdict: 10% of 60 trainings"
+    lines.follow(Activity("verdict", 9.0, 60, now, time.time(), "", 90.0))
+    assert lines.doing() in ("verdict: 15% of 60 trainings, 1:30 left", "verdict: 15% of 60 trainings, 1:29 left")
 
 
 def test_the_display_shows_trainings_after_the_search_beside_a_bar():

@@ -43,12 +43,15 @@ class Told(Observer):
     """Keeps what is said, and stops the study in a phase that is called so."""
 
     def __init__(self, last=None):
-        self.lines, self.last = [], last
+        self.lines, self.last, self.ahead = [], last, []
 
     def phase(self, text):
         self.lines.append(text)
 
     message = warn = phase
+
+    def expect(self, ahead):
+        self.ahead.append(ahead)
 
     def stopping(self):
         return self.last is not None and any(self.last in line for line in self.lines)
@@ -119,7 +122,10 @@ def test_a_baseline_whose_trainings_at_the_rate_of_the_winner_all_failed_leaves_
         key = arrays["key"]
     file.unlink()
     monkeypatch.setattr(arms, "plans", plans)
-    run.verdict(study(verdict={**VERDICT, "margin": 1e-6}))
+    told = Told()
+    run.verdict(study(verdict={**VERDICT, "margin": 1e-6}), progress=told)
+    asked = [int(line.split()[-2]) for line in told.lines if line.endswith(" trainings")]
+    assert [one.parts(0.0) for one in told.ahead] == [(max(asked),)], "settings are chosen"
     stored = predictions(Path.cwd())
     assert np.isnan(stored[SAME_RATE]).all()
     y = load("table.py:rows").rows.labels.y
