@@ -135,7 +135,6 @@ class Lines(Watcher):
 
     def meanwhile(self) -> None:
         """Write how far the study is, every `EVERY_SECONDS`, whatever it does."""
-        super().meanwhile()
         with self._writing:
             if self._now() - self._written_at >= EVERY_SECONDS:
                 self._tell()

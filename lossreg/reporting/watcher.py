@@ -10,13 +10,10 @@ from typing import Any, NamedTuple
 from lossreg.errors import count_of
 from lossreg.reporting import values
 from lossreg.reporting.pace import Pace, clock
-from lossreg.storage.activity import Activity, ActivityFile
+from lossreg.storage.activity import Activity
 from lossreg.storage.observer import Ahead, Observer, Running
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
-
-# trials that run, of which those who watch are told; of more they know what the journal has
-MOST_NOTED = 64
 
 
 class Task(NamedTuple):
@@ -31,16 +28,14 @@ class Task(NamedTuple):
 class Watcher(Observer):
     """The common part of all displays: a request to stop, and the result when training ends.
 
-    pace: how fast the study is, and when it ends; activity_file: tells those who watch what is done; is_onlooker:
-    whether it shows a study that another process runs, so that q leaves it at any time; training: whether trials are
-    trained now; messages: those shown so far; is_concluded: whether the caller prints how the study ended; on_trained:
-    called with the result when its leaderboard is final.
+    pace: how fast the study is, and when it ends; is_onlooker: whether it shows a study that another process runs, so
+    that q leaves it at any time; training: whether trials are trained now; messages: those shown so far; is_concluded:
+    whether the caller prints how the study ended; on_trained: called with the result when its leaderboard is final.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self.pace = now, Pace(now)
         self._task = Task("", now())
-        self.activity_file: ActivityFile | None = None
         self._result: StudyResult | None = None
         self.training = self.is_concluded = self.is_onlooker = False
         self.messages: set[str] = set()
@@ -68,14 +63,12 @@ class Watcher(Observer):
     def phase(self, text: str) -> None:
         """Show what is being done."""
         self._task = Task(text, self._now())
-        self._note()
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Count the trials, of which some may be done."""
         self.training = True
         self._task = Task("", self._now())
         self.pace.begin(total, done)
-        self._note()
 
     def expect(self, ahead: Ahead) -> None:
         """Count what follows the search in the time left."""
@@ -86,7 +79,6 @@ class Watcher(Observer):
         self.pace.retrained(task, done, total)
         since = self._task.since if task == self._task.text else self._now()
         self._task = Task(task, since, done, total)
-        self._note()
 
     def follow(self, activity: Activity) -> None:
         """Show what another process does, with the time left that it has noted."""
@@ -104,24 +96,6 @@ class Watcher(Observer):
             self.phase(activity.text)
         self._task = self._task._replace(since=self._now() - max(0.0, now - activity.since))
 
-    def _note(self) -> None:
-        """Note what is done, where others look for it."""
-        if self.activity_file is None or not (self.training or self._task.text):
-            return
-        task, seconds = self._task, self._now() - self._task.since
-        running = tuple(self.pace.running()) if self.training else ()
-        running = running if len(running) <= MOST_NOTED else ()
-        self.activity_file.note(
-            Activity(
-                task.text, task.done, task.total, time.time() - seconds, speed=self.pace.speed(),
-                left=self.pace.left(), running=running,
-            )
-        )  # fmt: skip
-
-    def meanwhile(self) -> None:
-        """Note that an epoch lasts."""
-        self._note()
-
     def look(self, result: StudyResult, running: Callable[[], Sequence[Running]]) -> None:
         """Show the trials that run, too."""
         self._result = result
@@ -130,7 +104,6 @@ class Watcher(Observer):
     def epoch(self, active: int, epochs_done: int) -> None:
         """Count the time from the end of the first epoch on, in which programs are compiled."""
         self.pace.epoch()
-        self._note()
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Count a trial."""

@@ -15,7 +15,7 @@ from lossreg.config import study as studies
 from lossreg.config.changes import Change
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, LossregError, brief, count_of, is_for_want_of_room, refusal, represented
-from lossreg.reporting.watcher import Watcher
+from lossreg.reporting import activity_notes
 from lossreg.runtime import backend, digests, user_code
 from lossreg.search import (
     attributes,
@@ -38,7 +38,6 @@ from lossreg.search.result import Result
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.search.sampler import SeededSampler
 from lossreg.storage import shared_study
-from lossreg.storage.activity import Activity
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.study_result import StudyResult
@@ -208,11 +207,7 @@ class Run:
     def execute(self) -> StudyResult:
         """Run the study; where its trials are to be kept apart from later ones, as a new one."""
         with self.folder.announced() as file:
-            if isinstance(self.progress, Watcher):
-                self.progress.activity_file = file
-            else:
-                file.note(Activity(""))
-            return self._once_or_anew()
+            return replace(self, progress=activity_notes.beside(self.progress, file))._once_or_anew()
 
     def _once_or_anew(self) -> StudyResult:
         try:

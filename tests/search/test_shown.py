@@ -23,6 +23,7 @@ import lossreg
 from lossreg.errors import InputError
 from lossreg.reporting.notebook import MOST_NOTES, Notebook
 from lossreg.search import run, shown
+from lossreg.storage import activity
 from lossreg.storage.observer import Observer
 
 RNG = np.random.default_rng(0)
@@ -66,6 +67,22 @@ def test_false_shows_nothing_and_an_observer_is_told_alone(capsys):
     tuned(progress=told, fresh=True)
     assert capsys.readouterr().err == ""
     assert any("loading data" in line for line in told.lines)
+
+
+@pytest.mark.parametrize("progress", [None, False])
+def test_who_watches_a_study_of_rows_is_told_of_its_trials_whatever_is_shown(tmp_path, monkeypatch, progress):
+    told = []
+
+    def curve(plan, epoch):
+        [file] = tmp_path.rglob(f"*{activity.SUFFIX}")
+        told.append(activity.read(file.with_suffix("")))
+        return 0.5
+
+    monkeypatch.setattr(activity, "EVERY", 0.0)
+    tuned(curve, progress=progress)
+    assert any("trials/s" in one.speed and one.left is not None for one in told)
+    assert any(running.epoch == 2 for one in told for running in one.running)
+    assert not list(tmp_path.rglob(f"*{activity.SUFFIX}"))
 
 
 @pytest.mark.parametrize("wrong", ["yes", 1, [], Observer, X])
