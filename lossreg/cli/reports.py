@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json
 from lossreg.cli.studies import StudyOrFolder, read
 from lossreg.errors import InputError, brief, on_disk
 from lossreg.storage.journal_keys import is_study_folder
+from lossreg.storage.replaced_file import replaced
 from lossreg.storage.study_result import StudyResult
 
 GENERATOR = '<meta name="generator" content="lossreg '  # of each page
@@ -51,11 +53,18 @@ def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
         waiting.wipe()
         sys.stdout.buffer.write(text.encode())
         return
-    with on_disk(f"--output {brief(file)}"):
-        former = ", in place of the former file" * file.exists()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    former = ", in place of the former file" * file.exists()
+    _write(file, text)
     say(f"{file}: {len(text) / 1e6:.1f} MB{former}; open it in a browser", whole=True)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a page all or nothing: a full disk or a kill leaves the former one."""
+    with on_disk(f"--output {brief(file)}"):
+        whole = file.resolve()
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(whole.with_name(f".{whole.stem}-{os.getpid()}.part"), whole) as part:
+            part.write(text.encode())
 
 
 def _file(output: Path | None, usual: Path) -> Path:
@@ -113,6 +122,11 @@ def _check_page(file: Path) -> None:
         raise InputError("must end in .html", where=where, hint=f"Such as {brief(file.with_suffix('.html'))}.")
     if file.is_dir():
         raise InputError("is a folder", where=where, hint="Give a file, such as study.html.")
+    if file.exists() and not file.is_file():
+        raise InputError("is a device or a pipe", where=where, hint="Give a file, such as study.html.")
+    above = next(folder for folder in file.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{brief(above)} is no folder", where=where)
 
 
 @app.command()

@@ -56,7 +56,9 @@ def ui(
         int | None, typer.Option("--port", min=1, max=65535, help="By default the first free one from 5000 on.")
     ] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="List the studies in a folder, and show all of them.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List the studies in a folder, and show those of one MLflow store.")
+    ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page once it is there.")] = True,
     overrides: Overrides = None,
 ) -> None:
@@ -158,13 +160,13 @@ def _is_followed(store: str, folder: Path, named: str) -> bool:
 
 
 def _elsewhere(store: str) -> str:
-    """Return how a store that only journals name is shown."""
+    """Return how to see the studies in a store that only journals name, which nothing opens by itself."""
     from lossreg.tracking.uri import VARIABLE
 
     command = f"{VARIABLE}={shlex.quote(store)} lossreg ui"
     if MASK in store:
-        return f"In a store whose password no journal has: {command}, with the password in place of {MASK}"
-    return f"In a store that only journals name: {command}"
+        return f"Others are in a store with a password. To see them: {command}, with the password in place of {MASK}"
+    return f"Others are in another MLflow store. To see them: {command}"
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:

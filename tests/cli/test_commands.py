@@ -942,7 +942,7 @@ def test_ui_of_a_folder_lists_its_studies_and_serves_the_store_in_it(lossreg, st
     assert [uri for uri, _ in served] == [own]
     assert not [text for text in ("one", "two", "three", "0 of 1", "Without a journal: many.") if text not in out]
     for other in ("sqlite:////x.db", "http://example.com"):
-        assert f"In a store that only journals name: MLFLOW_TRACKING_URI={other} lossreg ui\n" in out
+        assert f"Others are in another MLflow store. To see them: MLFLOW_TRACKING_URI={other} lossreg ui\n" in out
     assert "/#/experiments?workflowType=machine_learning" in out
 
 
@@ -951,7 +951,8 @@ def test_ui_of_a_folder_follows_no_store_that_only_journals_name(lossreg, study,
     code, out, _ = lossreg("ui", "--all", "studies")
     assert (code, served) == (0, [])
     assert "MLFLOW_TRACKING_URI=http://example.com lossreg ui" in out
-    assert "In a store whose password no journal has: MLFLOW_TRACKING_URI='postgresql://me:***@host/db' lossreg" in out
+    assert "Others are in a store with a password." in out
+    assert "To see them: MLFLOW_TRACKING_URI='postgresql://me:***@host/db' lossreg" in out
     assert "None of them is in MLflow" not in out
 
 

@@ -30,6 +30,7 @@ def folder(tmp_path, monkeypatch):
     Path("loop.toml").symlink_to("loop.toml")
     Path("dangling.toml").symlink_to("gone.toml")
     os.mkfifo("pipe")
+    os.mkfifo("pipe.html")
     with Path("big.toml").open("wb") as file:
         file.truncate(BIG)  # takes no room
     return tmp_path

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import gzip
 import itertools
 import json
 import math
+import os
 import random
 import re
 import tomllib
@@ -493,6 +495,10 @@ def test_a_page_is_named_after_the_whole_folder_and_takes_the_place_of_pages_alo
     assert "in place of the former file" in named.output
 
 
+def no_room(file):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_page_goes_into_a_folder_or_to_standard_output(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("index.toml").write_text('data = { source = "sklearn:iris" }\n')
@@ -502,6 +508,11 @@ def test_a_page_goes_into_a_folder_or_to_standard_output(tmp_path, monkeypatch):
     assert f"{Path('pages', 'index.html')}: " in said.output
     printed = CliRunner().invoke(cli.app, ["report", "index.toml", "-o", "-"])
     assert printed.stdout == Path("pages", "index.html").read_text(encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_room)
+        full = CliRunner().invoke(cli.app, ["report", "index.toml", "-o", "pages"])
+    assert (full.exit_code, "no space left on device" in full.stderr) == (2, True)
+    assert [file.read_text(encoding="utf-8") for file in Path("pages").iterdir()] == [printed.stdout]
     Path("pages", "index.html").write_text("<p>mine</p>")
     assert CliRunner().invoke(cli.app, ["report", "index.toml", "-o", "pages"]).exit_code == 2
     assert Path("pages", "index.html").read_text() == "<p>mine</p>"

@@ -212,6 +212,8 @@ OVERRIDES = [
 LONG = "d/" * 2500 + "x.toml"
 COMMANDS = [
     (("report", "study.toml", "-o", "page.pdf"), ("--output page.pdf", "must end in .html")),
+    (("report", "study.toml", "-o", "pipe.html"), ("--output pipe.html", "is a device or a pipe")),
+    (("report", "study.toml", "-o", "rows.csv/page.html"), ("--output rows.csv/page.html", "rows.csv is no folder")),
     (("compare",), ("STUDY",)),
     (("compare", "study.toml"), ("study.toml", "Name another one")),
     (("tune",), ("STUDY",)),
