@@ -164,8 +164,9 @@ def on_test_rows(study: Mapping[str, Any], rows: Any) -> OnTestRows:
     """Return what the verdict of a study kept."""
     from lossreg.config import study as studies
     from lossreg.search import preparation
-    from lossreg.search.frozen import FROZEN, Notes
+    from lossreg.search.frozen import Notes
     from lossreg.search.judgement import Tested
+    from lossreg.storage.journal_keys import FROZEN
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 

@@ -170,7 +170,8 @@ def fold_plans(prepared: Any) -> dict[str, Any]:
     The gain that is estimated there is the mean of the folds'.
     """
     from lossreg.search import fold_search, restore
-    from lossreg.search.frozen import FROZEN, Notes
+    from lossreg.search.frozen import Notes
+    from lossreg.storage.journal_keys import FROZEN
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 

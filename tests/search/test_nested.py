@@ -20,8 +20,8 @@ from lossreg.metrics import catalogue
 from lossreg.search import arms, nested, run
 from lossreg.search.arms import SAME_RATE
 from lossreg.search.estimate import Estimate
-from lossreg.search.frozen import FROZEN
 from lossreg.search.nested import Nested
+from lossreg.storage.journal_keys import FROZEN
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE

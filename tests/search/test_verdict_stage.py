@@ -23,9 +23,9 @@ from lossreg.reporting.verdict import decision
 from lossreg.runtime import system
 from lossreg.search import completion, fresh_scores, judgement, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
-from lossreg.search.frozen import FROZEN
 from lossreg.search.outline import plan
 from lossreg.search.retrainer import Retrainer
+from lossreg.storage.journal_keys import FROZEN
 from lossreg.storage.observer import Observer
 from lossreg.storage.prediction_files import PredictionFiles
 from lossreg.storage.study_folder import StudyFolder
