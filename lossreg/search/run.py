@@ -282,6 +282,8 @@ class Run:
         """Note the number of trials of a study to which some are added, before any of them is trained."""
         lines = more.note(study, self.spec, self.switches.more) or more.note_anew(self.added)
         if lines:
+            # a run that is cut off before a trial of it has ended is not over
+            study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], history.OVER: -1})
             # another worker may have added more meanwhile
             study.set_user_attr(more.NUMBER, max(more.noted(study), self.spec.search.trials))
         return lines

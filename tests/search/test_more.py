@@ -75,8 +75,12 @@ def test_added_trials_are_those_of_a_study_with_so_many(tmp_path, monkeypatch):
 
 def test_added_trials_that_were_cut_off_are_trained_without_the_option():
     faked()
+    assert not lossreg.results(BEGUN).reached.is_interrupted
     with pytest.raises(KeyboardInterrupt):
-        faked(more=8, progress=Stops(2))
+        faked(more=8, progress=Stops(0))
+    assert lossreg.results(BEGUN).reached.is_interrupted, "although no added trial has ended"
+    with pytest.raises(KeyboardInterrupt):
+        faked(progress=Stops(2))
     done = len(lossreg.results(BEGUN).trials)
     assert 8 < done < 16
     assert plan(BEGUN).trials == 16
