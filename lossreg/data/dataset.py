@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lossreg.contract.targets import Constants
 from lossreg.data import exposures, inputs
+from lossreg.data.parts import TEST
 from lossreg.data.splits import TRAINING_SHARE
 from lossreg.errors import DataError
 
@@ -138,7 +139,7 @@ class Dataset:
         """Return name, task, samples per part, samples per class, raw features, input shape and digest.
 
         For a multilabel task, samples per label; for a segmentation, pixels per class, and `foreground`, the share
-        of 1. `noise` says how many labels are wrong.
+        of 1. `noise` says how many labels are wrong, `has_given_test` that source or study name the test rows.
         """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         counts = self._counts(np.concatenate([part.y for part in parts.values()]))
@@ -153,6 +154,7 @@ class Dataset:
             "classes": dict(zip(self.classes, counts, strict=True)),
             **share,
             **({"noise": noise} if (noise := self._noise()) else {}),
+            **({"has_given_test": True} if self.loaded and self.loaded.layout.has(TEST) else {}),
             "features": inputs.width(exposures.base_of(self.preprocessor)),
             "input_shape": {k: list(v) for k, v in shape.items()} if isinstance(shape, dict) else list(shape),
             "digest": self.digest,

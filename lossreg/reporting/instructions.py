@@ -19,7 +19,7 @@ NO_FILE = (
     "`STUDY` stands for the study file. From Python it is the same call of `lossreg.tune`; the page report.html has "
     "the study as a file."
 )
-REPEAT, AGAIN = "Repeat the study", "-again"
+REPEAT, GO_ON, AGAIN = "Repeat the study", "Go on with the study", "-again"
 REPEATING = (
     "It runs the study once more under another name, beside this one, which stays as it is. The seed and the splits "
     "are the same: it shows whether the numbers repeat, and is no new evidence."
@@ -30,6 +30,10 @@ OTHER_SEED = "For other test rows and other splits add `--set search.seed={}`."
 ROWS_GIVEN = (
     "The rows of this study were given from Python, so no file and no command can repeat it: make the same call of "
     "`lossreg.tune` with another `name`."
+)
+ROWS_GIVEN_UNFINISHED = (
+    "The rows of this study were given from Python, so no command can go on with it: make the same call of "
+    "`lossreg.tune` again, with the same `name` if it had one."
 )
 NAMED_STORE = "  # MLFLOW_TRACKING_URI must name the store, with its password"
 MASKED = "Put the password in where the command has `***`."
@@ -91,10 +95,11 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
     reached = result.reached
     if reached and reached.is_running:
         return NextStep("Watch the study", shlex.join(["lossreg", "watch", _named(result, study or folder)]))
+    is_interrupted = bool(reached and reached.is_interrupted)
     if _has_rows_given(result):
-        return NextStep(REPEAT, "", (ROWS_GIVEN,))
-    if reached and reached.is_interrupted:
-        return NextStep("Go on with the study", _command(result, study), _unfinished(result))
+        return NextStep(GO_ON, "", (ROWS_GIVEN_UNFINISHED,)) if is_interrupted else NextStep(REPEAT, "", (ROWS_GIVEN,))
+    if is_interrupted:
+        return NextStep(GO_ON, _command(result, study), _unfinished(result))
     again = f"name={result.study}{AGAIN}"
     shown = SHOWN_SHARED if result.is_shared else SHOWN.format(printable_line(f"{result.study}{AGAIN}"))
     sentences = (REPEATING, shown, *_other_seed(result), *_unfinished(result))
@@ -102,10 +107,17 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
 
 
 def _other_seed(result: StudyResult) -> tuple[str, ...]:
-    """Return how to split the rows in another way; nothing where time or a file of test rows splits them."""
-    data, seed = result.spec.get("data", {}), result.spec.get("search", {}).get("seed", 0)
-    is_random = data.get("time") is None and not isinstance(data.get("test"), str)
-    return (OTHER_SEED.format(seed + 1),) if is_random else ()
+    """Return how to split the rows in another way; nothing where the seed does not choose the test rows."""
+    seed = result.spec.get("search", {}).get("seed", 0)
+    return (OTHER_SEED.format(seed + 1),) if _is_tested_at_random(result) else ()
+
+
+def _is_tested_at_random(result: StudyResult) -> bool:
+    data = result.spec.get("data", {})
+    is_given = isinstance(data.get("test"), str) or bool(result.data.get("has_given_test"))
+    has_folds = bool(result.spec.get("verdict", {}).get("outer"))
+    has_test = has_folds or result.data.get("rows", {}).get("test") != 0
+    return has_test and not is_given and data.get("time") is None and data.get("split") is None
 
 
 def _command(result: StudyResult, study: str, *further: str) -> str:

@@ -146,7 +146,7 @@ def test_the_data_set_itself_is_its_first_fold_and_its_digest_knows_no_folds() -
     assert [len(data.folds) for data in (*loaded.folds, plain)] == [4, 1, 1, 1, 1]
     assert {fold.digest for fold in loaded.folds} == {loaded.digest, plain.digest}
     assert loaded.summary() == plain.summary() | {"folds": 4, "rows": {"train": 107, "validation": 35, "test": 36}}
-    assert "folds" not in plain.summary()
+    assert not {"folds", "has_given_test"} & {*plain.summary()}
     np.testing.assert_array_equal(loaded.test.y, plain.test.y)
 
 
@@ -237,6 +237,7 @@ def test_a_given_test_set_stays_the_test_set(tmp_path: Path) -> None:
     train, test = order[:120], order[120:]
     np.savez(tmp_path / "a.npz", x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test])
     loaded = data.load("a.npz", base=tmp_path, folds=4)
+    assert loaded.summary()["has_given_test"] is True
     assert [len(fold.validation) for fold in loaded.folds] == [30] * 4
     for fold in loaded.folds:
         np.testing.assert_array_equal(fold.test.y, y[test])

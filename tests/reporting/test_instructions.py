@@ -36,11 +36,22 @@ def test_the_command_repeats_what_set_and_more_changed():
 
 
 @pytest.mark.parametrize(
-    ("data", "is_at_random"),
-    [({}, True), ({"test": 0.2}, True), ({"test": "test.csv"}, False), ({"time": "day"}, False)],
+    ("data", "changes", "is_at_random"),
+    [
+        ({}, {}, True),
+        ({"test": 0.2}, {}, True),
+        ({"test": 0}, {"rows": {"test": 0}, "outer": 5}, True),
+        ({"test": 0}, {"rows": {"test": 0}}, False),
+        ({"test": "test.csv"}, {}, False),
+        ({"time": "day"}, {}, False),
+        ({"split": "part"}, {}, False),
+        ({}, {"has_given_test": True}, False),
+    ],
 )
-def test_another_seed_is_proposed_where_it_gives_other_test_rows(data, is_at_random):
-    result = sample.study(3, spec={"data": data, "search": {"seed": 4}}, file="toy.toml")
+def test_another_seed_is_proposed_where_it_gives_other_test_rows(data, changes, is_at_random):
+    spec = {"data": data, "search": {"seed": 4}, "verdict": {"outer": changes.get("outer", 0)}}
+    result = sample.study(3, spec=spec, file="toy.toml")
+    result = dataclasses.replace(result, data=result.data | changes)
     assert ("search.seed=5" in " ".join(instructions.next_step(result).sentences)) is is_at_random
 
 
@@ -58,6 +69,10 @@ def test_a_study_of_rows_from_python_has_no_command_and_says_why():
         assert "given from Python" in text
         assert "lossreg tune" not in text
         assert "has the study as a file" not in text
+    interrupted = instructions.next_step(dataclasses.replace(result, reached=Reached(3, 48, False, False)))
+    assert (interrupted.title, interrupted.command) == ("Go on with the study", "")
+    [sentence] = interrupted.sentences
+    assert "the same `name`" in sentence
 
 
 def test_pages_say_what_is_to_be_put_in():
