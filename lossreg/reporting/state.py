@@ -16,7 +16,7 @@ def sentence(result: StudyResult) -> str:
     reached, lacking = result.reached, without_verdict(result)
     if reached and reached.is_running and lacking:
         return f"This study still runs: {_counted(reached)}.{_awaited(lacking)}"
-    if reached and reached.is_interrupted and not reached.is_running:
+    if reached and reached.is_interrupted:
         return f"This study was interrupted: {_counted(reached)}.{_awaited(lacking)}"
     return f"There is no verdict{_because(lacking)}." if lacking and not result.failure else ""
 
@@ -26,7 +26,8 @@ def in_brief(result: StudyResult) -> str:
     reached, lacking = result.reached, without_verdict(result)
     if reached and lacking and not reached.is_over:
         how = "still runs" if reached.is_running else "interrupted"
-        return f"none yet: {how}, {_counted(reached)}"
+        progress = f"{how}, {_counted(reached)}"
+        return f"none yet: {progress}" if lacking == NOT_REACHED else f"none: {lacking} ({progress})"
     return "none yet" if lacking == NOT_REACHED else f"none: {lacking}" * bool(lacking)
 
 
@@ -39,7 +40,7 @@ def without_verdict(result: StudyResult) -> str:
         return NO_TEST_ROWS
     if not asked.get("enabled", True):
         return NOT_ASKED_FOR
-    is_over = result.reached is not None and result.reached.is_over
+    is_over = result.reached is None or result.reached.is_over
     is_comparable = len({row.is_baseline for row in result.ranking() if row.best}) == 2
     return NOT_REACHED if is_comparable or not is_over else NOTHING_TO_COMPARE
 
@@ -52,7 +53,8 @@ def _counted(reached: Reached) -> str:
 
 
 def _awaited(lacking: str) -> str:
-    return " The verdict is not reached yet." if lacking == NOT_REACHED else ""
+    words = "The verdict is not reached yet" if lacking == NOT_REACHED else f"There will be no verdict: {lacking}"
+    return f" {words}." if lacking else ""
 
 
 def _because(lacking: str) -> str:

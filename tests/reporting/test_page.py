@@ -30,6 +30,7 @@ from lossreg.reporting import (
     pictures,
     plot_data,
     side_by_side,
+    state,
     study_plots,
     toml_text,
     values,
@@ -229,10 +230,21 @@ def test_a_study_without_a_verdict_says_how_far_it_is_and_what_to_do(reached, to
     ],
 )
 def test_a_study_that_can_have_no_verdict_says_why(changes, why):
-    result = sample.study(0, **{"trials": sample.study(6).trials, "reached": Reached(6, 6, False, True), **changes})
-    assert why in Elements(page.html(result)).text("p")
-    [shown] = side_by_side.facts({"a": result})["verdict"]
-    assert why in shown
+    ended = sample.study(0, **{"trials": sample.study(6).trials, "reached": Reached(6, 6, False, True), **changes})
+    assert why in Elements(page.html(ended)).text("p")
+    is_certain = "trials" not in changes  # further trials may have the score that is missing
+    for reached in (None, *[Reached(6, 9, is_running, False) for is_running in (True, False) if is_certain]):
+        result = dataclasses.replace(ended, reached=reached)
+        [shown] = side_by_side.facts({"a": result})["verdict"]
+        for text in (shown, state.sentence(result)):
+            assert why in text
+            assert "yet" not in text
+
+
+def test_a_study_to_which_trials_are_added_still_has_its_verdict():
+    result = dataclasses.replace(sample_verdict.study("worse"), reached=Reached(6, 9, False, False))
+    assert state.sentence(result) == "This study was interrupted: 6 of 9 trials have ended."
+    assert state.in_brief(result) == ""
 
 
 def test_axes_and_noise_end_at_the_bounds_of_the_metric():
