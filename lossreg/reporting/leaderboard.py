@@ -30,12 +30,14 @@ def has_tuned_decisions(result: StudyResult) -> bool:
     return any(trial.default_score is not None for trial in result.trials)
 
 
-def gain(result: StudyResult, row: Standing) -> str:
+def gain(result: StudyResult, row: Standing, board: Sequence[Standing] = ()) -> str:
     """Return the gain of a candidate's best over the baseline's: `+0.0123`, positive when better; `tie` when equal.
 
-    It has the decimals of the scores; a difference that these would show as zero has two significant digits instead.
+    board: the ranking, where it is known. The gain has the decimals of the scores; a difference that these would show
+    as zero has two significant digits instead.
     """
-    baseline = next((other for other in result.ranking() if other.is_baseline), None)
+    board = board or result.ranking()
+    baseline = next((other for other in board if other.is_baseline), None)
     if row.is_baseline or baseline is None or bool(row.confirmed) != bool(baseline.confirmed):
         return "baseline" if row.is_baseline else "-"
     score, of_baseline = result.compared_score(row.best), result.compared_score(baseline.best)
@@ -43,7 +45,7 @@ def gain(result: StudyResult, row: Standing) -> str:
         return "-"
     if exact(score) == exact(of_baseline):
         return "tie"
-    difference, places = (score - of_baseline) * result.sign, compared_decimals(result)
+    difference, places = (score - of_baseline) * result.sign, compared_decimals(result, board)
     is_shown = places is not None and abs(difference) >= 0.5 * 10.0**-places
     return f"{difference:+.{places}f}" if is_shown else f"{difference:+.1e}"
 
@@ -148,20 +150,21 @@ def cells(result: StudyResult) -> list[list[str]]:
     The scores are those of `score_headings`, each with the same number of decimals in all rows.
     """
     board = result.ranking()
-    scores = list(zip(*_score_columns(result, [row.best for row in board]), strict=True))
+    scores = list(zip(*_score_columns(result, board), strict=True))
     return [
-        [rank(result, row), row.candidate, *of_row, gain(result, row), str(row.best.number) if row.best else "-",
+        [rank(result, row), row.candidate, *of_row, gain(result, row, board), str(row.best.number) if row.best else "-",
          str(row.trials)]
         for row, of_row in zip(board, scores, strict=True)
     ]  # fmt: skip
 
 
-def _score_columns(result: StudyResult, best: Sequence[TrialRecord | None]) -> list[list[str]]:
+def _score_columns(result: StudyResult, board: Sequence[Standing]) -> list[list[str]]:
     """Return the columns of scores of the best trial of each loss."""
+    best = [row.best for row in board]
     done = [trial for trial in best if trial]
     places = decimals((trial.score for trial in done), (trial.spread for trial in done))
     default = [trial.default_score if trial else None for trial in best]
-    columns = [[compared(result, trial) if result.confirmed(trial) else "-" for trial in best]]
+    columns = [[compared(result, trial, board) if result.confirmed(trial) else "-" for trial in best]]
     columns = [*columns * bool(result.confirmation), [scored(trial, places) for trial in best]]
     columns += [[fixed(score, decimals(default)) for score in default]] * has_tuned_decisions(result)
     further = [constraints.cells(result, trial) for trial in best]

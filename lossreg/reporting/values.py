@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lossreg.storage.study_result import StudyResult
+from lossreg.storage.study_result import Standing, StudyResult
 from lossreg.storage.trial_record import TrialRecord, finite
 
 MOST_DECIMALS, LARGEST = 7, 1e7  # beyond these, numbers have exponents
@@ -70,21 +70,25 @@ def scored(trial: TrialRecord | None, places: int | None = None) -> str:
     """Return the score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
     if trial is None or trial.score is None:
         return number(None)
-    own = places if places is not None or trial.spread is None else decimals([trial.score], [trial.spread])
-    return with_error(trial.score, trial.spread, own)
+    if places is None and trial.spread is not None:
+        places = decimals([trial.score], [trial.spread])
+    return with_error(trial.score, trial.spread, places)
 
 
-def compared(result: StudyResult, trial: TrialRecord | None) -> str:
-    """Return the score by which trials are compared: the confirmed one, `0.953 +- 0.004`, else as `scored`."""
+def compared(result: StudyResult, trial: TrialRecord | None, board: Sequence[Standing] = ()) -> str:
+    """Return the score by which trials are compared: the confirmed one, `0.953 +- 0.004`, else as `scored`.
+
+    board: the ranking, where it is known.
+    """
     confirmed = result.confirmed(trial)
     if confirmed is None:
-        return scored(trial, compared_decimals(result) if trial and trial.spread is not None else None)
-    return with_error(confirmed.mean, confirmed.error, compared_decimals(result))
+        return scored(trial, compared_decimals(result, board) if trial and trial.spread is not None else None)
+    return with_error(confirmed.mean, confirmed.error, compared_decimals(result, board))
 
 
-def compared_decimals(result: StudyResult) -> int | None:
-    """Return the decimals of the scores by which the best trials of the losses are compared."""
-    rows = [row for row in result.ranking() if row.best]
+def compared_decimals(result: StudyResult, board: Sequence[Standing] = ()) -> int | None:
+    """Return the decimals of the scores by which the best trials of the losses are compared; board: the ranking."""
+    rows = [row for row in board or result.ranking() if row.best]
     errors = [row.confirmed.error if row.confirmed else row.best.spread for row in rows if row.best]
     return decimals((result.compared_score(row.best) for row in rows), errors)
 

@@ -26,6 +26,8 @@ from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import description, leaderboard, report, tables, trial_table, usage, values, verdict, watcher
 from lossreg.search.outline import Outline
+from lossreg.storage.confirmation import Confirmation
+from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Answer, Reevaluated, Verdict
 from lossreg.terminal import plain_text
 from lossreg.tracking import entities
@@ -259,6 +261,15 @@ def test_a_leaderboard_breaks_no_word_and_names_the_columns_that_it_leaves_out(r
         assert {row.candidate, *cells[2].split(), cells[-3]} <= words
         params = f"gamma={values.short(row.best.loss_params['gamma'])}" if row.candidate == "focal" else "-"
         assert params in words or "Left out for lack of room: parameters" in text
+
+
+def test_the_rows_of_a_leaderboard_share_one_ranking(monkeypatch):
+    calls, ranking = [], StudyResult.ranking
+    monkeypatch.setattr(StudyResult, "ranking", lambda result: calls.append(result) or ranking(result))
+    fresh = dict.fromkeys(range(3), (0.9, 0.92))
+    study = sample.study(3, confirmation=Confirmation(3, 2, fresh))
+    assert len(leaderboard.cells(study)) == 3
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
