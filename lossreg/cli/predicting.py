@@ -62,8 +62,8 @@ def predict(
         with on_disk(f"--output {output}"):
             tables.check(output, data)
     predictor = _loaded(study, trial, loss, train=train, output=output)
-    with waiting.busy(f"predicting {data}", line=output is not None) as told:
-        summary = filing.predict(predictor, data, output, told)
+    with waiting.busy(f"predicting {data}", line=output is not None) as report:
+        summary = filing.predict(predictor, data, output, report)
     for line in summary.lines():
         tell(line)
     tell(f"{count_of(summary.rows, 'row')}{f': {output}' if output else ''}, by trial {predictor.about.trial}")

@@ -89,7 +89,7 @@ def _check(file: Path, *, is_named: bool) -> None:
 def _require_redirected() -> None:
     """Raise `InputError` where standard output is a terminal."""
     if sys.stdout.isatty():
-        hint = "Such as -o study.html, or -o - with > study.html behind it."
+        hint = "Use -o study.html, or redirect: -o - > study.html."
         raise InputError("a terminal cannot show a page", where=f"--output {PRINTED}", hint=hint)
 
 

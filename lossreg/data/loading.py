@@ -59,9 +59,8 @@ def load(
     (relative to `base`), or `file.py:function` / `package.module:function`, or rows that were read; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`; test: share
     of all rows, 0 for none, or a file of test rows; validation: share of the rows outside the test, or a file; folds:
-    the number of folds into which these are cut instead; group: the column or array whose rows of one value no cut
-    takes apart;
-    time: that by which rows are cut forward in time; split: that which says train, validation or test for each row;
+    the number of folds into which these are cut instead; group: the column or array whose rows of one value stay
+    together; time: that by which rows are cut forward in time; split: that which says train, validation or test;
     weight: the column of a table with sample weights; exposure: the column or array of exposures, of which the mean of
     a count or sum is a multiple; class_weight: weights of the classes in training, as in `weights.of_classes`;
     preprocess: "standard", "none" to leave numbers unchanged, or one of these for each of several inputs; drop: columns

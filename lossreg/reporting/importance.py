@@ -53,13 +53,13 @@ def _importances(direction: str, scored: Scored, losses: Mapping[int, str]) -> d
         study = optuna.create_study(direction=direction)
     for trial, score in scored:
         known = {name: value for name, value in params[trial.number].items() if name in spaces}
-        own = {name: spaces[name] for name in known}
-        study.add_trial(optuna.create_trial(params=known, distributions=own, value=score))
+        distributions = {name: spaces[name] for name in known}
+        study.add_trial(optuna.create_trial(params=known, distributions=distributions, value=score))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(TOP, FEWEST_TOP / len(scored)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = get_param_importances(study, evaluator=evaluator)
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        importances = get_param_importances(study, evaluator=evaluator)
+    return dict(sorted(importances.items(), key=lambda item: (-item[1], item[0])))
 
 
 @contextmanager

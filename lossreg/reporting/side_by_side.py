@@ -38,8 +38,8 @@ def remarks(studies: Named) -> list[str]:
         "the seed of the split": lambda one: one.spec.get("search", {}).get("seed"),
         "what is scored (fresh splits, or the validation rows of the search)": report.scored_on,
     }
-    found = [name for name, of in ways.items() if len({of(one) for one in studies.values()}) > 1]
-    differ = [f"Scores cannot be compared: the studies differ in {', '.join(found)}."] if found else []
+    differing = [name for name, of in ways.items() if len({of(one) for one in studies.values()}) > 1]
+    differ = [f"Scores cannot be compared: the studies differ in {', '.join(differing)}."] if differing else []
     return differ + _unknown_data(studies)
 
 

@@ -71,8 +71,8 @@ def reason(error: Exception, uri: str) -> str:
 
 def _status(text: str) -> str:
     """Return the meaning of the HTTP status that `text` tells, empty where it tells none."""
-    told = STATUS_TOLD.search(text)
-    status = next(filter(None, told.groups())) if told else ""
+    match = STATUS_TOLD.search(text)
+    status = next(filter(None, match.groups())) if match else ""
     return STATUS.get(status) or (f"the server failed (HTTP {status}): look into its log" if status else "")
 
 

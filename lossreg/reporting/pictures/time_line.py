@@ -43,14 +43,14 @@ def timeline(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
 
 def _bars(result: StudyResult, candidate: str, shown: Sequence[tuple[TrialRecord, int]], at: _Clock) -> Trace:
     """Return the bars of a candidate's trials; shown: all trials with their rows."""
-    own, name = [(trial, row) for trial, row in shown if trial.candidate == candidate], named(result, candidate)
+    bars, name = [(trial, row) for trial, row in shown if trial.candidate == candidate], named(result, candidate)
     return {
         "type": "bar", "orientation": "h", "name": name, "width": 0.9,
-        "base": rounded(at(trial.started) for trial, _ in own),
-        "x": rounded(trial.ended - trial.started for trial, _ in own),
-        "y": [row for _, row in own],
+        "base": rounded(at(trial.started) for trial, _ in bars),
+        "x": rounded(trial.ended - trial.started for trial, _ in bars),
+        "y": [row for _, row in bars],
         "marker": {"color": looks(result)[candidate]["color"], "line": {"color": INK, "width": 0.3}},
-        "customdata": [[trial.number, trial.state] for trial, _ in own],
+        "customdata": [[trial.number, trial.state] for trial, _ in bars],
         "hovertemplate": f"trial %{{customdata[0]}}, %{{customdata[1]}}: %{{x:.3g}} s<extra>{name}</extra>",
     }  # fmt: skip
 
