@@ -114,8 +114,11 @@ def _mlflow_makes_its_tables_once():
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_waits_for_the_disk():
     """Leave journals and MLflow's stores to the system to write out: tests kill processes, and take no power away."""
-    os.fsync = lambda file: None
     event.listen(Engine, "connect", _as_without_power_loss)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+    event.remove(Engine, "connect", _as_without_power_loss)
 
 
 def _as_without_power_loss(connection, record):
