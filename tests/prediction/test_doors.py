@@ -44,11 +44,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignor
 def names(tmp_path_factory, request):
     """The names that the Python of the page defines when it has run, its commands included, in one folder.
 
-    `make test` leaves the parts `LONG` out.
+    Without the tests that are marked as long, as in `make test`, the parts `LONG` are left out.
     """
     folder, scope = tmp_path_factory.mktemp("doors"), {}
     parts = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    left_out = LONG if request.config.option.markexpr == "not long" else ()
+    has_long = any(item.get_closest_marker("long") for item in request.session.items if item.path == request.path)
+    left_out = () if has_long else LONG
     chosen = [block for part in parts if part.split("\n")[0] not in left_out for block in BLOCK.findall(part)]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
