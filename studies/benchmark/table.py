@@ -106,9 +106,16 @@ def answers(lines: Lines) -> str:
     answers = ", ".join(f"*{answer}* on {count}" for answer, count in counts.most_common())
     by_loss = [name for name, line in lines.items() if line["cause"] == "loss"]
     of = f" ({', '.join(by_loss)})" if by_loss else ""
-    by_default = ", ".join(name for name, line in lines.items() if is_explained(line))
-    also = f" No difference shown, but *{BY_DEFAULT}*: {by_default}." if by_default else ""
+    also = by_default([name for name, line in lines.items() if is_explained(line)])
     return f"Of {len(lines)} data sets: {answers}. Better *because of the loss* on {len(by_loss)}{of}.{also}"
+
+
+def by_default(names: Sequence[str]) -> str:
+    """Return on which data sets no difference is shown once decisions are tuned; nothing where there are none."""
+    if not names:
+        return ""
+    sets = f"data set{'s' * (len(names) > 1)} {', '.join(f'`{name}`' for name in names)}"
+    return f" On {len(names)} of those without a difference ({sets}) a loss is {BY_DEFAULT}."
 
 
 def boosted(lines: Lines) -> list[str]:
