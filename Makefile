@@ -9,7 +9,7 @@ END ?= lowest
 # a test that hangs ends the run, which names it and tells what every thread was doing
 BOUND := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# else every process of the tests compiles lossreg anew
+# else every process of the tests compiles lossreg again
 unexport PYTHONDONTWRITEBYTECODE
 DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
@@ -80,11 +80,11 @@ benchmark: $(DONE) ## the verdict on 15 real data sets, into docs/benchmark.md (
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python studies/benchmark/measure.py
 
-notebooks: $(DONE) ## run studies/notebooks anew and save their outputs
+notebooks: $(DONE) ## run studies/notebooks again and save their outputs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nbclient ipykernel
 	$(BIN)/python studies/notebooks/execute.py
 
-catalogue: $(DONE) ## write docs/losses.md anew
+catalogue: $(DONE) ## write docs/losses.md again
 	$(BIN)/python -m lossreg.reporting.catalogue > docs/losses.md
 
 docs: build/checks.json ## the documentation site, into build/site
@@ -108,7 +108,7 @@ versions: postgresql ## the tests, with END=lowest or END=newest allowed version
 	build/$(END)/bin/python -m pip install --quiet --disable-pip-version-check -c build/$(END).txt -e ".[test,jax]"
 	build/$(END)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
-screenshots: $(DONE_DEV) system ## take the pictures of docs/screens anew
+screenshots: $(DONE_DEV) system ## take the pictures of docs/screens again
 	$(BIN)/python docs/screenshots.py
 
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
