@@ -14,8 +14,9 @@ NOT_REACHED = "not reached yet"
 def sentence(result: StudyResult) -> str:
     """Return that a study still runs, that it was interrupted, or why it has no verdict; empty where it has one."""
     reached, lacking = result.reached, without_verdict(result)
-    if reached and reached.is_running and lacking:
-        return f"This study still runs: {_counted(reached)}.{_awaited(lacking)}"
+    if reached and reached.is_running:
+        now = f" Now: {reached.work}." * bool(reached.work)
+        return f"This study still runs: {_counted(reached)}.{now}{_awaited(lacking)}"
     if reached and reached.is_interrupted:
         return f"This study was interrupted: {_counted(reached)}.{_awaited(lacking)}"
     return f"There is no verdict{_because(lacking)}." if lacking and not result.failure else ""

@@ -75,7 +75,8 @@ def _reached(folder: StudyFolder, study: optuna.Study) -> Reached:
     ended, trials = folder.ended(study), budget.of(study)
     over = study.user_attrs[ATTRIBUTE].get(OVER)
     is_over = ended >= trials if over is None else over == len(records(study))
-    return Reached(ended, trials, folder.is_busy, is_over)
+    activity = folder.activity
+    return Reached(ended, trials, folder.is_busy, is_over, activity.text if activity else "")
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:

@@ -10,13 +10,14 @@ class Reached:
     """How far a study is.
 
     ended: the trials that have ended and use up its budget; trials: the budget; is_running: whether a process runs the
-    study now; is_over: whether its last run came to its end.
+    study now; is_over: whether its last run came to its end; work: what a run does now other than the search, in words.
     """
 
     ended: int
     trials: int
     is_running: bool
     is_over: bool
+    work: str = ""
 
     @property
     def is_interrupted(self) -> bool:

@@ -233,7 +233,7 @@ class StudyFolder:
         return max([-1, *self.weights.numbers[-1:], self.best.trial])
 
     def _never_run(self) -> InputError:
-        if not self.is_shared and activity.read(self.path) is not None:
+        if self.activity is not None:
             watch = words("`lossreg watch STUDY` shows it.", "It is run by another process.")
             return InputError(f"study {self.name!r} is starting, and has no trial yet", where=self.where, hint=watch)
         return InputError(

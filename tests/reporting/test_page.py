@@ -207,6 +207,7 @@ def test_a_study_without_a_completed_trial_says_so():
     [
         (Reached(12, 64, True, False), "still runs: 12 of 64 trials have ended", "lossreg watch toy.toml"),
         (Reached(64, 64, True, False), "still runs: all 64 trials have ended", "lossreg watch toy.toml"),
+        (Reached(64, 64, True, False, "confirming"), "have ended. Now: confirming.", "lossreg watch toy.toml"),
         (Reached(12, 64, False, False), "was interrupted: 12 of 64 trials have ended", "lossreg tune toy.toml"),
         (Reached(64, 64, False, True), "There is no verdict yet.", "lossreg tune toy.toml --set name=toy-again"),
     ],
