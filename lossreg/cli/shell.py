@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from lossreg.registry.registry import Registry
 
 WIDTH_OF_A_PIPE = 140
+# columns below which the variable COLUMNS, as 0 of some terminals in containers, is no width
+LEAST_WIDTH = 20
 
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
@@ -300,8 +302,18 @@ def console() -> Console:
     """Return standard output as a console, wider than 80 columns where its width is unknown."""
     from rich.console import Console
 
-    is_known = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console(width=None if is_known else WIDTH_OF_A_PIPE, highlight=False)
+    return Console(width=_width(), highlight=False)
+
+
+def _width() -> int | None:
+    """Return the columns of standard output; None for those of the terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) >= LEAST_WIDTH:
+        return int(columns)
+    if not sys.stdout.isatty():
+        return WIDTH_OF_A_PIPE
+    # rich would take the variable for the width
+    return os.get_terminal_size(sys.stdout.fileno()).columns or status_line.UNKNOWN_WIDTH if columns else None
 
 
 def print_json(document: Any, out: Any = None) -> None:

@@ -205,8 +205,11 @@ def test_a_narrow_terminal_has_names_and_parameters(lossreg, monkeypatch):
     assert all(entry.spec.name in out for entry in registry.default().specs())
 
 
-def test_tables_are_not_cut_where_there_is_no_terminal(lossreg, monkeypatch):
+@pytest.mark.parametrize("columns", [None, "0", "7"])
+def test_tables_are_not_cut_where_the_width_is_unknown(lossreg, monkeypatch, columns):
     monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
     out = lossreg("losses")[1]
     assert "…" not in out
     assert "regression, positive, count" in out
