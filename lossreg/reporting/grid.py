@@ -2,51 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
 LEFT_OUT = "Left out for lack of room: {}."
+# letters of a heading or name that stay together as long as there is room for all columns that way
+SHORTEST = 6
+# steps of narrowing a table, in this order
+UNBROKEN, BETWEEN_WORDS, HEADINGS_BROKEN, NAMES_BROKEN, LETTERS = range(5)
 
 
 class Room(NamedTuple):
-    """The least width of a column, its longest word or its longest line if it is never broken, and its full width."""
+    """The full width of a column, and the widths that it can be narrowed to: see `Grid`."""
 
-    least: int
     full: int
+    least: tuple[int, ...]
+
+    @classmethod
+    def of(cls, column: Column, heading: Measurement, cells: Sequence[Measurement]) -> Room:
+        """Return the room of a column, measured without a limit."""
+        line = max((size.maximum for size in cells), default=0)
+        word = max((size.minimum for size in cells), default=0)
+        of_heading = min(heading.minimum, SHORTEST)
+        name = min(word, SHORTEST) if column.justify == "left" else word
+        unbroken = max(line if column.no_wrap else word, heading.minimum)
+        least = (unbroken, max(word, heading.minimum), max(word, of_heading), max(name, of_heading), 1)
+        return cls(max(line, heading.maximum), least)
 
 
 class Grid(Table):
-    """A table; spare: headings of columns that are left out where there is no room for all, the first of them first."""
+    """A table that fits its width; spare: headings of columns that are left out first, where there is no room for all.
+
+    Where that is not enough, these steps follow until it fits, and nothing is cut: cells that are otherwise whole are
+    broken between words, headings between letters; further columns of numbers are left out; names are broken between
+    letters, then numbers.
+    """
 
     spare: tuple[str, ...] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         rooms = {id(column): self._room(column, console, options) for column in self.columns}
-        kept, left_out = list(self.columns), []
-        for heading in self.spare:
-            if _total(rooms[id(column)].least for column in kept) <= options.max_width:
-                break
-            left_out += [column for column in kept if str(column.header) == heading]
-            kept = [column for column in kept if str(column.header) != heading]
-        widths = _narrowed([rooms[id(column)] for column in kept], options.max_width)
+
+        def fits(columns: Sequence[Column], step: int) -> bool:
+            return _total(rooms[id(column)].least[step] for column in columns) <= options.max_width
+
+        spare = [column for heading in self.spare for column in self.columns if str(column.header) == heading]
+        kept = _without(self.columns, spare, lambda columns: fits(columns, UNBROKEN))
+        further = _further(kept)
+        kept = _without(kept, further, lambda columns: fits(columns, HEADINGS_BROKEN))
+        step = next((step for step in range(LETTERS) if fits(kept, step)), LETTERS)
+        widths = _narrowed([rooms[id(column)] for column in kept], step, options.max_width)
+        left_out = [column for column in (*spare, *further) if not any(column is other for other in kept)]
         yield from self._of(kept, widths, left_out).__rich_console__(console, options)
 
-    def _room(self, column: Column, console: Console, options: ConsoleOptions) -> Room:
-        sizes = [console.measure(cell, options=options.update(width=10_000)) for cell in (column.header, *column.cells)]
-        full = max(size.maximum for size in sizes)
-        return Room(full if column.no_wrap else max(size.minimum for size in sizes), full)
+    @staticmethod
+    def _room(column: Column, console: Console, options: ConsoleOptions) -> Room:
+        wide = options.update(width=10_000)
+        heading, *cells = (console.measure(cell, options=wide) for cell in (column.header, *column.cells))
+        return Room.of(column, heading, cells)
 
     def _of(self, columns: Sequence[Column], widths: Sequence[int | None], left_out: Sequence[Column]) -> Table:
         """Return a table of these columns."""
         table = Table(title=self.title, title_justify=self.title_justify, box=self.box, pad_edge=self.pad_edge,
                       padding=self.padding, caption=self._caption(left_out), caption_justify="left")  # fmt: skip
         for column, width in zip(columns, widths, strict=True):
-            table.add_column(column.header, justify=column.justify, overflow=column.overflow, no_wrap=column.no_wrap,
-                             width=width)  # fmt: skip
+            table.add_column(column.header, justify=column.justify, overflow=column.overflow, width=width)
         cells = zip(*(column.cells for column in columns), strict=True)
         for row, of_row in zip(self.rows, cells, strict=True):
             table.add_row(*of_row, style=row.style, end_section=row.end_section)
@@ -60,16 +85,32 @@ class Grid(Table):
 
 
 def _total(widths: Iterable[int]) -> int:
-    """Return the width of a table with columns of these widths: each has two blanks, or an edge, beside it."""
-    return sum(width + 2 for width in widths) + 1
+    """Return the width of a table with columns of these widths: with each come a blank and an edge."""
+    return sum(width + 2 for width in widths)
 
 
-def _narrowed(rooms: Sequence[Room], width: int) -> Sequence[int | None]:
-    """Return widths of columns that fit, the widest columns narrowed first; none where words must be broken."""
-    widths, spare = [room.full for room in rooms], _total(room.full for room in rooms) - width
-    if _total(room.least for room in rooms) > width:
+def _without(columns: Sequence[Column], spare: Sequence[Column], fits: Callable[[list[Column]], bool]) -> list[Column]:
+    """Return `columns` without those of `spare`, in this order, that have to go for the others to fit."""
+    kept = list(columns)
+    for column in spare:
+        if fits(kept):
+            break
+        kept = [other for other in kept if other is not column]
+    return kept
+
+
+def _further(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns of numbers behind the names and what stands beside them, the last first."""
+    names = next((i for i, column in enumerate(columns) if column.justify == "left"), 0)
+    return [column for column in reversed(columns[names + 2 :]) if column.justify == "right" and str(column.header)]
+
+
+def _narrowed(rooms: Sequence[Room], step: int, width: int) -> Sequence[int | None]:
+    """Return widths of columns that fit, the widest columns narrowed first; none where there is no room at all."""
+    widths, excess = [room.full for room in rooms], _total(room.full for room in rooms) - width
+    if _total(room.least[step] for room in rooms) > width:
         return [None] * len(rooms)
-    for _ in range(spare):
-        widest = max((i for i, room in enumerate(rooms) if widths[i] > room.least), key=widths.__getitem__)
+    for _ in range(excess):
+        widest = max((i for i, room in enumerate(rooms) if widths[i] > room.least[step]), key=widths.__getitem__)
         widths[widest] -= 1
     return widths

@@ -56,7 +56,7 @@ def cell(text: str, style: str = "") -> Text:
 def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Grid:
     """Return a plain table; cells are not markup.
 
-    columns: `left` or `right` by heading; whole: headings of columns that are never broken.
+    columns: `left` or `right` by heading; whole: headings of columns whose cells stay on one line as long as they fit.
     """
     grid = Grid(
         title=cell(title, "bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
@@ -151,7 +151,9 @@ def metrics(known: Sequence[Metric]) -> Table:
     """Return the metrics that a study can optimise."""
     rows = [(m.name, m.direction, ", ".join(m.tasks), m.summary) for m in known]
     columns = {"metric": "left", "direction": "left", "tasks": "left", "": "left"}
-    return table("", columns, rows, whole=("metric", "direction"))
+    grid = table("", columns, rows, whole=("metric", "direction"))
+    grid.spare = ("tasks",)
+    return grid
 
 
 def page(entry: Entry) -> Group:
@@ -170,8 +172,8 @@ def page(entry: Entry) -> Group:
 def _facts(entry: Entry) -> Table:
     spec = entry.spec
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=DIM, no_wrap=True)
-    grid.add_column()
+    grid.add_column(style=DIM, overflow="fold")
+    grid.add_column(overflow="fold")
     for name, value in {
         "aliases": ", ".join(spec.aliases),
         "tasks": ", ".join(spec.tasks),

@@ -272,6 +272,43 @@ def test_the_rows_of_a_leaderboard_share_one_ranking(monkeypatch):
     assert len(calls) == 1
 
 
+def letters(text):
+    """What is left of a page without numbers and blanks."""
+    return "".join(word for word in text.split() if not re.fullmatch(r"~?[-+.\d]+", word))
+
+
+@pytest.mark.parametrize("width", [46, 40, 30, 20])
+def test_a_narrow_leaderboard_cuts_no_number_and_no_name(width):
+    scores = {"cross_entropy": 0.2673, "focal": 0.4402, "gce_mild": 0.4512}
+    trials = [
+        sample.trial(n, name, score=score, scores=[score - 0.07, score, score + 0.07], spread=0.0741)
+        for n, (name, score) in enumerate(scores.items())
+    ]
+    study = sample.study(0, trials=trials)
+    text = printed(tables.leaderboard(study), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert {"0.267", "0.440", "0.451", "0.074"} <= set(text.split())
+    assert all(name in letters(text) for name in scores)
+    table, _, left_out = " ".join(text.split()).partition("Left out for lack of room: ")
+    gains = {leaderboard.gain(study, row) for row in study.ranking()}
+    assert gains <= set(table.split()) or "gain" in left_out
+    assert "parameters" in left_out
+
+
+def test_names_are_broken_and_text_is_kept_where_there_is_room_for_no_word():
+    name, columns = "a_loss_with_a_long_name", {"": "left", "first": "left", "second": "left", "score": "right"}
+    text = printed(tables.table("", columns, [(name, "y" * 30, "z" * 30, "12.345")]), 26)
+    assert max(map(len, text.splitlines())) <= 26
+    assert (text.count("y"), text.count("z")) == (30, 30)
+    assert "".join(re.findall("[a-x_]+", text.partition("\u2500 \n")[2].partition("Left")[0])) == name
+    assert "Left out for lack of room: score." in " ".join(text.split())
+
+
+def test_names_on_the_page_of_a_loss_are_not_cut_on_a_narrow_terminal():
+    text = printed(tables.page(registry.default().find("focal")), 30)
+    assert "…" not in text
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_gain_is_positive_when_better(direction):
     trials = [sample.trial(0, "cross_entropy", score=0.5), sample.trial(1, "focal", score=0.75)]
