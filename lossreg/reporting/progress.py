@@ -35,6 +35,10 @@ EVERY_SECONDS = 5.0
 MOST_ROWS = 12
 # columns: trials of a loss that have ended, and those that run, and its share of both
 SHARES = ("trials", "running", "share")
+# those that a narrow terminal has no room for, the first of them first
+SPARE = ("running", "share", "trials")
+# columns of the bar
+BAR = 30
 REST = 20
 
 
@@ -289,13 +293,16 @@ class Display(Watcher):
         self._spinner.update(text=Text(printable_line(self.doing())))
         return self._spinner
 
-    @staticmethod
-    def _bar(done: float, total: int, *cells: str) -> RenderableType:
+    def _bar(self, done: float, total: int, *cells: str) -> RenderableType:
+        """Return a bar beside its text; the text alone on a terminal where the bar takes more than half of the line."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
+        if self._console.width < 2 * BAR:
+            return Text(", ".join(printable_line(cell) for cell in cells if cell))
         line = Table.grid(padding=(0, 1))
-        line.add_row(ProgressBar(total=max(total, 1), completed=done, width=30), *map(printable_line, cells))
+        line.add_row(ProgressBar(total=max(total, 1), completed=done, width=BAR), *map(printable_line, cells))
         return line
 
     def _hint(self) -> list[Text]:
@@ -326,7 +333,9 @@ class Display(Watcher):
         numbers = [f"{result.extreme} {result.metric}", *constraints.headings(result), *SHARES]
         more = [(f"and {len(rows) - MOST_ROWS} more", *[""] * len(numbers))] if len(rows) > MOST_ROWS else []
         columns = {"loss": "left", **dict.fromkeys(numbers, "right")}
-        return tables.table("", columns, [*shown[:MOST_ROWS], *more])
+        grid = tables.table("", columns, [*shown[:MOST_ROWS], *more], whole=("loss",))
+        grid.spare = SPARE
+        return grid
 
     def _shares(self, result: StudyResult) -> Callable[[str], tuple[str, str, str]]:
         """Return a function of a loss: its trials that have ended, those that run, and its share of all."""

@@ -13,6 +13,7 @@ import pytest
 import sample_study as sample
 from rich.console import Console
 
+from lossreg.reporting import values
 from lossreg.reporting.pace import FIRST, FURTHER, WRITING, Pace
 from lossreg.reporting.progress import Display, Lines
 from lossreg.reporting.ticker import Ticker
@@ -257,8 +258,8 @@ class Pressed:
         return text
 
 
-def display(wave, **options):
-    console = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)
+def display(wave, width=110, **options):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     return Display(console, wave.clock, **options), console
 
 
@@ -273,6 +274,27 @@ def test_the_display_shows_what_each_loss_has_had_before_any_trial_has_ended():
     lines = console.file.getvalue().splitlines()
     assert [line.split() for line in lines if line.split()[:1] == ["focal"]][-1][-3:] == ["0", "4", "100%"]
     assert "0/8 trials 7.5 s per trial, 0:58 left, 4 running, in epoch 3 of 30" in " ".join("\n".join(lines).split())
+
+
+@pytest.mark.parametrize(("width", "most_lines"), [(40, 3), (20, 5)])
+def test_a_narrow_display_has_whole_names_and_scores_and_no_bar(width, most_lines):
+    wave = Wave()
+    wave.study = sample.study(12)
+    shown, console = display(wave, width)
+    wave.begin(shown)
+    wave.train(shown, 1.0)
+    shown.close()
+    with console.capture() as capture:
+        console.print(shown.render())
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= width
+    board = "".join(word for word in " ".join(lines).split() if not word[0].isdigit())
+    assert all(name in board for name in wave.study.losses)
+    numbers = {values.number(row.best.score) for row in wave.study.ranking()}
+    assert numbers <= set(" ".join(lines).split())
+    assert "━" not in "".join(lines)
+    work = next(place for place, line in enumerate(lines) if line.startswith("0/8 trials"))
+    assert len(lines) - work <= most_lines
 
 
 def test_q_ends_the_study_after_the_epoch_and_other_keys_do_not():
