@@ -348,6 +348,17 @@ def test_pauses_of_a_study_that_was_resumed_are_cut_out_of_its_time_line():
     assert "cut out" not in time_line.timeline(sample.study(0, trials=trials[:4])).note
 
 
+def test_a_picture_that_fails_is_left_out_and_the_page_says_so():
+    whole = pictures.pictures(rich())
+    left = of_predictions(predicted={**rich().verdict.predicted, "precision_recall": {"winner": {"recall": [0.5]}}})
+    assert [one.title for one in left.values()] == [one.title for one in whole]
+    failed = left["precision-and-recall"]
+    assert (failed.figures, failed.note) == ((), "This picture cannot be drawn: KeyError: 'precision'.")
+    assert all(one.figures for key, one in left.items() if key != failed.key)
+    broken = dataclasses.replace(rich().verdict, predicted={"precision_recall": {"winner": {}}})
+    assert "This picture cannot be drawn: " in page.html(dataclasses.replace(rich(), verdict=broken))
+
+
 def of_predictions(**changes):
     """The pictures of predictions of a verdict with these changes, by key."""
     result = rich()

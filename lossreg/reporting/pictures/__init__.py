@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
+from lossreg.errors import one_line
 from lossreg.reporting.pictures.figure import Picture
 from lossreg.reporting.pictures.learning_curves import curves
 from lossreg.reporting.pictures.parallel_coordinates import parallel
@@ -18,7 +21,10 @@ MOST_POINTS = 4_000  # trials that are drawn
 
 
 def pictures(result: StudyResult) -> list[Picture]:
-    """Return the pictures of a study in order; none without a completed trial."""
+    """Return the pictures of a study in order; none without a completed trial.
+
+    One that cannot be drawn has no figures, and its note says why.
+    """
     if result.best is None:
         return []
     drawn = _drawn(result, MOST_POINTS)
@@ -27,10 +33,31 @@ def pictures(result: StudyResult) -> list[Picture]:
     def thinned(picture: Picture) -> Picture:
         return replace(picture, note=f"{picture.note}{few}")
 
-    first = [thinned(draw(result, drawn)) for draw in (by_loss, history, pareto)]
-    last = [thinned(draw(result, drawn)) for draw in (slices, parallel, timeline)]
-    whole = [curves(result), *predicted(result), importance(result)]
-    return [picture for picture in (*first, *whole, *last) if picture.figures]
+    def of_trials(draw: Callable[..., Picture]) -> Picture:
+        return thinned(picture) if (picture := draw(result, drawn)).figures else picture
+
+    drawers: dict[str, Callable[[], Picture]] = {
+        "Scores by loss": partial(of_trials, by_loss),
+        "Every trial": partial(of_trials, history),
+        "Pareto front": partial(of_trials, pareto),
+        "Learning curves": partial(curves, result),
+        **predicted(result),
+        "Importance of loss and parameters": partial(importance, result),
+        "Score against each parameter": partial(of_trials, slices),
+        "Parallel coordinates": partial(of_trials, parallel),
+        "Time line": partial(of_trials, timeline),
+    }
+    shown = (_drawn_alone(title, draw) for title, draw in drawers.items())
+    return [picture for picture in shown if picture]
+
+
+def _drawn_alone(title: str, draw: Callable[[], Picture]) -> Picture | None:
+    """Return a picture, None where there is nothing to draw; without figures and with the reason where that fails."""
+    try:
+        return picture if (picture := draw()).figures else None
+    except Exception as error:
+        key = title.lower().replace(" ", "-")
+        return Picture(key, title, f"This picture cannot be drawn: {one_line(error)}.", ())
 
 
 def _drawn(result: StudyResult, most: int) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lossreg.errors import count_of
@@ -13,8 +14,11 @@ from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 
 
-def predicted(result: StudyResult) -> list[Picture]:
-    """Return pictures of what winner and baseline predict of the test rows, as far as the verdict has them."""
+def predicted(result: StudyResult) -> dict[str, Callable[[], Picture]]:
+    """Return the functions that draw, by title, what winner and baseline predict of the test rows.
+
+    None where the verdict has no numbers of it.
+    """
     shown = result.verdict.predicted if result.verdict else {}
     drawers: dict[str, Callable[[StudyResult, Any], Picture]] = {
         "confusion": _confusion,
@@ -22,7 +26,11 @@ def predicted(result: StudyResult) -> list[Picture]:
         "reliability": _reliability,
         "precision_recall": _precision_recall,
     }
-    return [draw(result, shown[name]) for name, draw in drawers.items() if shown.get(name)]
+    return {
+        name.capitalize().replace("_", " and "): partial(draw, result, shown[name])
+        for name, draw in drawers.items()
+        if shown.get(name)
+    }
 
 
 def _arm(result: StudyResult, name: str, *, decided: bool = False) -> tuple[str, str]:
