@@ -45,8 +45,8 @@ class Activity(NamedTuple):
 
 
 def file_of(folder: Path) -> Path:
-    """Return the file of a study's folder."""
-    return folder.with_name(f"{folder.name}{SUFFIX}")
+    """Return the file of a study's folder; no study can have its name, which begins with a dot."""
+    return folder.with_name(f".{folder.name}{SUFFIX}")
 
 
 def read(folder: Path) -> Activity | None:

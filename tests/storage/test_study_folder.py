@@ -104,6 +104,20 @@ def test_a_study_file_that_the_system_does_not_read_is_named(monkeypatch, number
     refused("s.toml: ", os.strerror(number)[1:])
 
 
+def test_a_run_is_announced_in_a_file_that_is_no_other_study_s_folder(tmp_path):
+    for name in ("x", "x.running"):
+        study.from_dict({"name": name, "data": {"source": "sklearn:iris"}})
+    folder, other = (StudyFolder(tmp_path / "runs" / name, name) for name in ("x", "x.running"))
+    other.path.mkdir(parents=True)
+    with folder.announced():
+        assert folder.activity is not None
+        assert other.activity is None
+        [file] = set(folder.path.parent.iterdir()) - {other.path}
+        with pytest.raises(InputError, match="names a folder"):
+            study.from_dict({"name": file.name, "data": {"source": "sklearn:iris"}})
+    assert list(folder.path.parent.iterdir()) == [other.path]
+
+
 def test_a_link_that_leads_nowhere_is_named():
     Path(".lossreg").symlink_to("gone/away")
     refused("the study's folder .lossreg/s cannot be written")
