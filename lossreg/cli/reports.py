@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,9 @@ from lossreg.errors import InputError, brief, on_disk
 from lossreg.storage.journal_keys import is_study_folder
 from lossreg.storage.replaced_file import replaced
 from lossreg.storage.study_result import StudyResult
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
 
 GENERATOR = '<meta name="generator" content="lossreg '  # of each page
 HEAD = 4_000  # characters of a page that have it
@@ -45,7 +49,7 @@ def report(study: StudyOrFolder, *, output: PageFile = None) -> None:
         _require_redirected()
     else:
         _check(file, is_named=output == file)
-    result = _read(study)
+    _, result = _read(study)
     from lossreg.reporting import page
 
     text = page.html(result, folder=str(study)) if is_study_folder(study) else page.html(result, str(study))
@@ -93,9 +97,17 @@ def _require_redirected() -> None:
         raise InputError("a terminal cannot show a page", where=f"--output {PRINTED}", hint=hint)
 
 
-def _read(study: Path) -> StudyResult:
+def _read(study: Path) -> tuple[StudySpec | None, StudyResult]:
     waiting.announce(f"reading {study}")
-    return read(study)[1]
+    return read(study)
+
+
+def _place(spec: StudySpec | None, result: StudyResult) -> tuple[str, str]:
+    """Return where a study is, however it was spelled: its shared storage and its name there, or its folder."""
+    if spec is not None and spec.storage.url is not None:
+        return spec.storage.url, spec.name
+    folder = spec.folder if spec else Path(result.folder)
+    return "", str(folder.resolve())
 
 
 def _page_of(study: Path) -> Path:
@@ -151,9 +163,10 @@ def compare(
             )
         from lossreg.reporting import side_by_side
 
-        named = side_by_side.named(list(map(_read, studies)), list(map(str, studies)))
-        if len(named) < len(studies):
+        read_studies = list(map(_read, studies))
+        if len(set(itertools.starmap(_place, read_studies))) < len(studies):
             raise InputError("the same study is named twice", where=", ".join(map(brief, studies)))
+        named = side_by_side.named([result for _, result in read_studies], list(map(str, studies)))
         if as_json:
             print_json(side_by_side.to_json(named), out)
             return

@@ -15,7 +15,7 @@ from lossreg.config.study import StudySpec
 from lossreg.registry import registry
 from lossreg.search import budget, more
 from lossreg.search.result import Result
-from lossreg.storage import shared_study
+from lossreg.storage import shared_study, stored_types
 from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.journal_keys import IN_OPTUNA, JOURNAL, current, is_study_folder
@@ -44,6 +44,11 @@ OVER = "over"
 PARENT = "lossreg:parent"
 # which of several workers finished the study last, with how many trials, in which folder, and whether it has the model
 FINISHED = "lossreg:finished"
+# the records of a study besides its trials, of which it has one, and of which it has several
+ONE_OF: Mapping[str, Callable[[Any], Any]] = {VERDICT: Verdict.of_stored, KEY: Confirmation.of_stored}
+SEVERAL_OF: Mapping[str, Callable[[Any], Any]] = {
+    CONSTRAINTS: Constraint.of_stored, OBJECTIVES: Objective.of_stored,
+}  # fmt: skip
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
@@ -123,14 +128,16 @@ def lost(study: optuna.Study) -> list[int]:
 
 
 def result(study: optuna.Study, folder: Path) -> StudyResult:
-    """Return the result of a study as far as it has come."""
+    """Return the result of a study as far as it has come; raises `InputError` for a record that cannot be read."""
     noted, trials = study.user_attrs, records(study)
     attributes = noted.get(ATTRIBUTE, {})
+    if wrong := fault(attributes):
+        raise damaged(str(folder / JOURNAL), f"its {wrong}")
     attributes = {**attributes, "tracking": attributes.get("tracking") or noted.get(PARENT, {})}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
-        verdict=_current(attributes, VERDICT, len(trials), Verdict.of_stored, folder),
-        confirmation=_current(attributes, KEY, len(trials), Confirmation.of_stored, folder),
+        verdict=_current(attributes, VERDICT, len(trials), Verdict.of_stored),
+        confirmation=_current(attributes, KEY, len(trials), Confirmation.of_stored),
         constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
         objectives=tuple(map(Objective.of_stored, attributes.get(OBJECTIVES, ()))),
         overrides=[*attributes.get("overrides", ()), *more.overrides(study)],
@@ -141,31 +148,33 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
 Record = TypeVar("Record", Verdict, Confirmation)
 
 
-def _current(
-    attributes: Mapping[str, Any], key: str, trials: int, of_stored: Callable[[Any], Record], folder: Path
-) -> Record | None:
-    """Return the verdict or the confirmation of a study; None where it has none, or trials were added since.
-
-    Raises `InputError` for one that is incomplete.
-    """
+def _current(attributes: Mapping[str, Any], key: str, trials: int, of_stored: Callable[[Any], Record]) -> Record | None:
+    """Return the verdict or the confirmation of a study; None where it has none, or trials were added since."""
     stored = attributes.get(key)
-    if not stored or stored.get("trials") != trials:
-        return None
-    reason = unreadable(of_stored, stored)
-    if reason:
-        raise damaged(str(folder / JOURNAL), f"its {key} {reason}")
-    return of_stored(stored)
+    return of_stored(stored) if stored and stored.get("trials") == trials else None
 
 
-def unreadable(of_stored: Callable[[Any], Any], stored: Any) -> str:
+def fault(attributes: Mapping[str, Any]) -> str:
+    """Return what is wrong with the first record that cannot be read: `verdict has no 'winner'`; empty if none."""
+    for key, of_stored in ONE_OF.items():
+        if attributes.get(key) and (reason := _unreadable(of_stored, attributes[key])):
+            return f"{key} {reason}"
+    for key, of_stored in SEVERAL_OF.items():
+        for stored in attributes.get(key, ()):
+            if reason := _unreadable(of_stored, stored):
+                return f"{key} {reason}"
+    return ""
+
+
+def _unreadable(of_stored: Callable[[Any], Any], stored: Any) -> str:
     """Return what is wrong with a record that was stored: `has no 'winner'`; empty if it can be read."""
     try:
-        of_stored(stored)
+        mistyped = stored_types.mistyped_field(of_stored(stored))
     except KeyError as error:
         return f"has no {error}"
     except (TypeError, ValueError, AttributeError):
         return "is incomplete"
-    return ""
+    return f"has {mistyped} of a wrong type" if mistyped else ""
 
 
 def _shown(name: str, value: Any) -> Any:

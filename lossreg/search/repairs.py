@@ -20,15 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, on_disk, one_line
-from lossreg.search.history import OBJECTIVES, VERDICT, StudyLike, unreadable
+from lossreg.search.history import OBJECTIVES, StudyLike, fault
 from lossreg.storage import lines, shared_study
-from lossreg.storage.confirmation import KEY, Confirmation
 from lossreg.storage.creations import numbered
-from lossreg.storage.journal_keys import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
+from lossreg.storage.journal_keys import TOLD, current, study_fault, trial_fault
 from lossreg.storage.lines import Line
 from lossreg.storage.study_folder import FRESH
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START, TrialValue
-from lossreg.storage.verdict import Verdict
 from lossreg.terminal.caller import words
 
 MOST_STRAY = 5  # lines of another session among those of one
@@ -216,10 +214,9 @@ def _begun(remaining: Sequence[Line], name: str) -> list[Line]:
 
 def _is_whole(about: Any) -> bool:
     """Return whether what a line tells of the study can be read, with its verdict and what was confirmed."""
-    if lacking(about, STUDY_KEYS):
+    if study_fault(about):
         return False
-    records = {VERDICT: Verdict.of_stored, KEY: Confirmation.of_stored}
-    return not any(about.get(key) and unreadable(read, about[key]) for key, read in records.items())
+    return not fault(about)
 
 
 def _directions(attributes: Mapping[str, Any]) -> list[int]:
@@ -257,7 +254,7 @@ def _drop_late(remaining: Sequence[Line]) -> None:
         elif line.op == lines.PARAM:
             parameters[number].add(line.log["param_name"])
         elif line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
-            line.fault = "its record is not whole" if lacking(line.log["user_attr"][ATTRIBUTE], TRIAL_KEYS) else ""
+            line.fault = "its record is not whole" if trial_fault(line.log["user_attr"][ATTRIBUTE]) else ""
             records[number] += [] if line.fault else [line]
         elif line.op == lines.STATE and line.log["state"] in (TrialState.COMPLETE, TrialState.PRUNED):
             line.fault = "" if any(_confirms(one, line) for one in records[number]) else UNCONFIRMED

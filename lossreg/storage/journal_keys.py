@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
+from lossreg.storage import stored_types
 from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ TRIAL_KEYS: dict[str, type] = {
     **dict.fromkeys(("loss_params", "curves"), Mapping),
     TOLD: object,
 }
+# types of the values of these and of further keys, where a record has them
+STUDY_TYPES = {
+    "losses": Mapping[str, str], "seconds": Mapping[str, float], "tracking": Mapping, "trainer": Mapping,
+    "notes": list[str], "overrides": list[str], "failure": str, "started": float, "file": str, "versions": Mapping,
+    "is_shared": bool, "constraints": list, "objectives": list,
+}  # fmt: skip
+STUDY_CHECKS = {name: stored_types.check_of(kind) for name, kind in STUDY_TYPES.items()}
+TRIAL_CHECKS = {**stored_types.of_fields(TrialRecord), TOLD: stored_types.check_of(float | list[float])}
 
 # field names up to 0.2.0
 FORMER = {"label": "candidate", "constant": "predicts_only", "settings": "loss_params"}
@@ -60,6 +69,23 @@ def lacking(record: Any, keys: Mapping[str, type]) -> str:
     """
     record = current(record) if isinstance(record, Mapping) else {}
     return next((key for key, kind in keys.items() if key not in record or not _is_of(record[key], kind)), "")
+
+
+def study_fault(record: Any) -> str:
+    """Return what is wrong with the record of a study, such as `has notes of a wrong type`; empty if nothing."""
+    return _fault(record, STUDY_KEYS, STUDY_CHECKS)
+
+
+def trial_fault(record: Any) -> str:
+    """Return what is wrong with the record of a trial; empty if nothing."""
+    return _fault(record, TRIAL_KEYS, TRIAL_CHECKS)
+
+
+def _fault(record: Any, keys: Mapping[str, type], checks: Mapping[str, stored_types.Check]) -> str:
+    if key := lacking(record, keys):
+        return f"has no {key}"
+    key = stored_types.mistyped(current(record), checks)
+    return f"has {key} of a wrong type" if key else ""
 
 
 def _is_of(value: Any, kind: type) -> bool:

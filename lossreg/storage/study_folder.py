@@ -22,7 +22,7 @@ from lossreg.storage import activity, folder_lock, identity
 from lossreg.storage.activity import Activity, ActivityFile
 from lossreg.storage.best_model import BestModel
 from lossreg.storage.journal import Journal, StudyStorage
-from lossreg.storage.journal_keys import FROZEN, JOURNAL, STUDY_KEYS, TRIAL_KEYS, lacking
+from lossreg.storage.journal_keys import FROZEN, JOURNAL, study_fault, trial_fault
 from lossreg.storage.observer import Observer
 from lossreg.storage.prediction_files import PredictionFiles
 from lossreg.storage.replaced_file import replaced
@@ -167,7 +167,7 @@ class StudyFolder:
 
     def archive(self) -> Path | None:
         """Move a former run aside and return its new folder; raises `InputError` while another process runs it."""
-        if not self.journal.is_dir() and not self.exists and self._last_trial() < 0:
+        if not self.journal.is_dir() and not self.exists and not self._left():
             return None
         aside = _new_path(self.path.with_name(f"{self.name}.{time.strftime(DATE)}"))
         with self.lock():
@@ -244,17 +244,24 @@ class StudyFolder:
 
     def peek(self) -> optuna.Study | None:
         """Return the Optuna study, for reading; None when it was never run, or killed before anything was written."""
-        if not self.exists:
-            if (last := self._last_trial()) >= 0:
-                what = f"it is empty or gone, but there are files of trial {last}"
-                raise damaged(self.where, what, is_repairable=False)
-            return None
+        study = self._stored() if (is_there := self.exists) else None
+        if study is None and (left := self._left()):
+            lack = "it has no entry for the study" if is_there else "it is empty or gone"
+            raise damaged(self.where, f"{lack}, but there are {left}", is_repairable=False)
+        return study
+
+    def _stored(self) -> optuna.Study | None:
         _, storage = self._storage()
         names = optuna.get_all_study_names(storage)
         if self.name not in names:
             self._require_belonging(not names, f"it is of the study {', '.join(map(repr, names))}")
             return None
         return self._checked(optuna.load_study(study_name=self.name, storage=storage))
+
+    def _left(self) -> str:
+        """Return which files a run has left beside the journal: `files of trial 7`; empty if none."""
+        last = self._last_trial()
+        return f"files of trial {last}" if last >= 0 else "files of a verdict" * self.predictions.exist
 
     def _checked(self, study: optuna.Study) -> optuna.Study | None:
         """Return a study as it was read; None where nothing was written yet. Raises `InputError` for another's."""
@@ -266,12 +273,12 @@ class StudyFolder:
         return study if about is not None else None
 
     def _check_whole(self, about: Any, trials: Iterable[FrozenTrial]) -> None:
-        """Raise `InputError` if the record of the study or of a trial lacks a key that every version writes."""
-        if about is not None and (key := lacking(about, STUDY_KEYS)):
-            raise self._damaged(f"its entry for the study has no {key}")
+        """Raise `InputError` if a record lacks a key that every version writes, or has a value of a wrong type."""
+        if about is not None and (fault := study_fault(about)):
+            raise self._damaged(f"its entry for the study {fault}")
         for trial in trials:
-            if ATTRIBUTE in trial.user_attrs and (key := lacking(trial.user_attrs[ATTRIBUTE], TRIAL_KEYS)):
-                raise self._damaged(f"its entry for trial {trial.number} has no {key}")
+            if ATTRIBUTE in trial.user_attrs and (fault := trial_fault(trial.user_attrs[ATTRIBUTE])):
+                raise self._damaged(f"its entry for trial {trial.number} {fault}")
 
     def _require_belonging(self, belongs: bool, otherwise: str) -> None:
         """Raise `InputError` for a journal that this study cannot have written."""

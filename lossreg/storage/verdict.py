@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self, TypedDict
 
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.trial_record import finite, spread
@@ -178,6 +178,17 @@ class Kept:
         return facts | {name: arm.to_json(self.constraint) for name, arm in arms.items()}
 
 
+class Predicted(TypedDict, total=False):
+    """The numbers of pictures of predictions, by arm; further pictures may stand beside these."""
+
+    confusion: Mapping[str, list[list[float]]]
+    residuals: Mapping[str, list[float]]
+    reliability: Mapping[str, list[list[float]]]
+    precision_recall: Mapping[str, Mapping[str, list[float]]]
+    repeats: Mapping[str, int]
+    scores: Mapping[str, list[float]]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """The answer of a study.
@@ -222,7 +233,7 @@ class Verdict:
     reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
     constraints: tuple[Kept, ...] = ()
-    predicted: Mapping[str, Any] = field(default_factory=dict)
+    predicted: Annotated[Mapping[str, Any], Predicted] = field(default_factory=dict)
 
     @property
     def is_decided_by_constraints(self) -> bool:

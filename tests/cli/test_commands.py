@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import commands
 import numpy as np
+import optuna
 import pytest
 import sample_study as sample
 import sample_verdict
@@ -809,6 +810,99 @@ def test_a_verdict_that_is_not_whole_is_said_in_one_line_and_left_out_by_repair(
     assert (code, "its entry for the study is incomplete" in out) == (0, True)
     assert store.read().user_attrs[ATTRIBUTE] == kept
     assert lossreg("results", study)[0] == 0
+
+
+def of_verdict(**changes):
+    """A verdict on no trials as a journal has it, with these changes."""
+    stored = sample_verdict.study("better, because of the loss").verdict.stored()
+    return {"verdict": {**stored, "trials": 0, **changes}}
+
+
+WRONG_TYPES = {
+    "verdict is incomplete": {"verdict": "none"},
+    "confirmation is incomplete": {"confirmation": ["a", "b"]},
+    "verdict has baseline of a wrong type": of_verdict(
+        baseline={"candidate": {}, "trial": 0, "recipe": "", "learning_rate": 0.1, "params": {}}
+    ),
+    "verdict has recommended of a wrong type": of_verdict(
+        recommended={"candidate": -1, "trial": 0, "recipe": "", "learning_rate": 0.1, "params": {}}
+    ),
+    "verdict has margin of a wrong type": of_verdict(margin=True),
+    "verdict has trials of a wrong type": of_verdict(trials="0"),
+    "verdict has predicted of a wrong type": of_verdict(predicted={"scores": {"winner": 0.9}}),
+    "verdict has reevaluated of a wrong type": of_verdict(
+        reevaluated=[{"candidate": "focal", "trial": 0, "scores": "0.9"}]
+    ),
+    "entry for the study has seconds of a wrong type": {"seconds": {"verdict": []}},
+    "entry for the study has notes of a wrong type": {"notes": "a note"},
+    "constraints is incomplete": {"constraints": ["recall"]},
+}
+
+
+@pytest.mark.parametrize(("reason", "others"), WRONG_TYPES.items(), ids=list(WRONG_TYPES))
+def test_a_value_of_a_wrong_type_is_a_damage_that_repair_leaves_out(lossreg, study, reason, others):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    kept = never_run(store)
+    never_run(store, **others)
+    for command in ("results", "watch", "report"):
+        code, out, err = lossreg(command, study)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"journal.log: this journal is damaged (its {reason})" in err
+    assert lossreg("repair", study)[0] == 0
+    assert store.read().user_attrs[ATTRIBUTE] == kept
+
+
+def test_a_sound_verdict_is_read(lossreg, study):
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"), **of_verdict())
+    code, out, _ = lossreg("results", study, "--json")
+    assert (code, json.loads(out)["verdict"]["answer"]) == (0, "better")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("started", "noon"), ("ended", []), ("spread", "wide"), ("curves", {"val_score": True}), ("scores", [True]),
+     ("epoch", "2"), ("told", "0.9")],
+)  # fmt: skip
+def test_a_trial_with_a_value_of_a_wrong_type_is_named(lossreg, study, field, value):
+    store, record = StudyFolder(Path(".lossreg/toy"), "toy"), history.to_attribute(sample.study(1).trials[0])
+    never_run(store)
+    for changed in ({}, {field: value}):
+        with store.lock(), store.opened("maximize", None, None) as opened:
+            noted = {ATTRIBUTE: {**record, "told": 0.9, **changed}}
+            opened.add_trial(optuna.trial.create_trial(value=0.9, user_attrs=noted))
+    for command in ("results", "watch", "report"):
+        code, out, err = lossreg(command, study)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"this journal is damaged (its entry for trial 1 has {field} of a wrong type)" in err
+
+
+@pytest.mark.parametrize("of", ["trial 7", "a verdict"])
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_journal_without_the_study_is_damaged_where_files_of_a_run_are_left(lossreg, study, of, lines):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    if of == "trial 7":
+        store.weights.save(7, [np.zeros(2)])
+    else:
+        store.predictions.save("key", {"winner": np.zeros(2)})
+    store.journal.write_bytes(b"".join(store.journal.read_bytes().splitlines(keepends=True)[:lines]))
+    files = {path.name: path.read_bytes() for path in store.path.iterdir()}
+    for command in ("results", "watch", "report", "tune"):
+        code, out, err = lossreg(command, study)
+        assert (code, out) == (2, "")
+        assert f"files of {of}" in err
+        assert "`lossreg tune toy.toml --fresh` moves it" in err
+    assert files.items() <= {path.name: path.read_bytes() for path in store.path.iterdir()}.items()
+    assert store.archive()
+
+
+def test_compare_takes_no_study_twice_however_it_is_spelled(lossreg, study):
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
+    Path("a").mkdir()
+    for other in (study, ".lossreg/toy", "a/../toy.toml", Path.cwd() / ".lossreg" / "toy"):
+        code, out, err = lossreg("compare", study, other)
+        assert (code, out) == (2, "")
+        assert "the same study is named twice" in err
 
 
 def test_a_journal_that_is_gone_is_said_in_one_line_and_what_is_left_is_moved_aside(lossreg, study):
