@@ -5,13 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from lossreg.storage import stored_types
 from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Data(TypedDict, total=False):
+    """What is computed with of the data of a study."""
+
+    rows: Mapping[str, int] | None
+
+
+class Training(TypedDict, total=False):
+    """What is computed with of the section `train`."""
+
+    epochs: int
+
+
+class Spec(TypedDict, total=False):
+    """What is computed with of a study file."""
+
+    data: Mapping[str, Any]
+    search: Mapping[str, Any]
+    train: Training
+
 
 # the file in a study's folder that has its trials
 JOURNAL = "journal.log"
@@ -41,6 +62,7 @@ STUDY_TYPES = {
     "losses": Mapping[str, str], "seconds": Mapping[str, float], "tracking": Mapping, "trainer": Mapping,
     "notes": list[str], "overrides": list[str], "failure": str, "started": float, "file": str, "versions": Mapping,
     "is_shared": bool, "constraints": list, "objectives": list,
+    "data": Data, "spec": Spec,
 }  # fmt: skip
 STUDY_CHECKS = {name: stored_types.check_of(kind) for name, kind in STUDY_TYPES.items()}
 TRIAL_CHECKS = {**stored_types.of_fields(TrialRecord), TOLD: stored_types.check_of(float | list[float])}

@@ -834,6 +834,8 @@ WRONG_TYPES = {
         reevaluated=[{"candidate": "focal", "trial": 0, "scores": "0.9"}]
     ),
     "entry for the study has seconds of a wrong type": {"seconds": {"verdict": []}},
+    "entry for the study has data of a wrong type": {"data": {"rows": ["train"]}},
+    "entry for the study has spec of a wrong type": {"spec": {"train": {"epochs": ["4"]}}},
     "entry for the study has notes of a wrong type": {"notes": "a note"},
     "constraints is incomplete": {"constraints": ["recall"]},
 }
