@@ -34,6 +34,9 @@ Out = Annotated[
 ]
 
 
+DROP = "note: The study file has the line `drop = [...]` as a comment: remove its # to leave these columns out."
+
+
 @app.command("init")
 @guarded
 def init(data: Source, *, target: TargetColumns = None, out: Out = None, as_json: Json = False) -> None:
@@ -64,7 +67,8 @@ def page(inspection: Inspection) -> Group:
 
     notes = [cell(f"note: {note}", DIM) for note in inspection.notes]
     warnings = [cell(f"Warning: {warning}.", "yellow") for warning in inspection.warnings]
-    return Group(_facts(inspection), _losses(inspection), *notes, *warnings)
+    kept = [cell(DROP, DIM)] * ("\n# drop = " in inspection.text)
+    return Group(_facts(inspection), _losses(inspection), *notes, *warnings, *kept)
 
 
 def _facts(inspection: Inspection) -> Table:

@@ -34,14 +34,20 @@ class Interrupts:
     raises `KeyboardInterrupt`; should foreign code drop that, the study ends at the next epoch. The second signal ends
     the process: the study's journal is complete at any moment.
     code: the exit code, 128 and the number of the signal, as in shells; 0 without a signal. cut_off: whether
-    `KeyboardInterrupt` was raised, in the middle of any work. resume: the command that continues the study.
+    `KeyboardInterrupt` was raised, in the middle of any work. resume: the command that continues the study; adding: the
+    one that does so until the study keeps the trials that are added to it.
     """
 
-    def __init__(self, watcher: Watcher, resume: str) -> None:
-        self._watcher, self._resume = watcher, resume
+    def __init__(self, watcher: Watcher, resume: str, adding: str = "") -> None:
+        self._watcher, self._resume, self._adding = watcher, resume, adding
         self._stack = ExitStack()
         self.code = 0
         self.cut_off = False
+
+    @property
+    def resume(self) -> str:
+        """The command that continues the study."""
+        return self._adding if self._adding and not self._watcher.pace.total else self._resume
 
     def __enter__(self) -> Interrupts:
         heeded = [number for number in INTERRUPTING if signal.getsignal(number) is not signal.SIG_IGN]
@@ -69,7 +75,7 @@ class Interrupts:
     def _leave(self, code: int) -> NoReturn:
         keys.restore()
         cursor = SHOW_CURSOR if sys.stderr.isatty() else b""
-        message = f"\nEnded at once. Finished trials are kept; go on with: {self._resume}\n"
+        message = f"\nEnded at once. Finished trials are kept; go on with: {self.resume}\n"
         try:
             os.write(2, cursor + message.encode(errors="backslashreplace"))
         finally:

@@ -109,14 +109,13 @@ def tune(
         if dry_run:
             _dry_run(spec, switches, as_json, out)
             return
-        from lossreg.cli import interrupts
         from lossreg.reporting.progress import progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
         spec, total = _with_more(spec, switches)
-        resume = interrupts.resuming("tune", study, [*(overrides or ()), *total])
-        result = _run(spec, resume, watcher, switches)
+        resume, adding = _resuming(study, overrides or (), total)
+        result = _run(spec, resume, watcher, switches, adding=adding)
         _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
 
 
@@ -357,15 +356,17 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, resume: str, watcher: Watcher, switches: Switches, device: str = "") -> StudyResult:
+def _run(
+    spec: StudySpec, resume: str, watcher: Watcher, switches: Switches, device: str = "", *, adding: str = ""
+) -> StudyResult:
     """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
     if watcher.is_concluded:
         watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
-    return _interruptible(lambda: _tune(spec, watcher, switches, device), resume, watcher)
+    return _interruptible(lambda: _tune(spec, watcher, switches, device), resume, watcher, adding)
 
 
 def _with_more(spec: StudySpec, switches: Switches) -> tuple[StudySpec, list[str]]:
-    """Return a study with the trials that `--more` adds, and the overrides that go on with it, which add no others."""
+    """Return a study with the trials that `--more` adds, and an override that asks for the same number."""
     if not switches.more:
         return spec, []
     from lossreg.storage import shared_study
@@ -376,11 +377,22 @@ def _with_more(spec: StudySpec, switches: Switches) -> tuple[StudySpec, list[str
     return extended, [f"search.trials={extended.search.trials}"]
 
 
-def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher) -> StudyResult:
-    """Return the result of work that Ctrl-C ends after the epoch; `resume` is the command that goes on with it."""
+def _resuming(study: Path, overrides: Sequence[str], total: Sequence[str]) -> tuple[str, str]:
+    """Return the command that goes on with a study, and, with trials to add, the one until the study keeps them."""
+    from lossreg.cli import interrupts
+    from lossreg.reporting.instructions import key_of
+
+    if not total:
+        return interrupts.resuming("tune", study, overrides), ""
+    others = [one for one in overrides if key_of(one) != key_of(total[0])]
+    return interrupts.resuming("tune", study, others), interrupts.resuming("tune", study, [*others, *total])
+
+
+def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher, adding: str = "") -> StudyResult:
+    """Return the result of work that Ctrl-C ends after the epoch; resume, adding: as in `Interrupts`."""
     from lossreg.cli.interrupts import Interrupts
 
-    with Interrupts(watcher, resume) as interrupts:
+    with Interrupts(watcher, resume, adding) as interrupts:
         try:
             result = work()
             if interrupts.cut_off:  # foreign code dropped the exception
@@ -392,7 +404,7 @@ def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watche
             if not is_end and not isinstance(error, KeyboardInterrupt):
                 raise
             watcher.close()
-            complain(f"Interrupted. Finished trials are kept; go on with: {resume}", interrupts.code or 130)
+            complain(f"Interrupted. Finished trials are kept; go on with: {interrupts.resume}", interrupts.code or 130)
         finally:
             watcher.close()
 
@@ -481,14 +493,15 @@ def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:
 
 
 def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
-    """Return which commands reach a verdict; empty where there is one, or nothing to compare."""
+    """Return the commands that reach a verdict; empty where there is one, or nothing to compare."""
     from lossreg.search import completion
 
     if result.verdict or not spec.has_verdict or not completion.is_comparable(result):
         return ""
-    text = f"There is no verdict yet. `lossreg verdict {study}` reaches one on the trials that there are"
+    on_these = f"`lossreg verdict {study}` reaches one on the trials that there are."
     is_awaited = spec.verdict.enabled and not result.failure
-    return f"{text}; `lossreg {spec.command} {study}` runs what is missing before." if is_awaited else f"{text}."
+    rest = f"`lossreg {spec.command} {study}` runs what is missing and reaches one; " if is_awaited else ""
+    return f"There is no verdict yet. {rest}{on_these}"
 
 
 def _conclude(

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lossreg.reporting import facts, instructions, leaderboard, pareto, report, usage
+from lossreg.reporting import facts, instructions, leaderboard, pareto, report, state, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.values import brief, compared, loss_params
 from lossreg.storage.study_result import StudyResult
@@ -75,10 +75,12 @@ def _top_markdown(result: StudyResult) -> list[str]:
     load = list(map(plain_text.code, instructions.from_mlflow(result).splitlines()))
     if result.verdict is None:
         first = BREAK.join([_headline(result), *load])
-        return [first, plain_text.markdown(result.failure), *_recommended(result)]
+        state_of_verdict = [*filter(None, [state.awaited(result), instructions.other_model(result), result.failure])]
+        return [first, *map(plain_text.markdown, state_of_verdict), *_recommended(result)]
     decision = f"**{plain_text.markdown(verdict_words.decision(result, result.verdict))}**"
     evidence = map(plain_text.markdown, verdict_words.evidence(result, result.verdict))
-    return [BREAK.join([decision, *load]), *evidence, *_recommended(result), _headline(result)]
+    progress = plain_text.markdown(state.sentence(result))
+    return [BREAK.join([decision, *load]), progress, *evidence, *_recommended(result), _headline(result)]
 
 
 def _recommended(result: StudyResult) -> list[str]:
@@ -93,10 +95,13 @@ def _recommended(result: StudyResult) -> list[str]:
 
 
 def _headline(result: StudyResult) -> str:
+    progress = "" if result.verdict else state.progress(result)
     if result.best is None:
-        return report.without_score(result)
+        return " ".join(filter(None, [report.without_score(result), f"{progress}.".capitalize() * bool(progress)]))
     best, score = result.best, compared(result, result.best)
-    top = f"{report.heading(result)} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
+    heading = f"{report.heading(result)}{' so far' * bool(progress)}"
+    top = f"{heading} **{score}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
+    top = "; ".join(filter(None, [top, progress]))
     top = f"{plain_text.markdown(report.none_kept(result))} {top}".lstrip()
     return "\n\n".join(filter(None, [top, leaderboard.ties(result)]))
 
@@ -122,18 +127,20 @@ def _settings_markdown(result: StudyResult) -> str:
 
 def _loading_markdown(result: StudyResult) -> str:
     """Return the ways to load the model of a study that has ended; that from MLflow is at the top."""
-    ways = instructions.loading(result, folder=_folder(result)) if result.seconds.get("total") else []
+    is_running = bool(result.reached and result.reached.is_running)
+    is_there = result.seconds.get("total") and not is_running
+    ways = instructions.loading(result, folder=_folder(result)) if is_there else []
     blocks = [
         f"{how}:\n\n```{'sh' if code.startswith('lossreg ') else 'python'}\n{printable(code)}\n```"
         for how, code in ways
         if how != instructions.MLFLOW
     ]
-    return _section("Load the model from the study", *blocks) if blocks else ""
+    return _section("Load the model from the study", *blocks, instructions.ROWS) if blocks else ""
 
 
 def _recipes_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.ranking() if row.best]
-    lines = "\n".join(["```python", *(usage.commented(trial, WIDTH) for trial in rows), "```"])
+    lines = "\n".join(["```python", "import lossreg", "", *(usage.commented(trial, WIDTH) for trial in rows), "```"])
     lines_beside = dict.fromkeys(line for trial in rows for line in usage.notes(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(usage.labels(result))])
     return "\n\n".join([RECIPES, lines, notes]) if rows else ""
@@ -145,7 +152,7 @@ def _folder_markdown(result: StudyResult) -> str:
         return ""
     command = plain_text.code(f"lossreg results {shlex.quote(folder)}")
     where = f"The study is in the folder {plain_text.code(folder)} of the machine that ran it."
-    return _section("Go on with the study", f"{where} {command} shows it, and what to do next.")
+    return _section("Where the study is", f"{where} {command} shows it, and what to do next.")
 
 
 def _folder(result: StudyResult) -> str:

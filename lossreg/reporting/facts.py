@@ -42,14 +42,16 @@ def facts(result: StudyResult) -> dict[str, str]:
 def rows_of(data: Mapping[str, Any]) -> str:
     """Return the number of rows by split: `364 train, 91 validation, 114 test rows`."""
     rows = data.get("rows")
-    return f"{', '.join(f'{count} {part}' for part, count in rows.items())} rows" if isinstance(rows, Mapping) else ""
+    return f"{', '.join(f'{count:,} {part}' for part, count in rows.items())} rows" if isinstance(rows, Mapping) else ""
 
 
 def _noise(data: Mapping[str, Any]) -> str:
     noise = data.get("noise")
     if not isinstance(noise, Mapping):
         return ""
-    return f"{noise['flipped']} of {noise['rows']} labels of train and validation rows are of another class, at random"
+    return (
+        f"{noise['flipped']:,} of {noise['rows']:,} labels of train and validation rows are of another class, at random"
+    )
 
 
 def _features(data: Mapping[str, Any]) -> str:
@@ -65,9 +67,9 @@ def _classes(data: Mapping[str, Any]) -> str:
 
 def _training(result: StudyResult) -> str:
     """Return how many trials were trained together and alone, and why."""
-    ways = {"population": "many at a time", "fit": "one at a time"}
+    ways = {"population": "many trained at a time", "fit": "one trained at a time"}
     numbers = [
-        f"{count_of(result.trainer[name], 'trial')} {way}" for name, way in ways.items() if result.trainer.get(name)
+        f"{count_of(result.trainer[name], 'trial')}, {way}" for name, way in ways.items() if result.trainer.get(name)
     ]
     reasons = [str(reason) for reason in result.trainer.get("reasons") or []]
-    return "; ".join(filter(None, [", ".join(numbers), *reasons]))
+    return "; ".join([*numbers, *reasons])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lossreg.contract.data_options import GIVEN
@@ -20,6 +21,10 @@ NO_FILE = (
     "the study as a file."
 )
 REPEAT, GO_ON, AGAIN = "Repeat the study", "Go on with the study", "-again"
+ROWS = (
+    "`rows` are raw rows as the study read them, such as a pandas DataFrame with the columns of the training data. "
+    "`model.keras` takes preprocessed rows; `model.preprocessor.json`, written beside it, makes them of raw ones."
+)
 REPEATING = (
     "It runs the study once more under another name, beside this one, which stays as it is. The seed and the splits "
     "are the same: it shows whether the numbers repeat, and is no new evidence."
@@ -40,9 +45,9 @@ MASKED = "Put the password in where the command has `***`."
 
 
 def recipe(trial: TrialRecord) -> str:
-    """Return the recipe of a trial as code to paste, on several lines where it is long."""
+    """Return the recipe of a trial as code to paste, with its import, on several lines where it is long."""
     line = printable_line(trial.recipe)
-    return line if len(line) <= WIDTH else wrapped(line)
+    return f"import lossreg\n\n{line if len(line) <= WIDTH else wrapped(line)}"
 
 
 def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tuple[str, str]]:
@@ -57,6 +62,8 @@ def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tupl
     if result.task != "segmentation":
         load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
         ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
+        predict = f"lossreg predict {shlex.quote(folder or study)} rows.csv -o predicted.csv"
+        ways.insert(0, ("Predictions for new rows", predict))
     if code := from_mlflow(result):
         ways.append((MLFLOW, code))
     return ways
@@ -67,8 +74,9 @@ def from_mlflow(result: StudyResult) -> str:
     address, uri = address_of_model(result), str(result.tracking.get("uri", MASK))
     if not address:
         return ""
+    trial = f"  # trial {result.tracking['model_trial']}"
     store = f"; mlflow.set_tracking_uri({json.dumps(uri)})" if MASK not in uri else NAMED_STORE
-    return f"import mlflow{store}\nmodel = mlflow.pyfunc.load_model({json.dumps(address)})"
+    return f"import mlflow{store}\nmodel = mlflow.pyfunc.load_model({json.dumps(address)}){trial}"
 
 
 def address_of_model(result: StudyResult) -> str:
@@ -76,6 +84,14 @@ def address_of_model(result: StudyResult) -> str:
     tracked, trial = result.tracking, result.recommended
     is_recommended = trial is not None and tracked.get("model_trial") == trial.number
     return str(tracked.get("model") or "") if is_recommended else ""
+
+
+def other_model(result: StudyResult) -> str:
+    """Return of which trial the model in MLflow is, where that is not the recommended one; else empty."""
+    number, trial = result.tracking.get("model_trial"), result.recommended
+    if number is None or trial is None or trial.number == number:
+        return ""
+    return f"The model in MLflow is still that of trial {number}, and the artifact report.html has the study of then."
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +115,11 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
     if _has_rows_given(result):
         return NextStep(GO_ON, "", (ROWS_GIVEN_UNFINISHED,)) if is_interrupted else NextStep(REPEAT, "", (ROWS_GIVEN,))
     if is_interrupted:
-        return NextStep(GO_ON, _command(result, study), _unfinished(result))
+        return NextStep(GO_ON, _command(result, study, _kept_by(result)), _unfinished(result))
     again = f"name={result.study}{AGAIN}"
     shown = SHOWN_SHARED if result.is_shared else SHOWN.format(printable_line(f"{result.study}{AGAIN}"))
     sentences = (REPEATING, shown, *_other_seed(result), *_unfinished(result))
-    return NextStep(REPEAT, _command(result, study, again), sentences)
+    return NextStep(REPEAT, _command(result, study, result.overrides, again), sentences)
 
 
 def _other_seed(result: StudyResult) -> tuple[str, ...]:
@@ -120,11 +136,15 @@ def _is_tested_at_random(result: StudyResult) -> bool:
     return has_test and not is_given and data.get("time") is None and data.get("split") is None
 
 
-def _command(result: StudyResult, study: str, *further: str) -> str:
-    """Return the command that runs a study with what `--set` and `--more` changed, and these further overrides."""
-    verb, keys = "worker" if result.is_shared else "tune", {key_of(one) for one in further}
-    overrides = [*(one for one in result.overrides if key_of(one) not in keys), *further]
-    given = [part for override in overrides for part in ("--set", override)]
+def _kept_by(result: StudyResult) -> list[str]:
+    """Return the overrides without which a study does not go on: it keeps the number of trials that `--more` set."""
+    return [one for one in result.overrides if not result.extended_to or key_of(one) != "search.trials"]
+
+
+def _command(result: StudyResult, study: str, overrides: Sequence[str], *further: str) -> str:
+    """Return the command that runs a study with these overrides; of one key the last is taken."""
+    verb, last = "worker" if result.is_shared else "tune", {key_of(one): one for one in (*overrides, *further)}
+    given = [part for override in last.values() for part in ("--set", override)]
     return printable_line(shlex.join(["lossreg", verb, _named(result, study), *given]))
 
 

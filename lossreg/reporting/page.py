@@ -72,6 +72,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "remarks": leaderboard.remarks(result) if best else [],
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
         "loading": [] if _is_running(result) else instructions.loading(result, study, folder),
+        "rows": instructions.ROWS,
         "step": step,
         "study_file": toml_text.of_study(result.spec, result.study),
         "warnings": [*report.notes(result), *report.failures(result)],

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lossreg.reporting.arms import differing, tested
+from lossreg.reporting.arms import Arms, differing, tested
 from lossreg.reporting.change import known
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def comparisons(result: StudyResult) -> dict[str, Comparison]:
     rows = {
         baseline: result.verdict.against_baseline,
         f"{baseline},\n{differing(result, result.verdict)} of {winner}": result.verdict.against_same_rate,
-        f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
+        f"{baseline},\ntuned {Arms(result, result.verdict).tuned_part} for both": result.verdict.against_tuned_decision,
     }
     return {name: comparison for name, row in rows.items() if (comparison := known(row))}
 

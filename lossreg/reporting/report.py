@@ -13,16 +13,17 @@ from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 
 LEADERBOARD = (
-    "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
+    "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic. "
 )
 CONFIRMED = (
-    "Scores are means over {splits} of the rows without the test rows, +- the standard error of one setting; the first "
-    "is a little optimistic, as the best of {settings}, and those in the search much more, as the best of all trials; "
+    "Scores are means over {splits} of the rows without the test rows, +- the standard error of one setting. The first "
+    "is a little optimistic, since it is the best of {settings}. Scores in the search are much more optimistic, since "
+    "each is the best of many trials. "
 )
-NO_TEST_ROW, NO_TEST_ROWS = "no test row was used for them.", "there are no test rows."
+NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for them.", "There are no test rows."
 OPTIMISM = f"{LEADERBOARD}{NO_TEST_ROW}"
-TEST_ROWS = "those of the verdict come from the test rows, which the search did not use."
-OUTER_FOLDS = "those of the verdict come from rows that the search of their outer fold did not use."
+TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
+OUTER_FOLDS = "Scores of the verdict come from rows that the search of their outer fold did not use."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
@@ -44,7 +45,7 @@ def kind_of_score(result: StudyResult, trial: TrialRecord | None) -> str:
 def scored_on(result: StudyResult) -> str:
     """Return the rows on which the leaderboard's scores were measured."""
     splits = result.confirmation.splits if result.confirmation else 0
-    return count_of(splits, "fresh split") if splits else "validation samples"
+    return count_of(splits, "fresh split") if splits else "validation rows"
 
 
 def caveat(result: StudyResult) -> str:

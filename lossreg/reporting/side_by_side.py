@@ -93,10 +93,19 @@ def _gain(result: StudyResult) -> str:
 
 
 def scores(studies: Named) -> dict[str, list[TrialRecord | None]]:
-    """Return the best trial of each loss in each study, None where it has none; in the order of the first study."""
-    best = [{row.candidate: row.best for row in one.ranking()} for one in studies.values()]
+    """Return the best trial of each loss in each study, None where it has none; in the order of the first study.
+
+    A candidate that is the only one of its loss goes by the name of the loss.
+    """
+    best = [{_name(one, row.candidate): row.best for row in one.ranking()} for one in studies.values()]
     names = dict.fromkeys(name for of_study in best for name in of_study)
     return {name: [of_study.get(name) for of_study in best] for name in names}
+
+
+def _name(result: StudyResult, candidate: str) -> str:
+    """Return the name of a candidate's loss where it has no other candidate, and none has that name; else its own."""
+    loss, count = result.losses[candidate], Counter(result.losses.values())
+    return loss if count[loss] == 1 and loss not in result.losses else candidate
 
 
 def cells(studies: Named) -> list[list[str]]:

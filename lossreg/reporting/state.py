@@ -9,6 +9,10 @@ NO_TEST_ROWS = "the study has no test rows"
 NOT_ASKED_FOR = "the study asks for none"
 NOTHING_TO_COMPARE = "it compares the baseline with another loss, and not both have a score"
 NOT_REACHED = "not reached yet"
+OUTDATED = (
+    "The former verdict is outdated, since trials were added; the next one is exploratory, since the test rows were "
+    "looked at before."
+)
 
 
 def sentence(result: StudyResult) -> str:
@@ -16,20 +20,37 @@ def sentence(result: StudyResult) -> str:
     reached, lacking = result.reached, without_verdict(result)
     if reached and reached.is_running:
         now = f" Now: {reached.work}." * bool(reached.work)
-        return f"This study still runs: {_counted(reached)}.{now}{_awaited(lacking)}"
+        return f"This study still runs: {_counted(reached)}.{now}{_spaced(awaited(result))}"
     if reached and reached.is_interrupted:
-        return f"This study was interrupted: {_counted(reached)}.{_awaited(lacking)}"
-    return f"There is no verdict{_because(lacking)}." if lacking and not result.failure else ""
+        return f"This study was interrupted: {_counted(reached)}.{_spaced(awaited(result))}"
+    if result.failure:
+        return ""
+    return OUTDATED if _is_outdated(result) else f"There is no verdict{_because(lacking)}." if lacking else ""
 
 
 def in_brief(result: StudyResult) -> str:
     """Return the same as a table's cell: `none yet: still runs, 12 of 64 trials have ended`."""
     reached, lacking = result.reached, without_verdict(result)
     if reached and lacking and not reached.is_over:
-        how = "still runs" if reached.is_running else "interrupted"
-        progress = f"{how}, {_counted(reached)}"
-        return f"none yet: {progress}" if lacking == NOT_REACHED else f"none: {lacking} ({progress})"
+        return f"none yet: {progress(result)}" if lacking == NOT_REACHED else f"none: {lacking} ({progress(result)})"
     return "none yet" if lacking == NOT_REACHED else f"none: {lacking}" * bool(lacking)
+
+
+def progress(result: StudyResult) -> str:
+    """Return `still runs, 12 of 64 trials have ended` or `interrupted, ...`; empty of a study that is over."""
+    if result.reached is None or result.reached.is_over:
+        return ""
+    return f"{'still runs' if result.reached.is_running else 'interrupted'}, {_counted(result.reached)}"
+
+
+def awaited(result: StudyResult) -> str:
+    """Return whether a verdict is still to come; empty where there is one, or the study is not known to go on."""
+    lacking = without_verdict(result)
+    if not lacking or result.reached is None or result.reached.is_over:
+        return ""
+    if _is_outdated(result):
+        return OUTDATED
+    return "The verdict is not reached yet." if lacking == NOT_REACHED else f"There will be no verdict: {lacking}."
 
 
 def without_verdict(result: StudyResult) -> str:
@@ -53,9 +74,12 @@ def _counted(reached: Reached) -> str:
     return f"{reached.ended:,} of {reached.trials:,} trials have ended"
 
 
-def _awaited(lacking: str) -> str:
-    words = "The verdict is not reached yet" if lacking == NOT_REACHED else f"There will be no verdict: {lacking}"
-    return f" {words}." if lacking else ""
+def _is_outdated(result: StudyResult) -> bool:
+    return result.is_outdated and without_verdict(result) == NOT_REACHED
+
+
+def _spaced(sentence: str) -> str:
+    return f" {sentence}".rstrip()
 
 
 def _because(lacking: str) -> str:

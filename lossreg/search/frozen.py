@@ -125,3 +125,11 @@ class Notes:
 def openings(attributes: Mapping[str, Any]) -> int:
     """Return how often the test rows of a study with these attributes were opened."""
     return Notes.of_stored(attributes.get(FROZEN), 0, attributes.get(BEFORE, 0)).openings
+
+
+def is_outdated(attributes: Mapping[str, Any], trials: int) -> bool:
+    """Return whether the test rows were last opened for another number of trials; False if that is unreadable."""
+    stored = attributes.get(FROZEN)
+    last = stored if isinstance(stored, Mapping) else stored[-1] if isinstance(stored, list) and stored else {}
+    noted = last.get("trials") if isinstance(last, Mapping) else None
+    return noted not in (None, trials)

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
-from lossreg.search import budget, more
+from lossreg.search import budget, frozen, more
 from lossreg.search.result import Result
 from lossreg.storage import shared_study, stored_types
 from lossreg.storage.confirmation import KEY, Confirmation
@@ -68,7 +68,8 @@ def of_folder(folder: StudyFolder) -> StudyResult:
     Raises `InputError` if it was never run.
     """
     study = folder.read()
-    so_far = replace(result(study, folder.path), reached=_reached(folder, study))
+    so_far, reached = result(study, folder.path), _reached(folder, study)
+    so_far = replace(so_far, reached=reached, budget=reached.trials)
     if lost := folder.lost(study):
         how = f"`{words('lossreg tune STUDY', 'lossreg.tune')}` trains again what is missing"
         so_far.notes.append(f"{folder.where} has lost lines: {lost}; {how}")
@@ -140,7 +141,8 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
         confirmation=_current(attributes, KEY, len(trials), Confirmation.of_stored),
         constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
         objectives=tuple(map(Objective.of_stored, attributes.get(OBJECTIVES, ()))),
-        overrides=[*attributes.get("overrides", ()), *more.overrides(study)],
+        overrides=[*attributes.get("overrides", ()), *more.overrides(study)], extended_to=more.noted(study),
+        is_outdated=frozen.is_outdated(attributes, len(trials)),
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -65,7 +65,7 @@ class RunState:
         new: notes on how the study changed.
         """
         interrupted = cls._queue(prepared, study)
-        result = history.result(study, run.folder.path)
+        result = replace(history.result(study, run.folder.path), budget=prepared.trials)
         policy = SearchPolicy.of(prepared, deadline)
         recorder = cls._recorder(run, prepared, study, tracker)
         observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), recorder, run.progress]

@@ -79,8 +79,11 @@ class StudyResult:
     must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone;
     file: the name of the study file, without its folder, empty where there was none or lossreg 0.2.0 began the study;
     versions: those of system, backend and packages that it began with, by name; overrides: what `--set` was given,
-    without passwords, and the trials that `--more` added; is_shared: whether several workers share its storage;
-    reached: how far the study is, None where that was not looked up.
+    without passwords, and the trials that `--more` added; extended_to: the number of trials that the study has since
+    `--more`, 0 without it; is_shared: whether several workers share its storage;
+    reached: how far the study is, None where that was not looked up; budget: the number of trials that it is to have,
+    0 where that was not looked up; is_outdated: whether trials were added since the test rows were looked at, so that
+    the verdict of then does not hold for all trials.
     """
 
     study: str
@@ -106,8 +109,11 @@ class StudyResult:
     file: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
+    extended_to: int = 0
     is_shared: bool = False
     reached: Reached | None = None
+    budget: int = 0
+    is_outdated: bool = False
 
     @property
     def recommended(self) -> TrialRecord | None:
@@ -196,6 +202,7 @@ class StudyResult:
 
     def add(self, record: TrialRecord) -> None:
         """Insert a record, in order of number; a verdict on fewer trials is dropped."""
+        self.is_outdated = self.is_outdated or self.verdict is not None
         self.verdict = self.confirmation = None
         bisect.insort(self.trials, record, key=lambda trial: trial.number)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossreg.storage.reached import Reached
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal import masking
 from lossreg.tracking import failures, messages, model_package, new_database
@@ -17,6 +19,7 @@ from lossreg.tracking.outage import Outage
 from lossreg.tracking.uri import ping
 
 if TYPE_CHECKING:
+    from lossreg.storage.study_result import StudyResult
     from lossreg.tracking.new_database import NewDatabase
     from lossreg.tracking.writer import Writer
 
@@ -86,6 +89,7 @@ class Session:
         if is_alone:
             self._wait_for_predecessor(result["folder"])
         self.is_open = True
+        self._is_stale = is_alone and bool(trials)
         self._attempt(self._connected)
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
@@ -106,7 +110,7 @@ class Session:
             self._attempt(self._connected)
         self._rehearse()
         if self._writer is not None and self._is_alone and self._now() - self._refreshed >= REFRESH:
-            self._is_stale = not self._attempt(lambda: self._connected().refresh(self.result))
+            self._is_stale = not self._attempt(lambda: self._connected().refresh(self._shown()))
             self._refreshed = self._now()
 
     def flush(self, ticket: int) -> None:
@@ -127,7 +131,7 @@ class Session:
     def draw(self, result: Message) -> None:
         """Show the confirmed scores of a study whose trials have ended, and draw its plots."""
         self.result = messages.study(result, self.result.trials)
-        if self._writer is not None and self._attempt(lambda: self._connected().summarise(self.result)):
+        if self._writer is not None and self._attempt(lambda: self._connected().summarise(self._shown())):
             self._attempt(self._draw)
 
     def finish(self, result: Message, status: str, model: Message | None, ticket: int, register: str = "") -> None:
@@ -179,12 +183,18 @@ class Session:
             self.answer(trying=True)
             new_database.make(self.uri, self._ready)
             self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact, reopens=self._reopens)
-            writer.open(self.result, **self._known)
+            writer.open(self._shown(), **self._known)
             self._known["run_id"] = writer.run_id
             self._is_drawn, self._refused = False, ""
             self.answer(run_id=writer.run_id, experiment_id=writer.experiment_id)
             self._write(self.result.trials)
         return self._writer
+
+    def _shown(self, *, is_running: bool = True, is_over: bool = False) -> StudyResult:
+        """Return the study with how far it is, where this process alone knows that."""
+        if not self.result.budget or not (self._is_alone or is_over):
+            return self.result
+        return replace(self.result, reached=Reached(len(self.result.trials), self.result.budget, is_running, is_over))
 
     def _disconnect(self) -> None:
         if self._writer is not None:
@@ -217,7 +227,7 @@ class Session:
 
     def _interrupt(self) -> None:
         writer = self._connected()
-        writer.refresh(self.result)
+        writer.refresh(self._shown(is_running=False))
         writer.close(self.result, "KILLED")
 
     def _draw(self) -> None:
@@ -226,6 +236,7 @@ class Session:
 
     def _finish(self, status: str, model: Message | None, register: str) -> None:
         writer = self._connected()
+        self.result = self._shown(is_running=False, is_over=status != "KILLED")
         writer.summarise(self.result)
         self.answer()
         if not self._is_drawn:

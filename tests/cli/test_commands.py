@@ -501,7 +501,9 @@ def test_results_name_the_commands_that_reach_a_verdict(lossreg, study, finished
         lines = [line for line in lossreg("results", study)[1].splitlines() if "There is no verdict" in line]
         return lines[0] if lines else ""
 
-    assert last_line().endswith("; `lossreg tune toy.toml` runs what is missing before.")
+    assert (
+        "yet. `lossreg tune toy.toml` runs what is missing and reaches one; `lossreg verdict toy.toml`" in last_line()
+    )
     study.write_text(f"{STUDY}[verdict]\nenabled = false\n")
     assert last_line().endswith("`lossreg verdict toy.toml` reaches one on the trials that there are.")
     study.write_text(STUDY)
@@ -527,7 +529,7 @@ def test_a_study_ends_with_its_verdict_and_the_recipe_to_train_with(lossreg, stu
     title = f"f1_macro on {result.verdict.test_rows} test rows, the same in all repeats"
     assert (title in out) == is_compared
     places = [out.index(part) for part in (
-        "on validation samples", report.caveat(result), verdict.decision(result, result.verdict),
+        "on validation rows", report.caveat(result), verdict.decision(result, result.verdict),
         f"Recommended, trial {result.recommended.number}: {result.recommended.recipe}",
     )]  # fmt: skip
     assert places == sorted(places)

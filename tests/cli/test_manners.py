@@ -216,6 +216,14 @@ def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(number, col
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+def test_trials_that_were_added_need_no_option_once_the_study_keeps_them():
+    watcher = terminal.Lines()
+    interrupts = Interrupts(watcher, "lossreg tune x.toml", "lossreg tune x.toml --set search.trials=9")
+    assert interrupts.resume == "lossreg tune x.toml --set search.trials=9"
+    watcher.begin(9, 3, ["mse"], 4)
+    assert interrupts.resume == "lossreg tune x.toml"
+
+
 def test_neither_is_that_of_a_command_without_a_study(collecting):
     with signals.leaving(), signals.raising(), pytest.raises(KeyboardInterrupt):
         collecting(signal.SIGINT)()

@@ -31,6 +31,9 @@ def test_the_command_repeats_what_set_and_more_changed():
     assert command(result) == ["lossreg", "tune", "toy.toml", *changed, "--set", "name=toy-again"]
     interrupted = dataclasses.replace(result, overrides=overrides, reached=Reached(3, 48, False, False))
     assert command(interrupted) == ["lossreg", "tune", "toy.toml", *changed]
+    more = dataclasses.replace(interrupted, extended_to=48)
+    assert command(more) == ["lossreg", "tune", "toy.toml", *changed[:-2]], "which the study keeps"
+    assert command(dataclasses.replace(more, reached=None))[-4:] == [*changed[-2:], "--set", "name=toy-again"]
     running = dataclasses.replace(interrupted, reached=Reached(3, 48, True, False))
     assert command(running) == ["lossreg", "watch", "toy.toml"]
 
@@ -104,6 +107,7 @@ def test_the_journal_has_what_the_command_takes(tmp_path):
     study.set_user_attr(more.NUMBER, 48)
     result = history.result(study, tmp_path)
     assert (result.overrides, result.is_shared) == (["train.epochs=9", "search.trials=48"], True)
+    assert result.extended_to == 48
     study.set_user_attr(ATTRIBUTE, kept)  # of an earlier version
     assert history.result(study, tmp_path).overrides == ["search.trials=48"]
 

@@ -168,7 +168,8 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     assert order == [*first, *(picture.key for picture in pictures.pictures(result))]
     code = elements.texts["code"]
     recommended = next(trial for trial in result.trials if trial.number == result.verdict.recommended.trial)
-    assert recommended.recipe in code
+    assert f"import lossreg\n\n{recommended.recipe}" in code
+    assert "lossreg predict 'my study.toml' rows.csv -o predicted.csv" in code
     assert 'import lossreg\npredictor = lossreg.load_predictor("my study.toml")\npredictor.predict(rows)' in code
     assert "lossreg tune 'my study.toml' --set name=toy-again" in code
     assert f"Trained with learning rate {values.number(recommended.learning_rate)}, batch size 32" in elements.text("p")
@@ -220,6 +221,27 @@ def test_a_study_without_a_verdict_says_how_far_it_is_and_what_to_do(reached, to
     assert command in elements.texts["code"]
     assert ("so far" in elements.text("h1")) is not reached.is_over
     assert "--fresh" not in elements.text("code")
+    result = sample.study(12, reached=reached, file="toy.toml")
+    of_mlflow = description.markdown(result, 8000, title=False)
+    first = of_mlflow.splitlines()[0]
+    assert f"```sh\n{command}\n```" in of_mlflow
+    assert ("so far" in first, state.progress(result) in first) == (not reached.is_over, True)
+    assert ("The verdict is not reached yet." in of_mlflow) is not reached.is_over
+
+
+def test_after_trials_were_added_the_description_says_whose_model_it_has_and_that_the_verdict_is_outdated():
+    result = sample_verdict.study("worse")
+    number = result.recommended.number
+    result.tracking = {"uri": "http://127.0.0.1:5000", "model": "models:/toy/3", "model_trial": number}
+    result.reached = Reached(len(result.trials), 9, False, False)
+    assert "outdated" not in description.markdown(result, 8000, title=False)
+    top = max(trial.score for trial in result.trials if trial.score is not None)
+    result.add(sample.trial(99, score=top + 0.01))
+    text = description.markdown(result, 8000, title=False)
+    assert f"The model in MLflow is still that of trial {number}" in text
+    assert "The former verdict is outdated" in text
+    assert "the next one is exploratory" in text
+    assert "load\\_model" not in text.split("##")[0]
 
 
 @pytest.mark.parametrize(
@@ -572,7 +594,7 @@ def test_the_commands_of_the_docs_write_the_page_and_the_table(tmp_path, monkeyp
     assert "Scores cannot be compared: the studies differ in label noise, what is scored" in table
     assert "lossreg tune" not in table
     assert [one["name"] for one in document["studies"]] == ["churn.toml", "other.toml"]
-    best = {row.candidate: row.best for row in sample.study(6).ranking()}
+    best = {row.loss: row.best for row in sample.study(6).ranking()}  # each loss has one candidate
     other = {one["name"]: one["scores"]["other.toml"] for one in document["losses"]}
     assert {name: one["score"] for name, one in other.items() if one} == {n: t.score for n, t in best.items() if t}
     assert [remark.split(" (")[0] for remark in document["remarks"]] == [

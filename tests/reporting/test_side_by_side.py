@@ -55,6 +55,16 @@ def test_what_to_train_with_is_told_of_a_verdict_alone():
     assert [bool(cell) for cell in rows["best so far"]] == [False, True]
 
 
+def test_a_loss_has_one_row_whatever_its_candidate_is_called_unless_it_has_several():
+    other = {"ce": "cross_entropy", "soft": "focal", "hard": "focal"}
+    renamed = [dataclasses.replace(trial, candidate="ce") for trial in STUDY.trials if trial.loss == "cross_entropy"]
+    other = dataclasses.replace(STUDY, study="b", losses=other, trials=renamed, baseline="ce")
+    rows = side_by_side.scores({"a": STUDY, "b": other})
+    assert [trial is not None for trial in rows["cross_entropy"]] == [True, True]
+    assert "ce" not in rows
+    assert {"soft", "hard"} <= rows.keys()
+
+
 @pytest.mark.parametrize("name", ["a[/b]", "[bold]x", "[red", "a]b["])
 def test_names_of_studies_are_no_markup(name):
     console = Console(width=60, color_system=None)

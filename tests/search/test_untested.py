@@ -68,7 +68,7 @@ def test_the_result_has_no_verdict_and_says_why():
     assert result.verdict is None
     assert result.data["rows"] == {"train": 120, "validation": 30, "test": 0}
     assert sum(note.startswith(NOTE) for note in result.notes) == 1
-    assert report.caveat(result).endswith("; there are no test rows.")
+    assert report.caveat(result).endswith(" There are no test rows.")
     assert len(result.leaderboard()) == 2
     assert json.loads(json.dumps(result.to_json()))["verdict"] is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sample_study as sample
 
+from lossreg.storage.reached import Reached
 from lossreg.tracking import messages, new_database, session, writer
 from lossreg.tracking.session import REFRESH, Session
 
@@ -15,9 +16,12 @@ class Written:
     run_id, experiment_id = "run", "1"
 
     def __init__(self, *args, **options):
-        self.trials = []
+        self.trials, self.reached = [], []
 
     def open(self, result, **known):
+        self.reached.append(result.reached)
+
+    def close(self, result, status):
         """Do nothing."""
 
     def missing(self, trials):
@@ -28,6 +32,7 @@ class Written:
 
     def refresh(self, result):
         self.trials.append(len(result.trials))
+        self.reached.append(result.reached)
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def opened(monkeypatch):
     monkeypatch.setattr(session, "ping", lambda uri: None)
     monkeypatch.setattr(new_database, "make", lambda uri, ready: None)
     begun = Session(lambda **answer: None, lambda: clock[0])
-    begun.open(messages.of_study(sample.study(0)) | {"folder": ""}, [], "run", "key")
+    begun.open(messages.of_study(sample.study(0, budget=9)) | {"folder": ""}, [], "run", "key")
     return begun, clock, written
 
 
@@ -58,3 +63,12 @@ def test_the_page_of_the_parent_is_due_seconds_after_a_trial_though_nothing_more
     clock[0] = 60.0
     begun.add([sample.trial(1)])
     assert begun.patience == 0.0
+
+
+def test_the_page_of_the_parent_says_whether_the_study_still_runs(opened):
+    begun, clock, written = opened
+    begun.add([sample.trial(0)])
+    clock[0] = REFRESH
+    begun.rest()
+    begun.interrupt()
+    assert written.reached == [Reached(0, 9, True, False), Reached(1, 9, True, False), Reached(1, 9, False, False)]

@@ -12,6 +12,7 @@ from lossreg.reporting.pictures.figure import CLEAR, INK, Picture, Trace, figure
 from lossreg.reporting.plot_data import BEYOND, GREY, compared, looks
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
+from lossreg.terminal.plain_text import printable_line
 
 
 def predicted(result: StudyResult) -> dict[str, Callable[[], Picture]]:
@@ -103,7 +104,7 @@ def _reliability(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float
         confidence, observed, shares = zip(*bins, strict=True)
         more = {"mode": "lines+markers", "customdata": rounded(shares), "hovertemplate": hover}
         traces.append(_curve(result, name, confidence, observed, decided=True, **more))
-    of_class = "of the second class" if result.task == "binary" else "of the predicted class"
+    of_class = f"of {text(_positive(result))}" if result.task == "binary" else "of the predicted class"
     x = {"title": f"predicted probability {of_class}", "range": [0, 1]}
     y = {"title": f"observed frequency {of_class}", "range": [0, 1]}
     drawn = figure(traces, x=x, y=y, height=420, shapes=[rule(0, 0, 1, 1)])
@@ -121,8 +122,14 @@ def _precision_recall(result: StudyResult, arms: Mapping[str, Mapping[str, Any]]
     drawn = figure(traces, x=x, y=y, height=420)
     points = [f"; a {mark} is where {words} decides" for key, (mark, words) in DECIDED.items()
               if any(key in curve for curve in arms.values())]  # fmt: skip
-    note = f"Of the second class, means {_of_repeats(result)}, at each recall{''.join(points)}."
+    note = f"Of {_positive(result)}, means {_of_repeats(result)}, at each recall{''.join(points)}."
     return Picture("precision-recall", "Precision and recall", note, (drawn,))
+
+
+def _positive(result: StudyResult) -> str:
+    """Return the class of which precision and recall are: `class yes`."""
+    names = list(result.data.get("classes") or ())
+    return printable_line(f"class {names[1]}") if len(names) == 2 else "the second class"
 
 
 # the points of decisions in a curve of precision and recall: by key, their marker and who decides
