@@ -480,7 +480,7 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     ):
         assert part in out
     assert ("something is odd" in err) == (command == "tune")
-    assert ("There is no verdict yet. `lossreg verdict toy.toml`" in out) == (command == "results")
+    assert ("There is no verdict yet. `lossreg tune toy.toml`" in out) == (command == "results")
 
 
 def test_of_many_notes_a_run_shows_the_last_and_names_the_command_that_shows_all(lossreg, study, finished):

@@ -777,9 +777,8 @@ def test_the_recommended_model_is_logged_and_registered_once_and_predicts(uri, e
         assert version.run_id == tracker.run_id
         assert client.get_model_version_by_alias(name, "candidate").version == version.version
     note = client.get_run(tracker.run_id).data.tags["mlflow.note.content"]
-    assert note.split("\n\n")[0].endswith(
-        f'\n`model = mlflow.pyfunc.load_model("models:/team churn/{version.version}")`'
-    )
+    line = f'load_model("models:/team churn/{version.version}")  # trial {result.recommended.number}`'
+    assert note.split("\n\n")[0].endswith(f"\n`model = mlflow.pyfunc.{line}")
     unregistered = client.get_run(another.run_id)
     [made] = unregistered.outputs.model_outputs
     assert f'load_model("models:/{made.model_id}")' in unregistered.data.tags["mlflow.note.content"]
