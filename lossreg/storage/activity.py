@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, Self
 
 from lossreg.storage import file_lock
 from lossreg.storage.file_lock import LOOKS, MOMENT
@@ -26,7 +27,8 @@ EVERY = 0.5
 MOST_BYTES = 1 << 20
 
 
-class Activity(NamedTuple):
+@dataclass(frozen=True)
+class Activity:
     """The work of a run, as it was at a moment.
 
     text: in words, empty while trials are searched; done, total: of its trainings, 0 of 0 where it has none; since, at:
@@ -136,9 +138,9 @@ class ActivityFile:
             is_same = activity.text == last.text and (activity.done < activity.total or not activity.total)
             if self._file is None or (is_same and now - last.at < EVERY):
                 return
-            self._last = activity._replace(at=now)
+            self._last = replace(activity, at=now)
             # the end of the line ends it for those who read before a longer former text is cut off
-            text = json.dumps(finite(self._last._asdict())).encode() + b"\n"
+            text = json.dumps(finite(vars(self._last))).encode() + b"\n"
             with suppress(OSError):
                 os.pwrite(self._file.fileno(), text, 0)
                 os.ftruncate(self._file.fileno(), len(text))

@@ -75,7 +75,7 @@ def test_who_watches_a_study_of_rows_is_told_of_its_trials_whatever_is_shown(tmp
 
     def curve(plan, epoch):
         [file] = tmp_path.rglob(f"*{activity.SUFFIX}")
-        told.append(activity.read(file.with_suffix("")))
+        told.append(activity.read(file.with_name(file.stem.removeprefix("."))))
         return 0.5
 
     monkeypatch.setattr(activity, "EVERY", 0.0)
