@@ -128,6 +128,7 @@ def test_a_blocked_plugin_is_not_listed(environment):
     assert "huber" in names
 
 
+@pytest.mark.long
 def test_the_plugins_own_tests_pass(environment):
     folders = [package / "tests" for package in environment.packages]
     # `make test-all` runs the conformance suite of the others

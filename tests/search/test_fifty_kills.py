@@ -50,6 +50,7 @@ def outcome(folder):
     return study, {record.number: record for record in history.records(study)}
 
 
+@pytest.mark.long
 def test_after_five_kills_every_trial_is_there_once_and_as_in_an_unbroken_run(tmp_path):
     run_killed(tmp_path, "tpe", kills=5, seed=3, tracked_every=0)
 
