@@ -181,6 +181,7 @@ def test_the_model_is_registered_once_under_the_name_of_its_study(study, monkeyp
     pd.testing.assert_frame_equal(loaded, predictor.predict_frame(rows))
 
 
+@pytest.mark.long
 def test_a_server_of_mlflow_answers_its_example_and_new_rows(study, expected):
     port, location = free_port(), study[2]
     code = [
