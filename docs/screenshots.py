@@ -77,7 +77,7 @@ class Photographed(Display):
     def epoch(self, active: int, epochs_done: int) -> None:
         """Keep what is shown."""
         super().epoch(active, epochs_done)
-        if self._pace.done >= TRIALS and not self._file.exists():
+        if self.pace.done >= TRIALS and not self._file.exists():
             draw(self.render(), self._file, "lossreg tune quickstart.toml")
 
 
