@@ -29,9 +29,8 @@ $(DONE): pyproject.toml constraints.txt
 $(DONE_DEV): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing lossreg, TensorFlow and what the tests need into $(VENV), which takes some minutes"
+	# Python compiles what the tests import
 	$(PIP) --no-compile -e ".[dev]"
-	# on every core: pip compiles on one
-	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > $(VENV)/not-compiled.txt
 	@touch $(DONE) $@
 
 tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml): about a minute; the first time it installs for some minutes

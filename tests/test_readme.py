@@ -81,7 +81,7 @@ def test_a_study_from_python(folder, capsys, monkeypatch):
     assert space["result"].best.candidate in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("trials", [24, pytest.param(128, marks=pytest.mark.long)])
+@pytest.mark.parametrize("trials", [12, pytest.param(128, marks=pytest.mark.long)])
 def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
     churn(folder / "churn.csv")
     churn(folder / "new.csv")

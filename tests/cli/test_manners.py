@@ -135,7 +135,9 @@ def test_a_terminal_shows_that_keras_is_imported(gated, name):
     assert screen.text.rindex("\x1b[?25h") > screen.text.rindex("\x1b[?25l"), "the cursor is back"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_a_pipe_has_a_line_and_a_signal_meanwhile_ends_the_command(gated, number):
     with start("tune", "study.toml", "--json", text=True, **PIPES, **gated("keras")) as done:
         assert done.stderr.readline() == "study study: starting\n"

@@ -33,24 +33,18 @@ PAGE = (Path(__file__).parents[2] / "docs" / "doors.md").read_text()
 # the file that the line before a block names, if any; the language; the text
 BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(PAGE)
-# studies of a user's model, which search/test_loss_tuner.py and search/test_keras_tuner_examples.py have too
-LONG = ("KerasTuner", "A tuner of KerasTuner")
 PORT = "5001"
 PROBABILITIES = ["probability_of_benign", "probability_of_malignant"]
-pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignore:.*optuna.*")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignore:.*optuna.*"),
+]
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory, request):
-    """The names that the Python of the page defines when it has run, its commands included, in one folder.
-
-    Without the tests that are marked as long, as in `make test`, the parts `LONG` are left out.
-    """
+def names(tmp_path_factory):
+    """The names that the Python of the page defines when it has run, its commands included, in one folder."""
     folder, scope = tmp_path_factory.mktemp("doors"), {}
-    parts = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    has_long = any(item.get_closest_marker("long") for item in request.session.items if item.path == request.path)
-    left_out = () if has_long else LONG
-    chosen = [block for part in parts if part.split("\n")[0] not in left_out for block in BLOCK.findall(part)]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
@@ -58,7 +52,7 @@ def names(tmp_path_factory, request):
         patch.setattr(tracker, "Process", Inline)
         patch.setattr(study_plots, "figures", lambda result: {})  # which would only take time
         patch.setattr(urllib.request, "urlopen", lambda request: answered(scope, request))
-        for file, language, text in chosen:
+        for file, language, text in BLOCKS:
             if file:
                 (folder / file).write_text(text)
             elif language == "python":
@@ -124,7 +118,6 @@ def test_the_estimator_trains_the_same_study(names, expected):
     assert names["estimator"].classes_.tolist() == ["benign", "malignant"]
 
 
-@pytest.mark.long
 def test_the_tuner_of_keras_tuner_trains_the_same_study(names, expected):
     of_study = pd.read_csv("by_model.csv")[PROBABILITIES].to_numpy(np.float32)
     np.testing.assert_array_equal(names["by_tuner"], of_study)
@@ -136,7 +129,6 @@ def test_these_predictions_are_good_ones(names, expected):
     assert (names["labels"] == expected["prediction"]).mean() > 0.9
 
 
-@pytest.mark.long
 def test_predictions_of_a_users_model_are_good_ones(names, expected):
     assert (pd.read_csv("by_model.csv")["prediction"] == names["labels"]).mean() > 0.9
 
@@ -189,7 +181,6 @@ def test_a_server_refuses_rows_that_do_not_fit_without_a_traceback(names, body):
     assert "stack_trace" not in refused.value.serialize_as_json()
 
 
-@pytest.mark.long
 def test_a_server_answers_the_request_of_the_page(names, expected):
     port = str(free_port())
     command = [sys.executable, "-m", *SERVE.replace(PORT, port).split()]

@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
 
 
 # one of each type of class, kind of score and task
-@pytest.fixture(params=long_but({"truth", "grade", "margin", "labels", "price"}, STUDIES), scope="module")
+@pytest.fixture(params=long_but({"truth", "margin", "labels", "price"}, STUDIES), scope="module")
 def predictor(request, folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -11,7 +11,6 @@ import keras
 import loss_cases as cases
 import numpy as np
 import pytest
-from quick import long_but
 
 import lossreg
 from lossreg import LossSpec
@@ -246,7 +245,8 @@ def saved(tmp_path_factory):
     return folder, losses
 
 
-@pytest.mark.parametrize("order", long_but({"lossreg first"}, list(ORDERS)))
+@pytest.mark.long
+@pytest.mark.parametrize("order", ORDERS)
 def test_a_saved_model_has_the_same_loss_in_a_new_process(saved, order):
     folder, losses = saved
     imports, load = ORDERS[order]

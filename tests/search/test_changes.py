@@ -445,6 +445,7 @@ def test_changed_data_begin_anew_and_the_trials_on_the_former_ones_are_kept_apar
     assert [note for note in result.notes if note.startswith("begun anew, apart from the former run in ")]
 
 
+@pytest.mark.long
 def test_mlflow_tells_of_a_change_and_has_the_trials_before_and_after_or_a_run_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tracker, "Process", Inline)

@@ -25,6 +25,7 @@ DOCUMENT = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_hundred_candidates_are_shown_tried_fairly_and_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outline = plan(DOCUMENT)

@@ -379,6 +379,7 @@ print(sorted({"keras", "tensorflow"} & set(sys.modules)))
 """
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
 def test_neither_keras_nor_tensorflow_is_imported_to_write_a_study_and_its_model(uri, tmp_path):
     import keras

@@ -273,6 +273,7 @@ def command_lines_of_children():
     return lines
 
 
+@pytest.mark.long
 def test_a_store_that_works_and_the_process_that_writes_it_show_no_secret(folder, monkeypatch):
     """A study of which every text has the address in it, as exceptions of users' code may have."""
     address = f"http://me:{quote(SECRET, safe='')}@host"

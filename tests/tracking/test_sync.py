@@ -128,7 +128,7 @@ def model(tmp_path_factory):
     [
         pytest.param(False, of_all, id="before", marks=pytest.mark.long),
         pytest.param(True, of_all, id="after", marks=pytest.mark.long),
-        pytest.param(True, of_each_kind, id="after one of each kind"),
+        pytest.param(True, of_each_kind, id="after one of each kind", marks=pytest.mark.long),
     ],
 )
 def test_cut_off_at_any_write_and_begun_again_mlflow_has_the_same(uri, model, is_done, chosen):
