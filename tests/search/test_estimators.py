@@ -42,6 +42,9 @@ SMALLEST = {"trials": 1, "epochs": 15, "model": {"hidden": [16]}, "random_state"
 QUICK = {"train": {"batch_size": 8, "learning_rate": 0.01}}
 WEIGHTS = "a row of weight 2 is not the same as two rows: a split may part these"
 EXPECTED = {"check_sample_weight_equivalence_on_dense_data": WEIGHTS}
+# compared to 1e-7, one last bit of float32; compared to 1e-6 below
+ROUNDING = "a network in float32 rounds in another order in a batch of another size"
+ROUNDED = dict.fromkeys(("check_methods_subset_invariance", "check_methods_sample_order_invariance"), ROUNDING)
 ESTIMATORS = [
     LossSearchClassifier(["cross_entropy"], settings=QUICK, **SMALLEST),
     LossSearchRegressor(["mean_squared_error"], settings=QUICK, **SMALLEST),
@@ -78,11 +81,12 @@ def classifier():
 
 @pytest.mark.long
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
-def test_all_checks_of_scikit_learn_pass_but_one(estimator):
+def test_all_checks_of_scikit_learn_pass_but_one_and_those_of_the_last_bit(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ended = check_estimator(estimator, expected_failed_checks=EXPECTED, on_fail="warn")
-    assert {check["check_name"] for check in ended if check["status"] in ("failed", "xfail")} == set(EXPECTED)
+        ended = check_estimator(estimator, expected_failed_checks=EXPECTED | ROUNDED, on_fail="warn")
+    failed = {check["check_name"] for check in ended if check["status"] in ("failed", "xfail")}
+    assert failed - set(ROUNDED) == set(EXPECTED)
     assert sum(check["status"] == "passed" for check in ended) >= 45
 
 
@@ -131,6 +135,13 @@ def test_predictions_are_those_of_the_predictor(classifier):
     assert np.allclose(probabilities, frame[["probability_of_no", "probability_of_yes"]])
     assert (classifier.classes_[probabilities.argmax(axis=1)] == predicted).all()
     assert classifier.score(TABLE, ANSWER) == (predicted == ANSWER).mean() > 0.9
+
+
+def test_a_row_is_predicted_alike_alone_and_in_any_order(classifier):
+    together, backwards = classifier.predict_proba(TABLE), classifier.predict_proba(TABLE[::-1])[::-1]
+    alone = np.concatenate([classifier.predict_proba(TABLE.iloc[[row]]) for row in range(20)])
+    np.testing.assert_allclose(backwards, together, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(alone, together[:20], rtol=0, atol=1e-6)
 
 
 def test_pickles_hold_the_model_and_nothing_is_left_on_disk(classifier, tmp_path):
