@@ -18,11 +18,11 @@ SAME = (
 )  # fmt: skip
 # a step of Keras's own that is wrong on TensorFlow; a score after three epochs that initial weights, which JAX draws
 # in another way, decide (on TensorFlow two seeds of three miss it too); layers and models written with TensorFlow; the
-# private classes that optimizers have on TensorFlow alone
+# private classes that optimizers have, and the gradient that groups with dilation lack, on TensorFlow alone
 ONLY_THERE = (
     "not schedule_free_adamw and not (ordered_classes and multiclass) and not (rehearsal and layers)"
-    " and not (refused_in_one_line and (seed or unknown or wide or dilated)) and not users_own_is_used"
-    " and not private_classes"
+    " and not (refused_in_one_line and (seed or unknown or wide)) and not users_own_is_used"
+    " and not private_classes and not groups_with_dilation"
 )
 # `model.fit`, with which lanes are compared, is compiled quickly; lanes say themselves how they are compiled
 QUICK = "--xla_backend_optimization_level=0"
