@@ -11,8 +11,6 @@ Now = Callable[[], float]
 # what it costs to set up the first part that follows the search, which traces all losses again, and each further one,
 # which has few of them, in units of the search; measured by studies/benchmarks/left.py
 FIRST, FURTHER = 1.1, 0.6
-# what is still to come of a part that takes longer to set up than that, as a share of the time that it has taken
-OVERDUE = 0.25
 # seconds in which model and pictures are written in the end
 WRITING = 1.0
 
@@ -21,24 +19,26 @@ class Stretch:
     """The speed of work of so many units, some of them done: counted from the end of the first epoch on.
 
     In that epoch programs are compiled: `set_up` are the seconds until it ended, less those of an epoch like the
-    later ones.
+    later ones. Between two values of `done` the speed stays as it is.
     """
 
     def __init__(self, now: Now, total: int, done: float) -> None:
         self._now, self.total, self.done = now, total, done
-        self._begun = self._marked = now()
+        self._begun = self._marked = self._reached = now()
         self._before, self._first = done, 0.0
         self._ended: float | None = None
         self.is_set_up = False
 
     def reach(self, done: float) -> None:
         """Note how much is done."""
-        self.done = done
+        if done != self.done:
+            self.done, self._reached = done, self._until
 
     def epoch(self) -> None:
         """Note that an epoch has ended."""
         if not self.is_set_up:
-            self._marked, self._first = self._now(), self.done - self._before
+            self._marked = self._reached = self._now()
+            self._first = self.done - self._before
             self._before, self.is_set_up = self.done, True
 
     def end(self) -> None:
@@ -56,8 +56,16 @@ class Stretch:
 
     def rate(self) -> float:
         """Return units per second, 0 before there is a speed."""
-        seconds = self._until - self._marked
+        seconds = self._reached - self._marked
         return max(0.0, self.done - self._before) / seconds if seconds > 0 else 0.0
+
+    def left(self) -> float | None:
+        """Return the seconds until all of it is done; None before there is a speed, and when they have passed."""
+        rate, rest = self.rate(), max(0.0, self.total - self.done)
+        if not rate or not rest:
+            return 0.0 if rate else None
+        left = rest / rate - (self._now() - self._reached)
+        return left if left > 0 else None
 
     def set_up(self) -> float:
         """Return the seconds that setting it up took, as far as is known."""
@@ -132,16 +140,14 @@ class Pace:
             return self.reported[1]
         rate = self.rate()
         if not rate:
-            now = self._later[-1] if self._later else None
-            return self._of_current(0.0, 0.0) if now and now.is_set_up and now.rate() else None
+            return self._later[-1].left() if self._later and self._later[-1].is_set_up else None
         training = 1 / rate / self._ahead.per_trial
         parts = self._ahead.parts(self._in_all(training))[len(self._later) - self._passed :]
         at, unit = len(self._later), self._unit()
         later = sum(unit * _share(at + i) + part * training for i, part in enumerate(parts))
         later += WRITING if parts or self._later else 0.0
-        if self._later:
-            return self._of_current(training, unit * _share(at - 1)) + later
-        return max(0.0, self.total - self.trials()) / rate + later
+        current = self._of_current(training, unit * _share(at - 1)) if self._later else self._search.left()
+        return None if current is None else current + later
 
     def _in_all(self, training: float) -> float:
         """Return the seconds per training of the search, setting it up included, as the study itself counts them."""
@@ -152,13 +158,16 @@ class Pace:
         known = [(i, one) for i, one in enumerate(self._later) if one.is_set_up]
         return known[-1][1].set_up() / _share(known[-1][0]) if known else self._search.set_up()
 
-    def _of_current(self, training: float, set_up: float) -> float:
-        """Return the seconds until the present task ends: by its own speed where it has one."""
+    def _of_current(self, training: float, set_up: float) -> float | None:
+        """Return the seconds until the present task ends: by its own speed where it has one.
+
+        None where setting it up takes longer than expected, since nothing is known then.
+        """
         now = self._later[-1]
-        rest = max(0.0, now.total - now.done)
-        if rate := now.rate() if now.is_set_up else 0.0:
-            return rest / rate
-        return max(set_up - now.elapsed, OVERDUE * now.elapsed) + rest * training
+        if now.is_set_up:
+            return now.left()
+        left = set_up - now.elapsed
+        return left + max(0.0, now.total - now.done) * training if left > 0 else None
 
     def speed(self) -> str:
         """Return `2.0 trials/s`; nothing before there is a speed."""

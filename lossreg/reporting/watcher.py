@@ -145,7 +145,10 @@ class Watcher(Observer):
 
     def _progress(self) -> str:
         task = self._task
-        return f"{task.text}: {_share(task)} of {count_of(task.total, 'training')}" if task.total else task.text
+        if not task.total:
+            return task.text
+        share = f"{_share(task)} of" if task.done else "setting up"
+        return f"{task.text}: {share} {count_of(task.total, 'training')}"
 
     def _so_far(self) -> str:
         """Return `0:12 so far` of work whose progress is not known."""
@@ -164,7 +167,8 @@ class Watcher(Observer):
 
 def _share(task: Task) -> str:
     """Return `35%`: a number would count as done what trainings that go on side by side have in common."""
-    return f"{math.floor(round(100 * task.done / task.total, 6))}%"
+    percent = math.floor(round(100 * task.done / task.total, 6))
+    return f"{percent}%" if percent else "under 1%"
 
 
 def standing(result: StudyResult) -> str:

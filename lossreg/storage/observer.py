@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from lossreg.errors import count_of
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord, Weights
 
@@ -88,7 +89,7 @@ class Observer:
         Called before the first of them and after every epoch. By default it is a phase where the number is whole.
         """
         if done == int(done):
-            self.phase(f"{task}: {int(done)} of {total} trainings")
+            self.phase(f"{task}: {int(done)} of {count_of(total, 'training')}")
 
     def stopping(self) -> bool:
         """Return whether the study shall end here, asked after every epoch; a later `tune` goes on with it."""

@@ -122,6 +122,43 @@ def test_what_follows_the_search_counts_in_the_time_left_and_in_the_end_by_its_o
     assert lines.pace.left() == pytest.approx(16.0, abs=2.0)  # and what is written in the end
 
 
+def test_no_time_left_is_told_while_setting_up_takes_longer_than_expected():
+    wave = Wave()
+    lines = Lines([].append, wave.clock)
+    wave.begin(lines)
+    lines.expect(Ahead(verdict=(60,)))
+    for seconds in (11.0, 1.0, 1.0):
+        wave.train(lines, seconds)
+    lines.searched()
+    lines.retrained("verdict", 0, 60)
+    shown = []
+    for _ in range(40):
+        wave.clock.now += 1.0
+        shown.append(lines.pace.left())
+    known = [left for left in shown if left is not None]
+    assert known == sorted(known, reverse=True)
+    assert shown[-1] is None
+    assert lines.doing() == "verdict: setting up 60 trainings, 0:40 so far"
+    lines.retrained("verdict", 0.4, 60)
+    assert lines.doing() == "verdict: under 1% of 60 trainings"
+
+
+def test_the_time_left_does_not_rise_while_an_epoch_lasts():
+    wave = Wave()
+    lines = Lines([].append, wave.clock)
+    wave.begin(lines)
+    lines.retrained("verdict", 0, 60)
+    for done in (20, 40):
+        wave.clock.now += 4.0
+        lines.retrained("verdict", done, 60)
+        lines.epoch(20, 1)
+    shown = []
+    for _ in range(6):
+        wave.clock.now += 1.0
+        shown.append(lines.pace.left())
+    assert shown == [3.0, 2.0, 1.0, None, None, None]
+
+
 def test_parts_of_a_verdict_that_have_no_training_are_not_waited_for():
     wave = Wave()
     lines = Lines([].append, wave.clock)
@@ -170,7 +207,7 @@ def test_work_after_the_search_has_a_first_line_and_one_every_few_seconds_and_no
     heads = [line.partition(",")[0] for line in written]
     assert heads[:2] == ["loading data", "loading data"]
     assert written[1] == "loading data, 0:05 so far"
-    assert heads[2:] == [f"confirming: {share}% of 40 trainings" for share in (0, 50, 100)]
+    assert heads[2:] == [f"confirming: {share} 40 trainings" for share in ("setting up", "50% of", "100% of")]
 
 
 def test_lines_come_by_themselves_while_nothing_is_told_of_the_study():
