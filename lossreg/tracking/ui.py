@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,6 +30,8 @@ SETTINGS = {
 ELSEWHERE = {"PYTHONSAFEPATH": "1"}
 # of lines of MLflow that help nobody here: the server is for this machine alone
 NOISE = "To allow connections from other hosts"
+# a request in its log that the server did not fail at
+REQUEST = re.compile(r"INFO\b.*\"[A-Z]+ /\S* HTTP/\S+\" [1-4]\d\d\b")
 ADDRESS = "MLFLOW_BACKEND_STORE_URI"
 FIRST_PORT, LAST_PORT = 5000, 65535
 # without it MLflow opens the view for language models, which hides charts and columns
@@ -219,6 +222,6 @@ def _signals_go_to(group: Group) -> Iterator[None]:
 
 
 def _pass_on(lines: IO[str], tell: Callable[[str], None]) -> None:
-    for line in (line for line in lines if NOISE not in line):
+    for line in (line for line in lines if NOISE not in line and not REQUEST.search(line)):
         with suppress(OSError, ValueError):  # nobody listens any more, and the server goes on
             tell(printable(masked(line.rstrip("\n"))))

@@ -121,11 +121,19 @@ def test_what_only_developers_and_other_hosts_need_is_not_shown():
     import warnings
     warnings.warn("httpx is deprecated", DeprecationWarning)
     print("[MLflow] Security middleware enabled. To allow connections from other hosts, use --host 0.0.0.0", flush=True)
-    print("Uvicorn running")
+    print('INFO:     127.0.0.1:40606 - "GET /static-files/main.js HTTP/1.1" 200 OK')
+    print('INFO:     127.0.0.1:40606 - "GET /favicon.ico HTTP/1.1" 404 Not Found')
     """
+    shown = [
+        'INFO:     127.0.0.1:40606 - "POST /ajax-api/2.0/mlflow/runs/search HTTP/1.1" 500 Internal Server Error',
+        "INFO:     Uvicorn running on http://127.0.0.1:5000",
+        "2026/11/30 18:00:00 WARNING mlflow.server: slow answer to GET /ajax-api",
+        "ERROR:    Exception in ASGI application",
+    ]
+    script = textwrap.dedent(script) + f"print({chr(10).join(shown)!r})"
     lines = []
-    ui.run([sys.executable, "-c", textwrap.dedent(script)], ui.environment("sqlite:///x.db"), lines.append)
-    assert lines == ["Uvicorn running"]
+    ui.run([sys.executable, "-c", script], ui.environment("sqlite:///x.db"), lines.append)
+    assert lines == shown
 
 
 class Healthy(http.server.BaseHTTPRequestHandler):
