@@ -25,7 +25,7 @@ from lossreg.cli import waiting
 from lossreg.errors import InputError, LossregError, brief, one_line, refusal
 from lossreg.runtime import safety
 from lossreg.storage.trial_record import finite
-from lossreg.terminal import caller, signals, status_line, streams
+from lossreg.terminal import caller, signals, streams, width
 from lossreg.terminal.masking import masked, masked_values
 from lossreg.terminal.plain_text import printable
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from lossreg.registry.registry import Registry
 
 WIDTH_OF_A_PIPE = 140
-# columns below which the variable COLUMNS, as 0 of some terminals in containers, is no width
-LEAST_WIDTH = 20
 
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
@@ -270,7 +268,7 @@ def _write(stream: TextIO, text: str, whole: bool) -> None:
     # typer's echo would write UTF-8 to a terminal that is set to ASCII
     waiting.wipe()
     clean = printable(text)
-    stream.write(f"{clean if whole or not stream.isatty() else _broken(clean, status_line.width(stream))}\n")
+    stream.write(f"{clean if whole or not stream.isatty() else _broken(clean, width.of(stream))}\n")
     stream.flush()
 
 
@@ -302,18 +300,8 @@ def console() -> Console:
     """Return standard output as a console, wider than 80 columns where its width is unknown."""
     from rich.console import Console
 
-    return Console(width=_width(), highlight=False)
-
-
-def _width() -> int | None:
-    """Return the columns of standard output; None for those of the terminal."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) >= LEAST_WIDTH:
-        return int(columns)
-    if not sys.stdout.isatty():
-        return WIDTH_OF_A_PIPE
-    # rich would take the variable for the width
-    return os.get_terminal_size(sys.stdout.fileno()).columns or status_line.UNKNOWN_WIDTH if columns else None
+    columns = width.for_rich(sys.stdout) if sys.stdout.isatty() else width.given() or WIDTH_OF_A_PIPE
+    return Console(width=columns, highlight=False)
 
 
 def print_json(document: Any, out: Any = None) -> None:

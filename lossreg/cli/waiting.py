@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from lossreg.terminal import width
 from lossreg.terminal.plain_text import printable_line
 from lossreg.terminal.status_line import announce, is_live, step, wipe
 
@@ -37,7 +38,7 @@ def busy(text: str, *, line: bool = False) -> Iterator[Callable[[str], None]]:
 
         from lossreg.reporting import progress
 
-        with progress.spinner(Console(file=stream), text) as status:
+        with progress.spinner(Console(file=stream, width=width.for_rich(stream)), text) as status:
             yield lambda text: status.update(Text(printable_line(text)))
 
 

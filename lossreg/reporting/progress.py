@@ -19,6 +19,7 @@ from lossreg.errors import count_of
 from lossreg.reporting import constraints, report, values
 from lossreg.reporting.ticker import Ticker
 from lossreg.reporting.watcher import Watcher, in_training, where
+from lossreg.terminal import width
 from lossreg.terminal.keys import Keys
 from lossreg.terminal.plain_text import printable, printable_line
 
@@ -46,7 +47,7 @@ def progress(console: Console | None = None) -> Lines | Display:
     """Return a live display if `console` (standard error by default) is a terminal, else plain lines."""
     from rich.console import Console
 
-    console = console or Console(stderr=True)
+    console = console or Console(stderr=True, width=width.for_rich(sys.stderr))
     is_live = console.is_terminal and not console.is_dumb_terminal
     return Display(console, keys=Keys()) if is_live else Lines(ticker=Ticker())
 

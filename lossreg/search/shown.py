@@ -18,7 +18,7 @@ from lossreg.reporting.ticker import Ticker
 from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import backend
 from lossreg.storage.observer import Observer
-from lossreg.terminal import signals, status_line
+from lossreg.terminal import signals, status_line, width
 
 KEPT = "Finished trials are kept; the same call{} goes on with them."
 
@@ -68,7 +68,7 @@ def _watcher(stack: ExitStack) -> Watcher:
 
     # a descriptor of its own: the display goes on while the start-up notes of a backend are dropped
     stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="backslashreplace")
-    return Display(Console(file=stack.enter_context(stderr)))
+    return Display(Console(file=stack.enter_context(stderr), width=width.for_rich(stderr)))
 
 
 @contextmanager

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from typing import TextIO
 
+from lossreg.terminal import width
 from lossreg.terminal.plain_text import printable_line
 
 WIPE = "\r\x1b[2K"
-# of a terminal that does not say how wide it is
-UNKNOWN_WIDTH = 80
 
 _standing = False
 
@@ -25,7 +22,7 @@ def announce(text: str) -> None:
     """Show a line until the next message, cut to the terminal; nothing where a line cannot be removed."""
     global _standing  # noqa: PLW0603
     if is_live():
-        sys.stderr.write(f"{WIPE if _standing else ''}{_cut(printable_line(text), width(sys.stderr) - 1)}")
+        sys.stderr.write(f"{WIPE if _standing else ''}{_cut(printable_line(text), width.of(sys.stderr) - 1)}")
         sys.stderr.flush()
         _standing = True
 
@@ -53,12 +50,6 @@ def warn(text: str) -> None:
     _standing = False
     sys.stderr.write(f"{WIPE if is_live() else ''}Warning: {printable_line(text)}\n")
     sys.stderr.flush()
-
-
-def width(terminal: TextIO) -> int:
-    """Return the columns of a terminal."""
-    columns = shutil.get_terminal_size(os.get_terminal_size(terminal.fileno())).columns
-    return columns or UNKNOWN_WIDTH
 
 
 def _cut(text: str, columns: int) -> str:
