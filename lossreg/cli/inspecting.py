@@ -72,17 +72,9 @@ def page(inspection: Inspection) -> Group:
 
 
 def _facts(inspection: Inspection) -> Table:
-    from rich.table import Table
+    from lossreg.reporting.tables import pairs
 
-    from lossreg.reporting.tables import DIM, cell
-
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=DIM, no_wrap=True)
-    grid.add_column()
-    for name, value in {**_of_rows(inspection), **_of_target(inspection), **_of_columns(inspection)}.items():
-        if value:
-            grid.add_row(name, cell(value))
-    return grid
+    return pairs({**_of_rows(inspection), **_of_target(inspection), **_of_columns(inspection)})
 
 
 def _of_rows(inspection: Inspection) -> dict[str, str]:

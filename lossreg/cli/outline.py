@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lossreg.errors import count_of
 from lossreg.reporting import facts, report
-from lossreg.reporting.tables import DIM, cell, table
+from lossreg.reporting.tables import DIM, cell, pairs, table
 from lossreg.search.notes import alone
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ def page(outline: Outline) -> Group:
 
 def _facts(outline: Outline) -> Table:
     done = f", {outline.done} done" if outline.done else ""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=DIM, no_wrap=True)
-    grid.add_column()
-    for name, value in {
+    values = {
         "data": ", ".join(filter(None, [str(outline.data.get("name", "")), facts.rows_of(outline.data)])),
         "task": outline.task,
         "metric": f"{outline.metric}, {report.arrow(outline.direction)}",
@@ -40,9 +37,8 @@ def _facts(outline: Outline) -> Table:
         **outline.asked,
         "trials": f"{outline.trials:,} of {count_of(outline.epochs, 'epoch')}{done}",
         "at a time": count_of(outline.lanes, "model"),
-    }.items():
-        grid.add_row(name, cell(str(value)))
-    return grid
+    }
+    return pairs(values)
 
 
 def _baseline(outline: Outline) -> str:

@@ -70,6 +70,17 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
     return grid
 
 
+def pairs(values: Mapping[str, str]) -> Table:
+    """Return names beside their values, without those that have none; both are broken where there is no room."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=DIM, overflow="fold")
+    grid.add_column(overflow="fold")
+    for name, value in values.items():
+        if value:
+            grid.add_row(name, cell(value))
+    return grid
+
+
 def leaderboard(result: StudyResult) -> Grid:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
     names = ["score", "in the\nsearch"] if result.confirmation else ["score"]
@@ -171,10 +182,7 @@ def page(entry: Entry) -> Group:
 
 def _facts(entry: Entry) -> Table:
     spec = entry.spec
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=DIM, overflow="fold")
-    grid.add_column(overflow="fold")
-    for name, value in {
+    values = {
         "aliases": ", ".join(spec.aliases),
         "tasks": ", ".join(spec.tasks),
         "target": target(spec),
@@ -187,10 +195,8 @@ def _facts(entry: Entry) -> Table:
         "limits": "\n".join(map(limit, spec.claims.limits)),
         "reference": spec.reference,
         "plugin": f"{entry.plugin} ({_origin(entry.distribution, entry.version) or 'not installed'})",
-    }.items():
-        if value:
-            grid.add_row(name, cell(value))
-    return grid
+    }
+    return pairs(values)
 
 
 def target(spec: LossSpec) -> str:

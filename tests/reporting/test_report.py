@@ -10,6 +10,7 @@ import json
 import math
 import re
 import shlex
+from collections import Counter
 
 import pytest
 import sample_study as sample
@@ -302,6 +303,13 @@ def test_names_are_broken_and_text_is_kept_where_there_is_room_for_no_word():
     assert (text.count("y"), text.count("z")) == (30, 30)
     assert "".join(re.findall("[a-x_]+", text.partition("\u2500 \n")[2].partition("Left")[0])) == name
     assert "Left out for lack of room: score." in " ".join(text.split())
+
+
+def test_names_and_values_beside_each_other_are_not_cut_on_a_narrow_terminal():
+    values = {"learning rate": "0.0001 to 0.01, log", "data": "a_table_with_a_long_name.csv"}
+    text = printed(tables.pairs({**values, "metric": ""}), 20)
+    assert max(map(len, text.splitlines())) <= 20
+    assert Counter("".join(text.split())) == Counter("".join("".join(map("".join, values.items())).split()))
 
 
 def test_names_on_the_page_of_a_loss_are_not_cut_on_a_narrow_terminal():
