@@ -24,6 +24,8 @@ NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for them.", "There are no test
 OPTIMISM = f"{LEADERBOARD}{NO_TEST_ROW}"
 TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
 OUTER_FOLDS = "Scores of the verdict come from rows that the search of their outer fold did not use."
+# seconds that are more than 0.0 in a text
+LEAST_SHOWN = 0.05
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
@@ -117,20 +119,21 @@ def ended(result: StudyResult, more: str = "") -> str:
 
 
 def took(result: StudyResult) -> str:
-    """Return the time of a study: `28.7 s (training 11.9, search 2.0, confirming 3.0, verdict 6.1, MLflow 20.8)`.
+    """Return the time of a study: `28.7 s (training 11.9, search 2.0, verdict 6.1, other 8.7; meanwhile MLflow 20.8)`.
 
-    `partly at the same time` follows where these take longer than the study.
+    The parts add up to the whole: other is what is left of it, such as loading data and writing results. Both are sums
+    over all runs of the study.
     """
     seconds, total = result.seconds, elapsed(result)
-    spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
-             "confirming": seconds.get("confirm"), "verdict": seconds.get("verdict"),
-             "MLflow": seconds.get("tracking") or None}  # fmt: skip
-    known = {name: value for name, value in spent.items() if value is not None}
+    if total is None:
+        return "no time"
+    names = {"training": "training", "search": "search", "confirming": "confirm", "verdict": "verdict"}
+    known = {name: seconds[key] for name, key in names.items() if key in seconds}
     parts = [f"{name} {value:.1f}" for name, value in known.items()]
-    if total is not None and sum(known.values()) > total:
-        parts.append("partly at the same time")
-    shown = f" ({', '.join(parts)})" if parts else ""
-    return "no time" if total is None else f"{total:.1f} s{shown}"
+    other, tracking = total - sum(known.values()), seconds.get("tracking")
+    parts += [f"other {other:.1f}"] if parts and other >= LEAST_SHOWN else []
+    shown = "; ".join(filter(None, [", ".join(parts), f"meanwhile MLflow {tracking:.1f}" if tracking else ""]))
+    return f"{total:.1f} s ({shown})" if shown else f"{total:.1f} s"
 
 
 def elapsed(result: StudyResult) -> float | None:

@@ -102,7 +102,7 @@ def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_lo
 def test_the_time_of_a_study_is_the_same_before_and_after_mlflow_was_waited_for():
     before = sample.study(3, seconds={"total": 12.5, "training": 8.0, "tracking_waited": 0.5})
     after = sample.study(3, seconds={"total": 16.0, "training": 8.0, "tracking_waited": 4.0})
-    assert report.took(before) == report.took(after) == "12.0 s (training 8.0)"
+    assert report.took(before) == report.took(after) == "12.0 s (training 8.0, other 4.0)"
 
 
 def test_code_of_a_description_can_be_pasted():
@@ -473,14 +473,18 @@ def test_a_result_is_shown_in_one_line():
     [
         (
             {"total": 28.7, "training": 11.9, "search": 1.4, "search_spent": 2.0, "verdict": 6.1, "tracking": 20.8},
-            "28.7 s (training 11.9, search 2.0, verdict 6.1, MLflow 20.8, partly at the same time)",
+            "28.7 s (training 11.9, search 1.4, verdict 6.1, other 9.3; meanwhile MLflow 20.8)",
         ),
-        ({"total": 12.5, "training": 8.0, "search": 0.5, "tracking": 0.0}, "12.5 s (training 8.0, search 0.5)"),
+        (
+            {"total": 12.5, "training": 8.0, "search": 0.5, "tracking": 0.0},
+            "12.5 s (training 8.0, search 0.5, other 4.0)",
+        ),
+        ({"total": 8.53, "training": 8.0, "search": 0.5}, "8.5 s (training 8.0, search 0.5)"),
         ({"total": 3.0}, "3.0 s"),
         ({}, "no time"),
     ],
 )
-def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, text):
+def test_times_add_up_to_that_of_the_study_beside_which_mlflow_writes(seconds, text):
     result = sample.study(0, seconds=seconds)
     assert report.took(result) == text
     assert report.ended(result) == " in ".join([report.counts(result), *([text] if seconds else [])])
