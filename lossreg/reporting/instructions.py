@@ -23,8 +23,11 @@ NO_FILE = (
 REPEAT, GO_ON, AGAIN = "Repeat the study", "Go on with the study", "-again"
 ROWS = (
     "`rows` are raw rows as the study read them, such as a pandas DataFrame with the columns of the training data. "
-    "`model.keras` takes preprocessed rows; `model.preprocessor.json`, written beside it, makes them of raw ones."
+    "`model.keras` is written into the folder in which the command runs. It takes preprocessed rows, which "
+    "`model.preprocessor.json`, written beside it, makes of raw ones."
 )
+FROM_HERE = "Relative paths on this page start in the folder in which `lossreg report` wrote it."
+FROM_STUDY = "Relative paths on this page start in the folder of the study file."
 REPEATING = (
     "It runs the study once more under another name, beside this one, which stays as it is. The seed and the splits "
     "are the same: it shows whether the numbers repeat, and is no new evidence."
@@ -67,6 +70,11 @@ def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tupl
     if code := from_mlflow(result):
         ways.append((MLFLOW, code))
     return ways
+
+
+def start_of_paths(study: str = "", folder: str = "") -> str:
+    """Return the folder in which the paths of a page start, in words; study, folder: as in `loading`."""
+    return FROM_HERE if study or folder else FROM_STUDY
 
 
 def from_mlflow(result: StudyResult) -> str:

@@ -73,6 +73,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
         "loading": [] if _is_running(result) else instructions.loading(result, study, folder),
         "rows": instructions.ROWS,
+        "paths": instructions.start_of_paths(study, folder),
         "step": step,
         "study_file": toml_text.of_study(result.spec, result.study),
         "warnings": [*report.notes(result), *report.failures(result)],

@@ -175,6 +175,20 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     assert f"Trained with learning rate {values.number(recommended.learning_rate)}, batch size 32" in elements.text("p")
 
 
+@pytest.mark.parametrize(
+    ("names", "start"),
+    [
+        ((), "the folder of the study file"),
+        (("toy.toml",), "the folder in which lossreg report wrote it"),
+        (("", ".lossreg/toy"), "the folder in which lossreg report wrote it"),
+    ],
+)
+@pytest.mark.parametrize("trials", [0, 12])
+def test_a_page_says_once_where_relative_paths_start(trials, names, start):
+    words = " ".join(re.sub("<[^>]+>", "", page.html(sample.study(trials), *names)).split())
+    assert words.count(f"Relative paths on this page start in {start}.") == 1
+
+
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>\u202e{{ 7 * 7 }}'
 
 

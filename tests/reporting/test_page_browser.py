@@ -60,6 +60,14 @@ def test_it_opens_without_an_error_and_asks_for_nothing(opened, file, width, sch
     assert one.locator("h1").bounding_box()["y"] < 200
 
 
+def test_on_a_phone_code_is_broken_into_lines_below_its_button(opened):
+    one, *_ = opened(400, "light")
+    assert one.evaluate("[...document.querySelectorAll('pre')].every((pre) => pre.scrollWidth <= pre.clientWidth)")
+    [top, *_] = one.locator(".code").all()
+    button, code = top.locator(".copy").bounding_box(), top.locator("pre").bounding_box()
+    assert button["y"] + button["height"] <= code["y"]
+
+
 def test_ink_follows_the_theme(opened):
     colour = "getComputedStyle(document.querySelector('.figure text')).fill"
     light, dark = (opened(1280, scheme)[0] for scheme in ("light", "dark"))
