@@ -102,12 +102,12 @@ class Arms:
 
     @property
     def tuned(self) -> Comparison | None:
-        """The winner against the baseline with the decision of both tuned."""
+        """The winner against the baseline with tuned decisions of both."""
         return known(self.verdict.against_tuned_decision)
 
     @property
     def is_worse_untuned(self) -> bool:
-        """True if a worse winner is not shown to be so with the decision of both tuned."""
+        """True if a worse winner is not shown to be so with tuned decisions of both."""
         return self.tuned is not None and self.tuned.high >= 0
 
     @property
@@ -119,7 +119,7 @@ class Arms:
 
     @property
     def lacks_tuned(self) -> bool:
-        """True if the decision of both could matter and was not tuned."""
+        """True if decisions could matter and were not tuned."""
         from lossreg.metrics import catalogue, functions
         from lossreg.metrics import decision as decisions
 

@@ -26,7 +26,7 @@ def _though_worse(arms: Arms) -> str:
 
 
 def _if_tuned(arms: Arms) -> str:
-    """Return the other arm, where it is shown to be better with the decision of both tuned; else an empty text."""
+    """Return the other arm, where it is shown to be better with tuned decisions of both; else an empty text."""
     if arms.tuned is None or arms.verdict.reason:
         return ""
     if arms.result.constraints or arms.result.objectives:

@@ -112,7 +112,7 @@ def _of_loss(arms: Arms) -> str:
 
 
 def _tuned(arms: Arms) -> str:
-    """Return the two with the decision of both tuned; empty where there is no such comparison."""
+    """Return the two with tuned decisions; empty where there is no such comparison."""
     if arms.tuned is None:
         return ""
     so = f": the gain is not one of the {arms.tuned_part} alone" * (arms.verdict.answer is Answer.BETTER)

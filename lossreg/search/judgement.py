@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lossreg.search.nested import Settings
     from lossreg.search.preparation import Prepared
 
-LACKS_TUNED = "fewer than half of the repeats have the decision of both losses tuned; more repeats ({}) have it"
+LACKS_TUNED = "fewer than half of the repeats have a tuned decision for both losses; more repeats ({}) have it"
 MORE = ("`lossreg verdict STUDY --repeats N`", "verdict.repeats")
 
 

@@ -196,9 +196,9 @@ class Verdict:
     answer: the evidence for the winner against the baseline; cause: of a better winner, else None; winner: the best
     candidate other than the baseline, baseline: at its own best setting; recommended: one of the two, by the sign of
     the difference; against_baseline, against_same_rate: the winner against the baseline at its own best setting, and
-    with the winner's training settings (None if it has them); against_tuned_decision: the two with the decision
-    of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
-    `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
+    with the winner's training settings (None if it has them); against_tuned_decision: the two with tuned
+    decisions, None where none were tuned or all are anyway; decision: `tuned` where it is tuned in all comparisons,
+    else `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
     exploratory: trials were run after the first look, or the margin was set after it; changed: which of the two,
     `trials` and `margin`; finished, scored: in how many repeats `winner` and `baseline` were trained to their end, and
     have a score; outer: the number of outer folds, 0 for one split;

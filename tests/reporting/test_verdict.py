@@ -270,7 +270,7 @@ def test_a_gain_that_may_be_one_of_the_threshold_is_called_so(case, metric, told
 
 
 def test_a_missing_comparison_of_tuned_decisions_is_the_reason_for_no_better_answer():
-    reason = "fewer than half of the repeats have the decision of both losses tuned"
+    reason = "fewer than half of the repeats have a tuned decision for both losses"
     result = sample_verdict.study("better, at the same rate", reason=reason)
     result.verdict = replace(result.verdict, answer=Answer.NO_DIFFERENCE, cause=None)
     assert lines(result)[2:] == [f"focal is called neither better than cross_entropy nor equal: {reason}."]

@@ -162,7 +162,7 @@ def test_predictions_of_before_there_were_tuned_ones_are_deepened(plain):
     assert (few.repeats, few.against_tuned_decision) == (REPEATS + 2, None)
     assert few.against_baseline.low > 0
     assert few.answer == Answer.NO_DIFFERENCE
-    assert few.reason.startswith("fewer than half of the repeats have the decision of both losses tuned")
+    assert few.reason.startswith("fewer than half of the repeats have a tuned decision for both losses")
     many = run.verdict(study("plain"), 2 * REPEATS + 2).verdict
     assert many.against_tuned_decision.repeats == REPEATS + 2
 
