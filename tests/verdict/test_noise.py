@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,6 +14,7 @@ from lossreg.verdict.noise import p_values
 FIRST = np.array([0.91, 0.93, 0.90, 0.94, 0.92])
 OTHERS = {f"loss {i}": FIRST - 0.004 * i + np.random.default_rng(i).normal(0, 0.004, 5) for i in range(8)}
 RATIO = 30 / 170
+PAGE = Path(__file__).parents[2] / "docs/study/search.md"
 
 
 def plain(gains: np.ndarray) -> float:
@@ -78,3 +82,27 @@ def test_losses_that_are_equally_good_are_told_apart_as_often_as_the_level_says(
 def test_equal_scores_are_as_good_and_no_others_have_no_values() -> None:
     assert p_values([2.0, 1.0], {"same": [2.0, 1.0], "more": [3.0, 2.0]}, RATIO) == {"same": 1.0, "more": 1.0}
     assert p_values(FIRST, {}, RATIO) == {}
+
+
+def deficits() -> list[tuple[int, int, float]]:
+    """The numbers of splits and of losses with their deficit, in the table of the page on the search."""
+    text = PAGE.read_text(encoding="utf-8")
+    head = next(line for line in text.splitlines() if line.startswith("| | 2 losses |"))
+    losses = [int(number) for number in re.findall(r"(\d+) losses", head)]
+    rows = re.findall(r"^\| `confirm = (\d+)` \| (.*) \|$", text, re.M)
+    return [
+        (int(splits), number, float(deficit))
+        for splits, cells in rows for number, deficit in zip(losses, cells.split(" | "), strict=True)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("splits", "losses", "deficit"), deficits())
+def test_the_documented_deficits_are_those_from_which_on_a_loss_is_worse(splits, losses, deficit):
+    gains = np.linspace(-1.0, 1.0, splits)
+    error = gains.std(ddof=1) * np.sqrt(1 / splits + RATIO)
+
+    def adjusted(errors: float) -> float:
+        others = {str(number): -gains - errors * error for number in range(losses - 1)}
+        return losses * max(p_values(np.zeros(splits), others, RATIO).values())
+
+    assert adjusted(deficit + 0.06) < 0.05 < adjusted(deficit - 0.06)
