@@ -32,7 +32,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 class _LossSearch(BaseEstimator):
-    """What both estimators have in common."""
+    """The common part of both estimators."""
 
     tasks: tuple[str, ...] = ()
     predictor_: Predictor

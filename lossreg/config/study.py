@@ -90,7 +90,7 @@ class StudySpec(Section):
 
     @property
     def is_solo(self) -> bool:
-        """Whether trials are trained one after the other, with `model.fit`."""
+        """True if trials are trained one after the other, with `model.fit`."""
         return self.search.trainer == "fit" or self.train.callbacks is not None
 
     @property
@@ -108,12 +108,12 @@ class StudySpec(Section):
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """What `--set` was given, in order, without passwords."""
+        """The overrides of `--set`, in order, without passwords."""
         return tuple(map(masked, self._origin.overrides))
 
     @property
     def is_shared(self) -> bool:
-        """Whether several workers share the storage of its trials."""
+        """True if several workers share the storage of its trials."""
         return self.storage.url is not None
 
     @property
@@ -172,7 +172,7 @@ class StudySpec(Section):
 
     @property
     def tested_by(self) -> str:
-        """What would give a study without test rows a verdict."""
+        """The way in which a study without test rows gets a verdict."""
         if self.data.time is not None:
             return "Let data.test be a share of the rows, such as 0.2."
         return "Set verdict.outer = 5, which tests every row once, or let data.test be a share, such as 0.2."

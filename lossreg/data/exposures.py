@@ -37,7 +37,7 @@ MARKS = {".": "point", ",": "comma"}
 
 
 class Terms(NamedTuple):
-    """How the column of exposures is read, of training rows and of new ones.
+    """The reading of the column of exposures, of training rows and of new ones.
 
     thousands: the marks in its numbers, None where no other number may be meant.
     """

@@ -173,7 +173,7 @@ class Numbers:
 
     @property
     def is_open(self) -> bool:
-        """Whether the values may be read with either mark, and training has none between thousands."""
+        """True if the values may be read with either mark, and training has none between thousands."""
         return (
             bool(self.both)
             and not (self.same or self.other or self.real)

@@ -1,4 +1,4 @@
-"""What a user's `compile()` was given, and the architecture of the model that it is given to, as text to compare."""
+"""The arguments of a user's `compile()`, and the architecture of the model that it is given to, as text to compare."""
 
 from __future__ import annotations
 

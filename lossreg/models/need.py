@@ -36,7 +36,7 @@ class Need:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the model is a saved one, which no function of the user's can fit to the data."""
+        """True if the model is a saved one, which no function of the user's can fit to the data."""
         return self.head != "rebuilt"
 
     def inputs(self) -> Any:

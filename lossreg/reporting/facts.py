@@ -1,4 +1,4 @@
-"""What is known of a study besides its trials: its question, data, time and trainer, as sentences and pairs."""
+"""Facts on a study besides its trials: its question, data, time and trainer, as sentences and pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a study is, and why it has no verdict, in words."""
+"""The progress of a study, and the reason why it has no verdict, in words."""
 
 from __future__ import annotations
 

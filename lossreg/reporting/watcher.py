@@ -1,4 +1,4 @@
-"""What all displays of a running study have in common: how far it is, and a request to stop."""
+"""The common part of all displays of a running study: how far it is, and a request to stop."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Watcher(Observer):
 
     @property
     def hint(self) -> str:
-        """What the key q does, where it is read."""
+        """The effect of the key q, where it is read."""
         return "q leaves: the study goes on without it" if self.is_onlooker else "q ends after this epoch"
 
     @property
     def stopped_by_q(self) -> str:
-        """What is shown once it was pressed."""
+        """The line that is shown once it was pressed."""
         return "leaving" if self.is_onlooker else "q: finishing the epoch; Ctrl-C ends at once"
 
     def stop(self, text: str) -> None:

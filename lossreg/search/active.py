@@ -61,7 +61,7 @@ class Active(Generic[Subject]):
 
     @property
     def running(self) -> Running:
-        """What observers are shown of it during training."""
+        """The state that observers are shown during training."""
         score = self.curve.score if self.curve.chosen else math.nan
         return Running(self.plan.candidate, self.curve.epoch, self.plan.epochs, score if math.isfinite(score) else None)
 

@@ -1,4 +1,4 @@
-"""What follows the search of a study, in numbers of trainings: for the time that is left of it."""
+"""The trainings that follow the search of a study, in numbers: for the time that is left of it."""
 
 from __future__ import annotations
 

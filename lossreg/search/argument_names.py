@@ -23,7 +23,7 @@ INLINE = re.compile(r"\{ (?:[a-z_]+ = [^{}=]+)+ \}")
 
 
 class Arguments:
-    """What a caller has given in place of a study file.
+    """The arguments that a caller has given in place of a study file.
 
     names: the argument by the key that it stands for; settings: further sections, whose keys are named by their place
     there; rows: the arguments that the rows are; user_names: names of columns and files, which are left as they are.

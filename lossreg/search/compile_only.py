@@ -24,7 +24,7 @@ Build = Callable[[Values], Compiled | None]
 
 
 class Feed(NamedTuple):
-    """What a hyperparameter gives `compile()`.
+    """The arguments of `compile()` that a hyperparameter gives.
 
     rates: the learning rates of the study's optimizer, where its values are these; optimizer: the other optimizer whose
     learning rate it is; others: the values of others with which it is so.

@@ -48,7 +48,7 @@ class FreshScores:
 
     @property
     def _parts(self) -> list[Any]:
-        """What was written, in the order in which it was."""
+        """The parts that were written, in this order."""
         noted = self._study.user_attrs
         names = (f"{self._prefix}{number}" for number in itertools.count())
         return [noted[name] for name in itertools.takewhile(noted.__contains__, names)]

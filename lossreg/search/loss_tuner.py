@@ -262,7 +262,7 @@ class LossTuner(keras_tuner.Tuner):
 
     @property
     def _folder(self) -> StudyFolder:
-        """What holds the study, in the project's folder."""
+        """The folder of the study, in that of the project."""
         spec = self._spec(NO_ROWS)
         return shared_study.of(spec, Path(self.project_dir) / ".lossreg" / spec.name)
 

@@ -42,7 +42,7 @@ def load_predictor(
 
 
 class Source(NamedTuple):
-    """Where the predictor of a trial comes from: the files of its study, or else the trial as it was kept."""
+    """The source of the predictor of a trial: the files of its study, or else the trial as it was kept."""
 
     files: tuple[Path, Path, Path] | None
     kept: KeptTrial | None = None

@@ -1,4 +1,4 @@
-"""What a run of a study does at the moment, in a file beside the study's folder, for those who watch it.
+"""The present work of a run of a study, in a file beside the study's folder, for those who watch it.
 
 The file is there, and locked, as long as the run lasts, also before the study's folder is written.
 """

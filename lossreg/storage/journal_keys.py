@@ -1,4 +1,4 @@
-"""What a journal must have of a study and of its trials, in this version and in former ones."""
+"""The keys that a journal must have of a study and of its trials, in this version and in former ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Data(TypedDict, total=False):
-    """What is computed with of the data of a study."""
+    """The keys of the data of a study that are computed with."""
 
     rows: Mapping[str, int] | None
 
 
 class Training(TypedDict, total=False):
-    """What is computed with of the section `train`."""
+    """The keys of the section `train` that are computed with."""
 
     epochs: int
 
 
 class Spec(TypedDict, total=False):
-    """What is computed with of a study file."""
+    """The sections of a study file that are computed with."""
 
     data: Mapping[str, Any]
     search: Mapping[str, Any]

@@ -23,7 +23,7 @@ class Running(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """What follows the search of a study, in numbers of trainings; whatever is trained together is set up once.
+    """The numbers of trainings that follow the search of a study; whatever is trained together is set up once.
 
     confirm: those that confirm settings; verdict: those of the verdict, in parts that are set up one after the other,
     and are none where they have no training;

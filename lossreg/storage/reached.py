@@ -1,4 +1,4 @@
-"""How far a study is: its trials that have ended, and whether a process still runs it."""
+"""The progress of a study: its trials that have ended, and whether a process still runs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a study is.
+    """The progress of a study.
 
     ended: the trials that have ended and use up its budget; trials: the budget; is_running: whether a process runs the
     study now; is_over: whether its last run came to its end; work: what a run does now other than the search, in words.

@@ -129,7 +129,7 @@ class StudyFolder:
 
     @property
     def activity(self) -> Activity | None:
-        """What the run of another process does, None where there is none or it does not tell."""
+        """The work of a run in another process, None where there is none or it does not tell."""
         return activity.read(self.path)
 
     def require_writable(self) -> None:

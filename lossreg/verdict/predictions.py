@@ -1,4 +1,4 @@
-"""What arms predict of the test rows, in few numbers for pictures, which hold no row: means over the repeats."""
+"""Predictions of the test rows by arm, in few numbers for pictures, which hold no row: means over the repeats."""
 
 from __future__ import annotations
 
