@@ -49,6 +49,16 @@ def test_the_gain_is_that_of_the_verdict():
     assert shown == "focal over cross_entropy on 500 test rows: +{} (95% interval: +{} to +{})".format(*numbers)
 
 
+@pytest.mark.parametrize(("end", "sign"), [("low", "-"), ("high", "+")])
+def test_a_gain_whose_interval_has_no_end_is_left_out(end, sign):
+    known = sample_verdict.study("better, at the same rate")
+    comparison = dataclasses.replace(known.verdict.against_baseline, **{end: float(f"{sign}inf")})
+    unknown = dataclasses.replace(known, verdict=dataclasses.replace(known.verdict, against_baseline=comparison))
+    first, second = side_by_side.facts({"a": unknown, "b": known})["gain"]
+    assert first == ""
+    assert "+" in second
+
+
 def test_what_to_train_with_is_told_of_a_verdict_alone():
     rows = side_by_side.facts({"a": sample_verdict.study("better, at the same rate"), "b": sample.study(4)})
     assert [bool(cell) for cell in rows["train with"]] == [True, False]
