@@ -226,7 +226,7 @@ class RunState:
             "total": time.perf_counter() - self.run.begin, **self.tracker.spent(), **self.scheduler.seconds,
             **self.seconds,
         }  # fmt: skip
-        total = {name: before.get(name, 0.0) + seconds for name, seconds in spent.items()}
+        total = {name: before.get(name, 0.0) + spent.get(name, 0.0) for name in before | spent}
         result.seconds = total if self.scheduler.epochs or self.seconds or not before else dict(before)
         result.trainer = attributes.trainers(result)
         result.tracking = self.tracker.where() or result.tracking

@@ -11,6 +11,8 @@ from searches import Stops
 import lossreg
 from lossreg.errors import InputError
 from lossreg.search.outline import plan
+from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import ATTRIBUTE
 
 BEGUN = {
     "name": "small",
@@ -86,6 +88,20 @@ def test_added_trials_that_were_cut_off_are_trained_without_the_option():
     assert plan(BEGUN).trials == 16
     assert plan(BEGUN, [f"search.trials={done}"]).trials == done, "a number in an override holds for its run"
     assert len(faked().trials) == 16
+
+
+def test_times_of_stages_that_a_cut_off_run_did_not_reach_are_kept():
+    faked()
+    with StudyFolder(Path(".lossreg/small"), "small").opened(["maximize"], None, None) as stored:
+        attributes = stored.user_attrs[ATTRIBUTE]
+        seconds = {**attributes["seconds"], "total": 100.0, "confirm": 40.0, "verdict": 50.0}
+        stored.set_user_attr(ATTRIBUTE, {**attributes, "seconds": seconds})
+    with pytest.raises(KeyboardInterrupt):
+        faked(more=8, progress=Stops(0))
+    after = lossreg.results(BEGUN).seconds
+    assert (after["confirm"], after["verdict"]) == (40.0, 50.0)
+    assert after["training"] > seconds["training"]
+    assert after["total"] > 100.0
 
 
 @pytest.mark.parametrize(
