@@ -17,7 +17,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,9 @@ def run(folder: Path) -> Study:
     file = folder / STUDY.name
     shutil.copy(STUDY, file)
     display, results = folder / "display.svg", folder / "results.svg"
-    result = lossreg.tune(file, progress=Photographed(display))
+    # open, the display keeps all that is written, errors included
+    with closing(Photographed(display)) as watcher:
+        result = lossreg.tune(file, progress=watcher)
     draw(printed("results", file.name), results, f"lossreg results {file.name}")
     html = folder / "quickstart.html"
     html.write_text(page.html(result, str(file.name)), encoding="utf-8")
