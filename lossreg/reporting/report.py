@@ -21,7 +21,6 @@ CONFIRMED = (
     "each is the best of many trials. "
 )
 NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for them.", "There are no test rows."
-OPTIMISM = f"{LEADERBOARD}{NO_TEST_ROW}"
 TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
 OUTER_FOLDS = "Scores of the verdict come from rows that the search of their outer fold did not use."
 # seconds that are more than 0.0 in a text

@@ -474,7 +474,7 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     for part in (
         *finished.result.losses,
         best.recipe,
-        report.OPTIMISM,
+        report.caveat(finished.result),
         "lossreg ui toy.toml",
         "1 failed, 1 diverged",
     ):

@@ -107,7 +107,7 @@ def test_nothing_is_called_best(direction, word):
     page = description.markdown(result)
     assert f"{word} validation score (accuracy)" in page
     assert "best" not in (page + printed(tables.leaderboard(result)) + watcher.standing(result)).lower().replace(
-        report.OPTIMISM.lower(), ""
+        report.caveat(result).lower(), ""
     )
 
 
