@@ -32,13 +32,13 @@ def remarks(studies: Named) -> list[str]:
     ways: dict[str, Callable[[StudyResult], Any]] = {
         "metric": lambda one: one.metric,
         "data": lambda one: one.data.get("digest"),
-        "numbers of training, validation and test rows": lambda one: str(one.data.get("rows")),
-        "label noise": lambda one: str(one.data.get("noise")),
+        "numbers of training, validation and test rows": lambda one: one.data.get("rows"),
+        "label noise": lambda one: one.data.get("noise"),
         "folds": lambda one: one.spec.get("data", {}).get("folds"),
         "the seed of the split": lambda one: one.spec.get("search", {}).get("seed"),
         "what is scored (fresh splits, or the validation rows of the search)": report.scored_on,
     }
-    differing = [name for name, of in ways.items() if len({of(one) for one in studies.values()}) > 1]
+    differing = [name for name, of in ways.items() if len({str(of(one)) for one in studies.values()}) > 1]
     differ = [f"Scores cannot be compared: the studies differ in {', '.join(differing)}."] if differing else []
     return differ + _unknown_data(studies)
 

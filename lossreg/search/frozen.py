@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.storage.journal_keys import FROZEN
-from lossreg.storage.verdict import Reevaluated
+from lossreg.storage.verdict import MARGIN, TRIALS, Reevaluated
 
 if TYPE_CHECKING:
     from lossreg.search.nested import Settings
 
-TRIALS, MARGIN = "trials", "margin"  # what may be changed
 # keys of a study: how often its test rows were opened before it began or changed, and what identifies them
 BEFORE, TESTED = "openings_before", "test_rows"
 

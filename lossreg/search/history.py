@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -52,6 +52,10 @@ SEVERAL_OF: Mapping[str, Callable[[Any], Any]] = {
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
+class UnreadableError(ValueError):
+    """The verdict or another record of a study cannot be read: `verdict has no 'winner'`."""
+
+
 def results(study: StudyLike) -> Result:
     """Return the result of a study, or of the folder that has its trials, as far as it has come.
 
@@ -68,7 +72,8 @@ def of_folder(folder: StudyFolder) -> StudyResult:
     Raises `InputError` if it was never run.
     """
     study = folder.read()
-    so_far, reached = result(study, folder.path), _reached(folder, study)
+    so_far = result(study, folder.path)
+    reached = _reached(folder, study, len(so_far.trials))
     so_far = replace(so_far, reached=reached, budget=reached.trials)
     if lost := folder.lost(study):
         how = f"`{words('lossreg tune STUDY', 'lossreg.tune')}` trains again what is missing"
@@ -76,11 +81,11 @@ def of_folder(folder: StudyFolder) -> StudyResult:
     return so_far
 
 
-def _reached(folder: StudyFolder, study: optuna.Study) -> Reached:
+def _reached(folder: StudyFolder, study: optuna.Study, recorded: int) -> Reached:
     """Return how far a study is; up to lossreg 0.2.0 it was not noted whether a run came to its end."""
     ended, trials = folder.ended(study), budget.of(study)
     over = study.user_attrs[ATTRIBUTE].get(OVER)
-    is_over = ended >= trials if over is None else over == len(records(study))
+    is_over = ended >= trials if over is None else over == recorded
     activity = folder.activity
     return Reached(ended, trials, folder.is_busy, is_over, activity.text if activity else "")
 
@@ -132,51 +137,43 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     """Return the result of a study as far as it has come; raises `InputError` for a record that cannot be read."""
     noted, trials = study.user_attrs, records(study)
     attributes = noted.get(ATTRIBUTE, {})
-    if wrong := fault(attributes):
-        raise damaged(str(folder / JOURNAL), f"its {wrong}")
+    try:
+        kept = kept_records(attributes)
+    except UnreadableError as error:
+        raise damaged(str(folder / JOURNAL), f"its {error}") from error
+    for name in ONE_OF:
+        # trials may have been added since
+        kept[name] = kept[name] if kept[name] and kept[name].trials == len(trials) else None
     attributes = {**attributes, "tracking": attributes.get("tracking") or noted.get(PARENT, {})}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
-        verdict=_current(attributes, VERDICT, len(trials), Verdict.of_stored),
-        confirmation=_current(attributes, KEY, len(trials), Confirmation.of_stored),
-        constraints=tuple(map(Constraint.of_stored, attributes.get(CONSTRAINTS, ()))),
-        objectives=tuple(map(Objective.of_stored, attributes.get(OBJECTIVES, ()))),
         overrides=[*attributes.get("overrides", ()), *more.overrides(study)], extended_to=more.noted(study),
         is_outdated=frozen.is_outdated(attributes, len(trials)),
-        **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
+        **kept, **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 
 
-Record = TypeVar("Record", Verdict, Confirmation)
+def kept_records(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return verdict, confirmation, constraints and objectives of a study, by their keys.
+
+    Raises `UnreadableError` for one that cannot be read.
+    """
+    one = {key: _read(key, attributes[key]) if attributes.get(key) else None for key in ONE_OF}
+    return one | {key: tuple(_read(key, stored) for stored in attributes.get(key, ())) for key in SEVERAL_OF}
 
 
-def _current(attributes: Mapping[str, Any], key: str, trials: int, of_stored: Callable[[Any], Record]) -> Record | None:
-    """Return the verdict or the confirmation of a study; None where it has none, or trials were added since."""
-    stored = attributes.get(key)
-    return of_stored(stored) if stored and stored.get("trials") == trials else None
-
-
-def fault(attributes: Mapping[str, Any]) -> str:
-    """Return what is wrong with the first record that cannot be read: `verdict has no 'winner'`; empty if none."""
-    for key, of_stored in ONE_OF.items():
-        if attributes.get(key) and (reason := _unreadable(of_stored, attributes[key])):
-            return f"{key} {reason}"
-    for key, of_stored in SEVERAL_OF.items():
-        for stored in attributes.get(key, ()):
-            if reason := _unreadable(of_stored, stored):
-                return f"{key} {reason}"
-    return ""
-
-
-def _unreadable(of_stored: Callable[[Any], Any], stored: Any) -> str:
-    """Return what is wrong with a record that was stored: `has no 'winner'`; empty if it can be read."""
+def _read(key: str, stored: Any) -> Any:
+    """Return the record that was stored under a key."""
     try:
-        mistyped = stored_types.mistyped_field(of_stored(stored))
+        record = {**ONE_OF, **SEVERAL_OF}[key](stored)
+        wrong = stored_types.wrong_field(record)
     except KeyError as error:
-        return f"has no {error}"
-    except (TypeError, ValueError, AttributeError):
-        return "is incomplete"
-    return f"has {mistyped} of a wrong type" if mistyped else ""
+        raise UnreadableError(f"{key} has no {error}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UnreadableError(f"{key} is incomplete") from error
+    if wrong:
+        raise UnreadableError(f"{key} has a wrong value of {wrong}")
+    return record
 
 
 def _shown(name: str, value: Any) -> Any:

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, on_disk, one_line
-from lossreg.search.history import OBJECTIVES, StudyLike, fault
+from lossreg.search.history import OBJECTIVES, StudyLike, UnreadableError, kept_records
 from lossreg.storage import lines, shared_study
 from lossreg.storage.creations import numbered
 from lossreg.storage.journal_keys import TOLD, current, study_fault, trial_fault
@@ -216,7 +216,11 @@ def _is_whole(about: Any) -> bool:
     """Return whether what a line tells of the study can be read, with its verdict and what was confirmed."""
     if study_fault(about):
         return False
-    return not fault(about)
+    try:
+        kept_records(about)
+    except UnreadableError:
+        return False
+    return True
 
 
 def _directions(attributes: Mapping[str, Any]) -> list[int]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from lossreg.storage.stored_types import Count, Scores, Size, as_tuple
+
 KEY = "confirmation"  # of a study's attributes
 
 
@@ -53,11 +55,11 @@ class Confirmation:
     number of trial, on each split.
     """
 
-    trials: int
-    splits: int
-    scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    trials: Count
+    splits: Count
+    scores: Mapping[int, Scores] = field(default_factory=dict)
     p_values: Mapping[str, float] = field(default_factory=dict)
-    ratio: float = 0.0
+    ratio: Size = 0.0
     reason: str = ""
     ended: float = 0.0
     metrics: Mapping[str, Mapping[int, tuple[float | None, ...]]] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Confirmation:
 
 
 def _by_number(stored: Mapping[str, Any]) -> dict[int, tuple[Any, ...]]:
-    return {int(number): tuple(each) for number, each in stored.items()}
+    return {int(number): as_tuple(each) for number, each in stored.items()}
 
 
 def _by_text(by_number: Mapping[int, tuple[Any, ...]]) -> dict[str, list[Any]]:

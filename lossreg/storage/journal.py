@@ -7,12 +7,13 @@ import itertools
 import json
 import os
 import time
+import zlib
 from collections import defaultdict, deque
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
@@ -33,6 +34,8 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
     def __init__(self, path: Path) -> None:
         self._path, self._synced = path, time.monotonic()
         self._version: Version | None = None
+        # of the lines that were read
+        self._length = self._checksum = 0
         self._unread: deque[dict[str, Any]] = deque()
         self._file: FileIO | None = None
 
@@ -40,6 +43,23 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
     def is_current(self) -> bool:
         """True if the file is as it was when it was read; False if it was not read yet, or is gone."""
         return self._version is not None and self._path.exists() and self._version == _version(self._path)
+
+    def read_on(self) -> bool:
+        """Have lines that others have appended read next; return False where the file has no longer those before."""
+        if self._version is None or not self._path.exists():
+            return False
+        self._version = _version(self._path)
+        with self._path.open("rb") as file:
+            is_same = zlib.crc32(file.read(self._length)) == self._checksum
+            self._unread.extend(self._logs(file) if is_same else ())
+        return is_same
+
+    def _logs(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+        """Yield the logs of a file from where it stands; a line without an end is left out."""
+        for line in file:
+            if line.endswith(b"\n"):
+                self._length, self._checksum = self._length + len(line), zlib.crc32(line, self._checksum)
+                yield json.loads(line)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write one line for each log; raises `OSError`, with nothing written, where the disk has no room for all."""
@@ -61,12 +81,12 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the logs that were not read yet, at first those of the file; a line without an end is left out."""
+        """Yield the logs that were not read yet, at first those of the file."""
         if self._version is None and self._path.exists():
             self._version = _version(self._path)
             self._unread.clear()
             with self._path.open("rb") as file:
-                yield from (json.loads(line) for line in file if line.endswith(b"\n"))
+                yield from self._logs(file)
         while self._unread:
             yield self._unread.popleft()
 

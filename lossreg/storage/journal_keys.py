@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from lossreg.storage import stored_types
+from lossreg.storage.stored_types import Count
 from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 class Data(TypedDict, total=False):
     """The keys of the data of a study that are computed with."""
 
-    rows: Mapping[str, int] | None
+    rows: Mapping[str, Count] | None
+    classes: Mapping[str, Any] | list[Any] | None
 
 
 class Training(TypedDict, total=False):
     """The keys of the section `train` that are computed with."""
 
-    epochs: int
+    epochs: Count
 
 
 class Spec(TypedDict, total=False):
@@ -94,7 +96,7 @@ def lacking(record: Any, keys: Mapping[str, type]) -> str:
 
 
 def study_fault(record: Any) -> str:
-    """Return what is wrong with the record of a study, such as `has notes of a wrong type`; empty if nothing."""
+    """Return what is wrong with the record of a study, such as `has a wrong value of notes`; empty if nothing."""
     return _fault(record, STUDY_KEYS, STUDY_CHECKS)
 
 
@@ -106,8 +108,8 @@ def trial_fault(record: Any) -> str:
 def _fault(record: Any, keys: Mapping[str, type], checks: Mapping[str, stored_types.Check]) -> str:
     if key := lacking(record, keys):
         return f"has no {key}"
-    key = stored_types.mistyped(current(record), checks)
-    return f"has {key} of a wrong type" if key else ""
+    key = stored_types.wrong_name(current(record), checks)
+    return f"has a wrong value of {key}" if key else ""
 
 
 def _is_of(value: Any, kind: type) -> bool:

@@ -42,7 +42,8 @@ FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 class StudyFolder:
     """The files of a study: journal, weights, the model of the best trial, and a lock.
 
-    What was read of the journal is kept: reading takes long, and it is done again only after the file has changed.
+    What was read of the journal is kept: reading takes long, and of a file that was lengthened the new lines alone are
+    read.
     counts: says whether a trial has ended and uses up the budget.
     """
 
@@ -55,6 +56,8 @@ class StudyFolder:
         self.weights, self.best = WeightFiles(path, self._part), BestModel(path, self._part)
         self.predictions = PredictionFiles(path, self._part)
         self._read: tuple[Journal, StudyStorage] | None = None
+        # trials that have ended and were checked, by number
+        self._sound: dict[int, FrozenTrial] = {}
         self._written: Journal | None = None
         self.noted: dict[str, Any] = {}
 
@@ -207,10 +210,18 @@ class StudyFolder:
     def _storage(self) -> tuple[Journal, StudyStorage]:
         """Return the journal and Optuna's storage of what it has; raises `InputError` for one that is damaged."""
         if self._read is None or not self._read[0].is_current:
-            journal = Journal(self.journal)
+            read, self._read = self._read, None
             with self._readable():
-                self._read = journal, StudyStorage(journal)
+                self._read = self._read_on(read)
         return self._read
+
+    def _read_on(self, read: tuple[Journal, StudyStorage] | None) -> tuple[Journal, StudyStorage]:
+        """Return what was read before with the lines that are new, or all that the journal has."""
+        if read is None or not read[0].read_on():
+            journal = Journal(self.journal)
+            return journal, StudyStorage(journal)
+        read[1].get_all_studies()  # takes the new lines
+        return read
 
     def read(self) -> optuna.Study:
         """Return the Optuna study, for reading; raises `InputError` when it was never run or is damaged."""
@@ -273,12 +284,18 @@ class StudyFolder:
         return study if about is not None else None
 
     def _check_whole(self, about: Any, trials: Iterable[FrozenTrial]) -> None:
-        """Raise `InputError` if a record lacks a key that every version writes, or has a value of a wrong type."""
+        """Raise `InputError` if a record lacks a key that every version writes, or has a wrong value."""
         if about is not None and (fault := study_fault(about)):
             raise self._damaged(f"its entry for the study {fault}")
         for trial in trials:
-            if ATTRIBUTE in trial.user_attrs and (fault := trial_fault(trial.user_attrs[ATTRIBUTE])):
-                raise self._damaged(f"its entry for trial {trial.number} {fault}")
+            if self._sound.get(trial.number) is not trial:
+                self._check_trial(trial)
+
+    def _check_trial(self, trial: FrozenTrial) -> None:
+        if ATTRIBUTE in trial.user_attrs and (fault := trial_fault(trial.user_attrs[ATTRIBUTE])):
+            raise self._damaged(f"its entry for trial {trial.number} {fault}")
+        if trial.state.is_finished():
+            self._sound[trial.number] = trial
 
     def _require_belonging(self, belongs: bool, otherwise: str) -> None:
         """Raise `InputError` for a journal that this study cannot have written."""

@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from lossreg.contract import recipes
+from lossreg.storage.stored_types import Count, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,11 @@ class Outcome(StrEnum):
     PRUNED = "pruned"
     FAILED = "failed"
     DIVERGED = "diverged"
+
+
+def is_outcome(state: str) -> bool:
+    """Return whether a state is one of those in which trials end."""
+    return state in list(Outcome)
 
 
 def finite(value: Any) -> Any:
@@ -72,14 +78,14 @@ class TrialRecord:
     """
 
     number: int
-    state: str
+    state: Annotated[str, is_outcome]
     candidate: str
     loss: str
     params: Mapping[str, Any]
     loss_params: Mapping[str, Any]
-    learning_rate: float
+    learning_rate: Size
     score: float | None
-    epoch: int
+    epoch: Count
     curves: Mapping[str, list[float | None]]
     seconds: float
     trainer: str = "population"
@@ -90,7 +96,7 @@ class TrialRecord:
     started: float = 0.0
     ended: float = 0.0
     scores: list[float] = field(default_factory=list)
-    spread: float | None = None
+    spread: Size | None = None
     predicts_only: int | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
     expression: str = ""

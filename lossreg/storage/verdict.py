@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self, TypedDict
 
 from lossreg.storage.constraints import Constraint
+from lossreg.storage.stored_types import Count, Scores, Size, as_tuple
 from lossreg.storage.trial_record import finite, spread
 
 OF_FOLDS = "the best other loss in each fold"
+TRIALS, MARGIN = "trials", "margin"  # what may be changed after test rows were looked at
 
 
 class Answer(StrEnum):
@@ -32,6 +34,11 @@ class Cause(StrEnum):
     LOSS_OR_RATE = "loss or learning rate"
 
 
+def may_be_changed(names: Collection[str]) -> bool:
+    """Return whether these are of what may be changed after a first look at the test rows."""
+    return {TRIALS, MARGIN}.issuperset(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A setting that was trained again and again: a loss with its parameters and learning rate.
@@ -43,9 +50,9 @@ class Arm:
     """
 
     candidate: str
-    trial: int
+    trial: Count
     recipe: str
-    learning_rate: float
+    learning_rate: Size
     params: Mapping[str, Any]
     score: float | None = None
 
@@ -64,9 +71,9 @@ class Comparison:
     low: float
     high: float
     share_won: float
-    detectable: float
-    repeats: int
-    unseen: float = 0.0
+    detectable: Size
+    repeats: Count
+    unseen: Size = 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -94,7 +101,7 @@ class Value(NamedTuple):
     mean: float
     low: float
     high: float
-    repeats: int
+    repeats: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +114,14 @@ class Reevaluated:
     """
 
     candidate: str
-    trial: int
-    scores: tuple[float, ...]
+    trial: Count
+    scores: Scores
     p_value: float | None = None
 
     @classmethod
     def of_stored(cls, values: Mapping[str, Any]) -> Self:
         """Return the record whose fields were stored."""
-        return cls(**{**values, "scores": tuple(values["scores"])})
+        return cls(**{**values, "scores": as_tuple(values["scores"])})
 
     def to_json(self) -> dict[str, Any]:
         """Return the form in the JSON documents, with mean and spread for the single scores."""
@@ -218,17 +225,17 @@ class Verdict:
     against_same_rate: Comparison | None = None
     against_tuned_decision: Comparison | None = None
     decision: str = "default"
-    margin: float = 0.0
-    repeats: int = 0
-    test_rows: int = 0
-    openings: int = 0
+    margin: Size = 0.0
+    repeats: Count = 0
+    test_rows: Count = 0
+    openings: Count = 0
     exploratory: bool = False
-    changed: tuple[str, ...] = ()
-    finished: Mapping[str, int] = field(default_factory=dict)
-    scored: Mapping[str, int] = field(default_factory=dict)
-    outer: int = 0
-    folds_won: Mapping[str, int] = field(default_factory=dict)
-    trials: int = 0
+    changed: Annotated[tuple[str, ...], may_be_changed] = ()
+    finished: Mapping[str, Count] = field(default_factory=dict)
+    scored: Mapping[str, Count] = field(default_factory=dict)
+    outer: Count = 0
+    folds_won: Mapping[str, Count] = field(default_factory=dict)
+    trials: Count = 0
     reason: str = ""
     reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
@@ -313,8 +320,8 @@ class Verdict:
             "answer": Answer(values["answer"]),
             "cause": Cause(values["cause"]) if values.get("cause") else None,
             "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ()))),
-            "notes": tuple(values.get("notes", ())),
-            "changed": tuple(values.get("changed", ())),
+            "notes": as_tuple(values.get("notes", ())),
+            "changed": as_tuple(values.get("changed", ())),
             "constraints": tuple(map(Kept.of_stored, values.get("constraints", ()))),
         }
         plain = {name: value for name, value in values.items() if name in known}

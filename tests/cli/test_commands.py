@@ -823,35 +823,49 @@ def of_verdict(**changes):
 WRONG_TYPES = {
     "verdict is incomplete": {"verdict": "none"},
     "confirmation is incomplete": {"confirmation": ["a", "b"]},
-    "verdict has baseline of a wrong type": of_verdict(
+    "verdict has a wrong value of baseline": of_verdict(
         baseline={"candidate": {}, "trial": 0, "recipe": "", "learning_rate": 0.1, "params": {}}
     ),
-    "verdict has recommended of a wrong type": of_verdict(
+    "verdict has a wrong value of recommended": of_verdict(
         recommended={"candidate": -1, "trial": 0, "recipe": "", "learning_rate": 0.1, "params": {}}
     ),
-    "verdict has margin of a wrong type": of_verdict(margin=True),
-    "verdict has trials of a wrong type": of_verdict(trials="0"),
-    "verdict has predicted of a wrong type": of_verdict(predicted={"scores": {"winner": 0.9}}),
-    "verdict has reevaluated of a wrong type": of_verdict(
+    "verdict has a wrong value of margin": of_verdict(margin=True),
+    "verdict has a wrong value of trials": of_verdict(trials="0"),
+    "verdict has a wrong value of predicted": of_verdict(predicted={"scores": {"winner": 0.9}}),
+    "verdict has a wrong value of reevaluated": of_verdict(
         reevaluated=[{"candidate": "focal", "trial": 0, "scores": "0.9"}]
     ),
-    "entry for the study has seconds of a wrong type": {"seconds": {"verdict": []}},
-    "entry for the study has data of a wrong type": {"data": {"rows": ["train"]}},
-    "entry for the study has spec of a wrong type": {"spec": {"train": {"epochs": ["4"]}}},
-    "entry for the study has notes of a wrong type": {"notes": "a note"},
+    "entry for the study has a wrong value of seconds": {"seconds": {"verdict": []}},
+    "entry for the study has a wrong value of data": {"data": {"rows": ["train"]}},
+    "entry for the study has a wrong value of spec": {"spec": {"train": {"epochs": ["4"]}}},
+    "entry for the study has a wrong value of notes": {"notes": "a note"},
     "constraints is incomplete": {"constraints": ["recall"]},
+    "verdict has a wrong value of changed": of_verdict(changed="text"),
+    "verdict has a wrong value of changed ": of_verdict(changed=["seed"]),
+    "verdict has a wrong value of notes": of_verdict(notes="text"),
+    "verdict has a wrong value of repeats": of_verdict(repeats=-1),
+    "verdict has a wrong value of margin ": of_verdict(margin=-0.1),
+    "verdict has a wrong value of finished": of_verdict(finished={"winner": -1}),
+    "verdict has a wrong value of reevaluated ": of_verdict(
+        reevaluated=[{"candidate": "focal", "trial": 0, "scores": []}]
+    ),
+    "confirmation has a wrong value of splits": {"confirmation": {"trials": 0, "splits": -2, "scores": {}}},
+    "confirmation has a wrong value of scores": {"confirmation": {"trials": 0, "splits": 2, "scores": {"0": [None]}}},
+    "entry for the study has a wrong value of seconds ": {"seconds": {"verdict": 10**400}},
+    "entry for the study has a wrong value of data ": {"data": {"rows": {"train": -1}}},
+    "entry for the study has a wrong value of spec ": {"spec": {"train": {"epochs": -1}}},
 }
 
 
 @pytest.mark.parametrize(("reason", "others"), WRONG_TYPES.items(), ids=list(WRONG_TYPES))
-def test_a_value_of_a_wrong_type_is_a_damage_that_repair_leaves_out(lossreg, study, reason, others):
+def test_a_value_that_cannot_be_is_a_damage_that_repair_leaves_out(lossreg, study, reason, others):
     store = StudyFolder(Path(".lossreg/toy"), "toy")
     kept = never_run(store)
     never_run(store, **others)
     for command in ("results", "watch", "report"):
         code, out, err = lossreg(command, study)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert f"journal.log: this journal is damaged (its {reason})" in err
+        assert f"journal.log: this journal is damaged (its {reason.strip()})" in err
     assert lossreg("repair", study)[0] == 0
     assert store.read().user_attrs[ATTRIBUTE] == kept
 
@@ -865,9 +879,10 @@ def test_a_sound_verdict_is_read(lossreg, study):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("started", "noon"), ("ended", []), ("spread", "wide"), ("curves", {"val_score": True}), ("scores", [True]),
-     ("epoch", "2"), ("told", "0.9")],
+     ("epoch", "2"), ("told", "0.9"), ("spread", -1), ("epoch", -1), ("learning_rate", -0.1), ("state", "text"),
+     ("seconds", 10**400)],
 )  # fmt: skip
-def test_a_trial_with_a_value_of_a_wrong_type_is_named(lossreg, study, field, value):
+def test_a_trial_with_a_value_that_cannot_be_is_named(lossreg, study, field, value):
     store, record = StudyFolder(Path(".lossreg/toy"), "toy"), history.to_attribute(sample.study(1).trials[0])
     never_run(store)
     for changed in ({}, {field: value}):
@@ -877,7 +892,7 @@ def test_a_trial_with_a_value_of_a_wrong_type_is_named(lossreg, study, field, va
     for command in ("results", "watch", "report"):
         code, out, err = lossreg(command, study)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert f"this journal is damaged (its entry for trial 1 has {field} of a wrong type)" in err
+        assert f"this journal is damaged (its entry for trial 1 has a wrong value of {field})" in err
 
 
 @pytest.mark.parametrize("of", ["trial 7", "a verdict"])
