@@ -6,17 +6,23 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from lossreg.cli.shell import complain
+from lossreg.errors import UnansweredError
+from lossreg.reporting.instructions import key_of
 from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import safety
 from lossreg.terminal import keys, signals
 from lossreg.terminal.masking import masked
 from lossreg.terminal.signals import INTERRUPTING
+
+if TYPE_CHECKING:
+    from lossreg.storage.study_result import StudyResult
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -25,6 +31,14 @@ def resuming(command: str, study: Path, overrides: Sequence[str], options: Seque
     """Return the command that goes on with a study, for a shell; secrets in its overrides are masked."""
     given = [part for override in overrides for part in ("--set", masked(override))]
     return shlex.join(["lossreg", command, str(study), *safety.options(), *options, *given])
+
+
+def resuming_more(study: Path, overrides: Sequence[str], total: Sequence[str]) -> tuple[str, str]:
+    """Return the command that goes on with a study, and, with trials to add, the one until the study keeps them."""
+    if not total:
+        return resuming("tune", study, overrides), ""
+    others = [one for one in overrides if key_of(one) != key_of(total[0])]
+    return resuming("tune", study, others), resuming("tune", study, [*others, *total])
 
 
 class Interrupts:
@@ -80,3 +94,22 @@ class Interrupts:
             os.write(2, cursor + message.encode(errors="backslashreplace"))
         finally:
             os._exit(code)
+
+
+def interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher, adding: str = "") -> StudyResult:
+    """Return the result of work that Ctrl-C ends after the epoch; resume, adding: as in `Interrupts`."""
+    with Interrupts(watcher, resume, adding) as interrupts:
+        try:
+            result = work()
+            if interrupts.cut_off:  # foreign code dropped the exception
+                raise KeyboardInterrupt
+            return result
+        except (KeyboardInterrupt, Exception) as error:
+            # an import that was cut off may raise anything, and a storage that was away was not waited for
+            is_end = interrupts.cut_off or (interrupts.code and isinstance(error, UnansweredError))
+            if not is_end and not isinstance(error, KeyboardInterrupt):
+                raise
+            watcher.close()
+            complain(f"Interrupted. Finished trials are kept; go on with: {interrupts.resume}", interrupts.code or 130)
+        finally:
+            watcher.close()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli import waiting
+from lossreg.cli import conclusion, waiting
 from lossreg.cli.shell import (
     Json,
     Overrides,
     Study,
     app,
-    complain,
-    console,
     display,
     guarded,
     import_keras,
@@ -29,7 +24,7 @@ from lossreg.cli.shell import (
     print_json,
     say,
 )
-from lossreg.errors import InputError, UnansweredError, brief, count_of, on_disk
+from lossreg.errors import InputError, brief, on_disk
 from lossreg.runtime import devices
 from lossreg.storage import activity
 from lossreg.storage.address import EXAMPLES
@@ -44,8 +39,6 @@ if TYPE_CHECKING:
     from lossreg.storage.observer import Observer
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.study_result import StudyResult
-    from lossreg.storage.trial_record import TrialRecord
-    from lossreg.storage.verdict import Verdict
 
 
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, gpu or gpu:N; one worker for each GPU.")]
@@ -64,7 +57,6 @@ WorkerCount = Annotated[
 StudyOrFolder = Annotated[
     Path, typer.Argument(metavar="STUDY", help="The study file (TOML), or the study's folder.", show_default=False)
 ]
-MOST_NOTES = 5  # below the leaderboard; `lossreg results` has all
 
 
 @app.command()
@@ -109,14 +101,15 @@ def tune(
         if dry_run:
             _dry_run(spec, switches, as_json, out)
             return
+        from lossreg.cli import interrupts
         from lossreg.reporting.progress import progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
         spec, total = _with_more(spec, switches)
-        resume, adding = _resuming(study, overrides or (), total)
+        resume, adding = interrupts.resuming_more(study, overrides or (), total)
         result = _run(spec, resume, watcher, switches, adding=adding)
-        _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
+        conclusion.conclude(result, study, as_json, out, shown=watcher.messages if conclusion.is_one_stream() else ())
 
 
 @app.command()
@@ -145,7 +138,7 @@ def worker(
         watcher.is_concluded = not as_json
         work = partial(_on_ray, cluster) if cluster else partial(_here, device)
         result = work(spec, study, overrides or (), watcher)
-        _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
+        conclusion.conclude(result, study, as_json, out, shown=watcher.messages if conclusion.is_one_stream() else ())
 
 
 def _cluster(ray: str, workers: int | None, device: str) -> Cluster | None:
@@ -183,8 +176,8 @@ def _on_ray(cluster: Cluster, spec: StudySpec, study: Path, overrides: Sequence[
         return result
 
     if watcher.is_concluded:
-        watcher.on_trained = _show_leaderboard
-    return _interruptible(work, interrupts.resuming("worker", study, overrides, cluster.options), watcher)
+        watcher.on_trained = conclusion.show_leaderboard
+    return interrupts.interruptible(work, interrupts.resuming("worker", study, overrides, cluster.options), watcher)
 
 
 def _require_shared(spec: StudySpec) -> None:
@@ -221,15 +214,15 @@ def verdict(
         from lossreg.search import completion, run
 
         if result := run.reached_verdict(spec, repeats):
-            _conclude(result, study, as_json, out)
+            conclusion.conclude(result, study, as_json, out)
             return
         import_keras()
         watcher = progress()
         watcher.is_concluded = not as_json
         options = ["--repeats", str(repeats)] if repeats else []
         again = interrupts.resuming("verdict", study, overrides or (), options)
-        result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
-        _conclude(result, study, as_json, out, shown=watcher.messages if _is_one_stream() else ())
+        result = interrupts.interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
+        conclusion.conclude(result, study, as_json, out, shown=watcher.messages if conclusion.is_one_stream() else ())
         if completion.lacks_verdict(result):
             raise typer.Exit(1)
 
@@ -243,7 +236,7 @@ def results(study: StudyOrFolder, as_json: Json = False) -> None:
         if as_json:
             print_json(result.to_json(), out)
         else:
-            show_results(study, spec, result)
+            conclusion.show_results(study, spec, result)
 
 
 def read(study: Path) -> tuple[StudySpec | None, StudyResult]:
@@ -264,16 +257,6 @@ def opened(study: Path) -> tuple[StudySpec | None, StudyFolder]:
     from lossreg.storage import shared_study
 
     return spec, shared_study.of(spec)
-
-
-def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:
-    """Print the leaderboard, recipes and end of a study, and what is missing; spec: None of its folder."""
-    _show_leaderboard(result)
-    _show_recipes(result)
-    _conclude(result, study, as_json=False, out=None, is_marked=True)
-    for missing in (_unconfirmed, _without_verdict):
-        if spec and (text := missing(spec, result, shlex.quote(str(study)))):
-            say(text, whole=True)
 
 
 @app.command()
@@ -329,15 +312,6 @@ def _to_run(study: Path, overrides: Sequence[str] | None) -> StudySpec:
     return spec
 
 
-def _is_one_stream() -> bool:
-    """Tell whether standard output and standard error go to the same place, so that messages need no repetition."""
-    try:
-        out, err = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
-    except (OSError, ValueError):
-        return False
-    return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
-
-
 def _predicted(restored: Trained) -> str:
     """Return what the numbers of a model mean: `the probability of yes`."""
     (what, of, _), classes = restored.model.name.partition("_of_"), restored.preprocessor.classes
@@ -360,9 +334,11 @@ def _run(
     spec: StudySpec, resume: str, watcher: Watcher, switches: Switches, device: str = "", *, adding: str = ""
 ) -> StudyResult:
     """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
+    from lossreg.cli import interrupts
+
     if watcher.is_concluded:
-        watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
-    return _interruptible(lambda: _tune(spec, watcher, switches, device), resume, watcher, adding)
+        watcher.on_trained = lambda result: conclusion.show_leaderboard(result) if result.best else None
+    return interrupts.interruptible(lambda: _tune(spec, watcher, switches, device), resume, watcher, adding)
 
 
 def _with_more(spec: StudySpec, switches: Switches) -> tuple[StudySpec, list[str]]:
@@ -375,38 +351,6 @@ def _with_more(spec: StudySpec, switches: Switches) -> tuple[StudySpec, list[str
     switches.check(folder)
     extended = switches.extended(spec, folder)
     return extended, [f"search.trials={extended.search.trials}"]
-
-
-def _resuming(study: Path, overrides: Sequence[str], total: Sequence[str]) -> tuple[str, str]:
-    """Return the command that goes on with a study, and, with trials to add, the one until the study keeps them."""
-    from lossreg.cli import interrupts
-    from lossreg.reporting.instructions import key_of
-
-    if not total:
-        return interrupts.resuming("tune", study, overrides), ""
-    others = [one for one in overrides if key_of(one) != key_of(total[0])]
-    return interrupts.resuming("tune", study, others), interrupts.resuming("tune", study, [*others, *total])
-
-
-def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher, adding: str = "") -> StudyResult:
-    """Return the result of work that Ctrl-C ends after the epoch; resume, adding: as in `Interrupts`."""
-    from lossreg.cli.interrupts import Interrupts
-
-    with Interrupts(watcher, resume, adding) as interrupts:
-        try:
-            result = work()
-            if interrupts.cut_off:  # foreign code dropped the exception
-                raise KeyboardInterrupt
-            return result
-        except (KeyboardInterrupt, Exception) as error:
-            # an import that was cut off may raise anything, and a storage that was away was not waited for
-            is_end = interrupts.cut_off or (interrupts.code and isinstance(error, UnansweredError))
-            if not is_end and not isinstance(error, KeyboardInterrupt):
-                raise
-            watcher.close()
-            complain(f"Interrupted. Finished trials are kept; go on with: {interrupts.resume}", interrupts.code or 130)
-        finally:
-            watcher.close()
 
 
 def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) -> StudyResult:
@@ -429,22 +373,6 @@ def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) 
         _import_keras(spec)
         devices.require(device)
         return run.go_on(spec, folder, progress, switches)
-
-
-def _show_leaderboard(result: StudyResult) -> None:
-    from lossreg.reporting import tables
-
-    display(tables.leaderboard(result))
-    if result.objectives:
-        display(tables.pareto_front(result))
-
-
-def _show_recipes(result: StudyResult) -> None:
-    """Print the recipe of every loss's top trial, one line per loss."""
-    for row in result.ranking():
-        if row.best:
-            say(f"{row.candidate}: {row.best.recipe}", whole=True)
-    say("")
 
 
 def _dry_run(spec: StudySpec, switches: Switches, as_json: bool, out: Any) -> None:
@@ -479,92 +407,3 @@ def _import_keras(spec: StudySpec) -> None:
 
     tracked.uri(spec)
     import_keras()
-
-
-def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:
-    """Return which command confirms the best settings; empty where they are, or need not be."""
-    from lossreg.search import completion
-
-    if completion.is_confirmed(spec, result):
-        return ""
-    return (
-        f"These are scores of the search: `lossreg {spec.command} {study}` confirms the best settings on fresh splits."
-    )
-
-
-def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
-    """Return the commands that reach a verdict; empty where there is one, or nothing to compare."""
-    from lossreg.search import completion
-
-    if result.verdict or not spec.has_verdict or not completion.is_comparable(result):
-        return ""
-    on_these = f"`lossreg verdict {study}` reaches one on the trials that there are."
-    is_awaited = spec.verdict.enabled and not result.failure
-    rest = f"`lossreg {spec.command} {study}` runs what is missing and reaches one; " if is_awaited else ""
-    return f"There is no verdict yet. {rest}{on_these}"
-
-
-def _conclude(
-    result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = (), *, is_marked: bool = False
-) -> None:
-    """Print how a study ended, without the notes that were `shown` while it ran; of many the last, the verdict's.
-
-    is_marked: all is shown, and the leaderboard was printed with the verdict's marks, not before there was a verdict.
-    """
-    if as_json:
-        print_json(result.to_json(), out)
-        return
-    from lossreg.reporting import report
-
-    say(report.ended(result, report.epochs(result)))
-    if members := report.members(result.spec):
-        say(f"each score is the mean of {members}, +- their standard deviation")
-    new = [note for note in report.notes(result) if note not in shown]
-    hidden = 0 if is_marked else max(0, len(new) - MOST_NOTES)
-    for line in [*(f"note: {note}" for note in new[hidden:]), *report.failures(result)]:
-        say(line)
-    if hidden:
-        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(str(study))}", whole=True)
-    if result.recommended:
-        _show_recommended(result, result.recommended, is_marked=is_marked)
-        if result.task != "segmentation":
-            say(f"Predict new rows: lossreg predict {shlex.quote(str(study))} ROWS -o predicted.csv", whole=True)
-    if is_study_folder(study):  # `sync` and `ui` take the study alone
-        return
-    if error := result.tracking.get("error"):
-        say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
-    elif result.tracking.get("run_id"):
-        say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
-
-
-def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: bool) -> None:
-    """Print the verdict, and the recipe to train with."""
-    from lossreg.reporting import leaderboard, report, usage
-
-    say(f"\n{report.caveat(result)}")
-    ties, close = "" if result.verdict else leaderboard.ties(result), "" if is_marked else leaderboard.close(result)
-    for line in filter(None, [ties, close]):
-        say(line)
-    if result.verdict:
-        _show_verdict(result, result.verdict)
-    say("")
-    say(report.recommended(result), whole=True)
-    say(" ".join([*usage.notes(trial), usage.labels(result)]))
-
-
-def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
-    """Print what to train with, and how sure that is: the interval as a line where it fits, a table, sentences."""
-    from lossreg.reporting import interval, tables, verdict_table
-    from lossreg.reporting import verdict as words
-
-    page = console()
-    say("")
-    display(tables.cell(words.decision(result, verdict), tables.BEST), whole=True)
-    if line := interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf")):
-        say(line)
-    comparisons = verdict_table.table(result, verdict)
-    if comparisons:
-        say("")
-        display(comparisons)
-    for text in words.evidence(result, verdict, has_table=comparisons is not None):
-        say(text)

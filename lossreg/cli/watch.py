@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lossreg.cli.conclusion import show_results
 from lossreg.cli.shell import app, guarded, say
-from lossreg.cli.studies import StudyOrFolder, opened, show_results
+from lossreg.cli.studies import StudyOrFolder, opened
 from lossreg.errors import LossregError
 from lossreg.terminal import signals
 

@@ -1,0 +1,147 @@
+"""The conclusion of a study on the terminal: its leaderboard, verdict and recipe, and the commands that go on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossreg.cli.shell import console, display, print_json, say
+from lossreg.errors import count_of
+from lossreg.storage.journal_keys import is_study_folder
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
+    from lossreg.storage.study_result import StudyResult
+    from lossreg.storage.trial_record import TrialRecord
+    from lossreg.storage.verdict import Verdict
+
+MOST_NOTES = 5  # below the leaderboard; `lossreg results` has all
+
+
+def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:
+    """Print the leaderboard, recipes and end of a study, and what is missing; spec: None of its folder."""
+    show_leaderboard(result)
+    _show_recipes(result)
+    conclude(result, study, as_json=False, out=None, is_marked=True)
+    for missing in (_unconfirmed, _without_verdict):
+        if spec and (text := missing(spec, result, shlex.quote(str(study)))):
+            say(text, whole=True)
+
+
+def show_leaderboard(result: StudyResult) -> None:
+    """Print the leaderboard, and the Pareto front where several metrics are optimised."""
+    from lossreg.reporting import tables
+
+    display(tables.leaderboard(result))
+    if result.objectives:
+        display(tables.pareto_front(result))
+
+
+def _show_recipes(result: StudyResult) -> None:
+    """Print the recipe of every loss's top trial, one line per loss."""
+    for row in result.ranking():
+        if row.best:
+            say(f"{row.candidate}: {row.best.recipe}", whole=True)
+    say("")
+
+
+def conclude(
+    result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = (), *, is_marked: bool = False
+) -> None:
+    """Print how a study ended, without the notes that were `shown` while it ran; of many the last, the verdict's.
+
+    is_marked: all is shown, and the leaderboard was printed with the verdict's marks, not before there was a verdict.
+    """
+    if as_json:
+        print_json(result.to_json(), out)
+        return
+    from lossreg.reporting import report
+
+    say(report.ended(result, report.epochs(result)))
+    if members := report.members(result.spec):
+        say(f"each score is the mean of {members}, +- their standard deviation")
+    new = [note for note in report.notes(result) if note not in shown]
+    hidden = 0 if is_marked else max(0, len(new) - MOST_NOTES)
+    for line in [*(f"note: {note}" for note in new[hidden:]), *report.failures(result)]:
+        say(line)
+    if hidden:
+        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(str(study))}", whole=True)
+    if result.recommended:
+        _show_recommended(result, result.recommended, is_marked=is_marked)
+        if result.task != "segmentation":
+            say(f"Predict new rows: lossreg predict {shlex.quote(str(study))} ROWS -o predicted.csv", whole=True)
+    if is_study_folder(study):  # `sync` and `ui` take the study alone
+        return
+    if error := result.tracking.get("error"):
+        say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
+    elif result.tracking.get("run_id"):
+        say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
+
+
+def is_one_stream() -> bool:
+    """Tell whether standard output and standard error go to the same place, so that messages need no repetition."""
+    try:
+        out, err = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
+
+
+def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: bool) -> None:
+    """Print the verdict, and the recipe to train with."""
+    from lossreg.reporting import leaderboard, report, usage
+
+    say(f"\n{report.caveat(result)}")
+    ties, close = "" if result.verdict else leaderboard.ties(result), "" if is_marked else leaderboard.close(result)
+    for line in filter(None, [ties, close]):
+        say(line)
+    if result.verdict:
+        _show_verdict(result, result.verdict)
+    say("")
+    say(report.recommended(result), whole=True)
+    say(" ".join([*usage.notes(trial), usage.labels(result)]))
+
+
+def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
+    """Print what to train with, and how sure that is: the interval as a line where it fits, a table, sentences."""
+    from lossreg.reporting import interval, tables, verdict_table
+    from lossreg.reporting import verdict as words
+
+    page = console()
+    say("")
+    display(tables.cell(words.decision(result, verdict), tables.BEST), whole=True)
+    if line := interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf")):
+        say(line)
+    comparisons = verdict_table.table(result, verdict)
+    if comparisons:
+        say("")
+        display(comparisons)
+    for text in words.evidence(result, verdict, has_table=comparisons is not None):
+        say(text)
+
+
+def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:
+    """Return which command confirms the best settings; empty where they are, or need not be."""
+    from lossreg.search import completion
+
+    if completion.is_confirmed(spec, result):
+        return ""
+    return (
+        f"These are scores of the search: `lossreg {spec.command} {study}` confirms the best settings on fresh splits."
+    )
+
+
+def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
+    """Return the commands that reach a verdict; empty where there is one, or nothing to compare."""
+    from lossreg.search import completion
+
+    if result.verdict or not spec.has_verdict or not completion.is_comparable(result):
+        return ""
+    on_these = f"`lossreg verdict {study}` reaches one on the trials that there are."
+    is_awaited = spec.verdict.enabled and not result.failure
+    rest = f"`lossreg {spec.command} {study}` runs what is missing and reaches one; " if is_awaited else ""
+    return f"There is no verdict yet. {rest}{on_these}"
