@@ -136,14 +136,14 @@ def _chosen(arms: Arms) -> str:
     """Return which other loss is compared, where another one leads the leaderboard; else an empty text."""
     others = [row.candidate for row in arms.result.ranking() if row.best and not row.is_baseline]
     reevaluated, name = arms.verdict.reevaluated, arms.verdict.winner.candidate
-    if not reevaluated or name in others[:1]:
+    means = {one.candidate: statistics.fmean(one.scores) for one in reevaluated}
+    if name not in means or name in others[:1]:
         return ""
     as_good = _as_good_on_splits(arms.verdict)
     tied = f" (tied with {', '.join(as_good)})" if as_good else ""
-    mean = next(statistics.fmean(one.scores) for one in reevaluated if one.candidate == name)
     return (
         f"{name} was the best other loss by its mean score on {len(reevaluated[0].scores)} fresh splits of the "
-        f"development rows, {number(mean)}{tied}, when the verdict was reached; the leaderboard has another."
+        f"development rows, {number(means[name])}{tied}, when the verdict was reached; the leaderboard has another."
     )
 
 

@@ -11,12 +11,23 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, 
 
 # a number that is not finite is stored as None
 NUMBERS = {float, int, NoneType}
+MOST = 2**63
 Check = Callable[[Any], bool]
 
 
 def not_negative(value: float | None) -> bool:
     """Return whether a number is 0 or more, or unknown."""
     return value is None or value >= 0
+
+
+def is_count(value: int) -> bool:
+    """Return whether a whole number can be one of trials, rows or repeats."""
+    return 0 <= value < MOST
+
+
+def is_share(value: float | None) -> bool:
+    """Return whether a number is from 0 to 1."""
+    return value is not None and 0 <= value <= 1
 
 
 def all_known(values: Collection[float | None]) -> bool:
@@ -29,7 +40,8 @@ def as_tuple(stored: Any) -> Any:
     return tuple(stored) if isinstance(stored, list) else stored
 
 
-Count = Annotated[int, not_negative]
+Count = Annotated[int, is_count]
+Share = Annotated[float, is_share]
 Size = Annotated[float, not_negative]
 Scores = Annotated[tuple[float, ...], all_known]
 

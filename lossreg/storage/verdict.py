@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self, TypedDict
 
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.stored_types import Count, Scores, Size, as_tuple
+from lossreg.storage.stored_types import Count, Scores, Share, Size, as_tuple
 from lossreg.storage.trial_record import finite, spread
 
 OF_FOLDS = "the best other loss in each fold"
@@ -70,7 +70,7 @@ class Comparison:
     difference: float
     low: float
     high: float
-    share_won: float
+    share_won: Share
     detectable: Size
     repeats: Count
     unseen: Size = 0.0
@@ -93,6 +93,12 @@ class Comparison:
     def is_within(self, margin: float) -> bool:
         """Return whether the interval lies within the margin, also with what unseen rows may add to it."""
         return abs(self.difference) + math.hypot(self.half, self.unseen) < margin
+
+
+def is_ordered(comparison: Comparison) -> bool:
+    """Return whether the difference lies in its interval; what is not finite is unknown."""
+    known = [x for x in (comparison.low, comparison.difference, comparison.high) if x is not None]
+    return known == sorted(known)
 
 
 class Value(NamedTuple):
@@ -221,9 +227,9 @@ class Verdict:
     baseline: Arm
     recommended: Arm
     cause: Cause | None = None
-    against_baseline: Comparison | None = None
-    against_same_rate: Comparison | None = None
-    against_tuned_decision: Comparison | None = None
+    against_baseline: Annotated[Comparison, is_ordered] | None = None
+    against_same_rate: Annotated[Comparison, is_ordered] | None = None
+    against_tuned_decision: Annotated[Comparison, is_ordered] | None = None
     decision: str = "default"
     margin: Size = 0.0
     repeats: Count = 0

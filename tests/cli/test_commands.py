@@ -820,7 +820,12 @@ def of_verdict(**changes):
     return {"verdict": {**stored, "trials": 0, **changes}}
 
 
-WRONG_TYPES = {
+def compared(**changes):
+    """A comparison as a journal has it, with these changes."""
+    return {**dataclasses.asdict(sample_verdict.SHOWN), **changes}
+
+
+WRONG_VALUES = {
     "verdict is incomplete": {"verdict": "none"},
     "confirmation is incomplete": {"confirmation": ["a", "b"]},
     "verdict has a wrong value of baseline": of_verdict(
@@ -842,6 +847,9 @@ WRONG_TYPES = {
     "constraints is incomplete": {"constraints": ["recall"]},
     "verdict has a wrong value of changed": of_verdict(changed="text"),
     "verdict has a wrong value of changed ": of_verdict(changed=["seed"]),
+    "verdict has a wrong value of against_baseline": of_verdict(against_baseline=compared(difference=9.0)),
+    "verdict has a wrong value of against_baseline ": of_verdict(against_baseline=compared(share_won=1.5)),
+    "verdict has a wrong value of against_baseline  ": of_verdict(against_baseline=compared(repeats=10**400)),
     "verdict has a wrong value of notes": of_verdict(notes="text"),
     "verdict has a wrong value of repeats": of_verdict(repeats=-1),
     "verdict has a wrong value of margin ": of_verdict(margin=-0.1),
@@ -857,7 +865,7 @@ WRONG_TYPES = {
 }
 
 
-@pytest.mark.parametrize(("reason", "others"), WRONG_TYPES.items(), ids=list(WRONG_TYPES))
+@pytest.mark.parametrize(("reason", "others"), WRONG_VALUES.items(), ids=list(WRONG_VALUES))
 def test_a_value_that_cannot_be_is_a_damage_that_repair_leaves_out(lossreg, study, reason, others):
     store = StudyFolder(Path(".lossreg/toy"), "toy")
     kept = never_run(store)

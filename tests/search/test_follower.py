@@ -95,6 +95,27 @@ def test_a_study_is_followed_until_nobody_runs_it(begun):
     assert len(history.results(begun.folder.path).trials) == 4
 
 
+def test_each_trial_is_checked_once(begun, monkeypatch):
+    checked = []
+    monkeypatch.setattr(study_folder, "trial_fault", lambda record: checked.append(record) or "")
+    reader = StudyFolder(begun.folder.path, "toy")
+    for number in range(3):
+        add(begun.study, number)
+        assert [trial.number for trial in reader.read().trials] == list(range(number + 1))
+    assert len(checked) == 3
+
+
+def test_a_damage_in_lines_that_are_read_later_is_named_at_each_reading(begun):
+    reader = StudyFolder(begun.folder.path, "toy")
+    add(begun.study, 0)
+    assert len(reader.read().trials) == 1
+    with begun.folder.journal.open("a") as file:
+        file.write('{"op_code": 4, "wor\n')
+    for _ in range(2):
+        with pytest.raises(InputError, match="this journal is damaged"):
+            reader.read()
+
+
 def test_a_run_that_is_being_prepared_is_waited_for_and_a_former_one_is_not_shown(begun):
     begun.held.close()
     written, runs = [], StudyFolder(begun.folder.path, "toy")

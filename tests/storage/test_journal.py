@@ -125,3 +125,41 @@ def test_the_storage_of_a_study_copies_what_it_lends_out(path):
     study.trials[0].params["x"] = 1
     study.get_trials(deepcopy=False).clear()
     assert [trial.params for trial in study.trials] == [{}]
+
+
+def test_lines_that_another_process_appends_are_read_next(path):
+    writer = optuna_study(StudyStorage(Journal(path)))
+    writer.tell(writer.ask(), 1.0)
+    journal = Journal(path)
+    reader = optuna.load_study(study_name="s", storage=StudyStorage(journal))
+    [first] = reader.get_trials(deepcopy=False)
+    for end in (b"", b"\n"):
+        with path.open("ab") as file:
+            file.write(
+                end or json.dumps({"op_code": 2, "worker_id": "", "study_id": 0, "user_attr": {"a": 1}}).encode()
+            )
+        assert journal.read_on()
+        assert reader.user_attrs == ({"a": 1} if end else {})
+    writer.tell(writer.ask(), 2.0)
+    assert (journal.is_current, journal.read_on(), journal.is_current) == (False, True, True)
+    assert [trial.value for trial in reader.trials] == [1.0, 2.0]
+    assert reader.get_trials(deepcopy=False)[0] is first
+
+
+@pytest.mark.parametrize("change", [lambda text: text[:-20], lambda text: text.replace(b"1.0", b"3.0") + b"{}\n"])
+def test_a_journal_with_other_lines_than_before_is_not_read_on(path, change):
+    study = optuna_study(StudyStorage(Journal(path)))
+    study.tell(study.ask(), 1.0)
+    journal = Journal(path)
+    StudyStorage(journal)
+    path.write_bytes(change(path.read_bytes()))
+    assert not journal.read_on()
+
+
+def test_a_journal_that_is_gone_or_was_not_read_is_not_read_on(path):
+    journal = Journal(path)
+    assert not journal.read_on()
+    optuna_study(StudyStorage(Journal(path)))
+    StudyStorage(journal)
+    path.unlink()
+    assert not journal.read_on()
