@@ -15,11 +15,11 @@ from lossreg.errors import InputError, count_of
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, BEFORE, ODDS, SAME_RATE, TUNED, WINNER, Arms
 from lossreg.search.final_stage import why
-from lossreg.search.frozen import TRIALS, Frozen, Notes
+from lossreg.search.frozen import Frozen, Notes
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions
 from lossreg.storage.trial_record import TrialRecord
-from lossreg.storage.verdict import Answer, Comparison, Verdict
+from lossreg.storage.verdict import TRIALS, Answer, Comparison, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring
 from lossreg.verdict import answers, variation

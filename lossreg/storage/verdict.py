@@ -95,10 +95,11 @@ class Comparison:
         return abs(self.difference) + math.hypot(self.half, self.unseen) < margin
 
 
-def is_ordered(comparison: Comparison) -> bool:
-    """Return whether the difference lies in its interval; what is not finite is unknown."""
-    known = [x for x in (comparison.low, comparison.difference, comparison.high) if x is not None]
-    return known == sorted(known)
+def is_consistent(comparison: Comparison) -> bool:
+    """Return whether the difference lies in its interval, where that is finite, and `unseen` is known there."""
+    numbers: list[float | None] = [comparison.low, comparison.difference, comparison.high]
+    known = [number for number in numbers if number is not None]
+    return len(known) < len(numbers) or (known == sorted(known) and comparison.unseen is not None)
 
 
 class Value(NamedTuple):
@@ -227,9 +228,9 @@ class Verdict:
     baseline: Arm
     recommended: Arm
     cause: Cause | None = None
-    against_baseline: Annotated[Comparison, is_ordered] | None = None
-    against_same_rate: Annotated[Comparison, is_ordered] | None = None
-    against_tuned_decision: Annotated[Comparison, is_ordered] | None = None
+    against_baseline: Annotated[Comparison, is_consistent] | None = None
+    against_same_rate: Annotated[Comparison, is_consistent] | None = None
+    against_tuned_decision: Annotated[Comparison, is_consistent] | None = None
     decision: str = "default"
     margin: Size = 0.0
     repeats: Count = 0

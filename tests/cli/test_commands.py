@@ -850,6 +850,7 @@ WRONG_VALUES = {
     "verdict has a wrong value of against_baseline": of_verdict(against_baseline=compared(difference=9.0)),
     "verdict has a wrong value of against_baseline ": of_verdict(against_baseline=compared(share_won=1.5)),
     "verdict has a wrong value of against_baseline  ": of_verdict(against_baseline=compared(repeats=10**400)),
+    "verdict has a wrong value of against_baseline   ": of_verdict(against_baseline=compared(unseen=None)),
     "verdict has a wrong value of notes": of_verdict(notes="text"),
     "verdict has a wrong value of repeats": of_verdict(repeats=-1),
     "verdict has a wrong value of margin ": of_verdict(margin=-0.1),
