@@ -20,6 +20,11 @@ def not_negative(value: float | None) -> bool:
     return value is None or value >= 0
 
 
+def is_size(value: float | None) -> bool:
+    """Return whether a number is 0 or more."""
+    return value is not None and value >= 0
+
+
 def is_count(value: int) -> bool:
     """Return whether a whole number can be one of trials, rows or repeats."""
     return 0 <= value < MOST
@@ -42,7 +47,8 @@ def as_tuple(stored: Any) -> Any:
 
 Count = Annotated[int, is_count]
 Share = Annotated[float, is_share]
-Size = Annotated[float, not_negative]
+Size = Annotated[float, is_size]
+MaybeInfinite = Annotated[float, not_negative]
 Scores = Annotated[tuple[float, ...], all_known]
 
 
@@ -70,7 +76,7 @@ def check_of(kind: Any) -> Check:
     if kind in (Any, object):
         return lambda value: True
     if kind is float:
-        return lambda value: _are_numbers((value,))
+        return lambda value: type(value) is float or _are_numbers((value,))
     if kind is int:
         return lambda value: type(value) is int
     if isinstance(kind, FunctionType):

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self, TypedDict
 
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.stored_types import Count, Scores, Share, Size, as_tuple
+from lossreg.storage.stored_types import Count, MaybeInfinite, Scores, Share, Size, as_tuple
 from lossreg.storage.trial_record import finite, spread
 
 OF_FOLDS = "the best other loss in each fold"
@@ -71,9 +71,9 @@ class Comparison:
     low: float
     high: float
     share_won: Share
-    detectable: Size
+    detectable: MaybeInfinite
     repeats: Count
-    unseen: Size = 0.0
+    unseen: MaybeInfinite = 0.0
 
     @property
     def interval(self) -> tuple[float, float]:

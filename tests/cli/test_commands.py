@@ -854,6 +854,7 @@ WRONG_VALUES = {
     "verdict has a wrong value of notes": of_verdict(notes="text"),
     "verdict has a wrong value of repeats": of_verdict(repeats=-1),
     "verdict has a wrong value of margin ": of_verdict(margin=-0.1),
+    "verdict has a wrong value of margin  ": of_verdict(margin=None),
     "verdict has a wrong value of finished": of_verdict(finished={"winner": -1}),
     "verdict has a wrong value of reevaluated ": of_verdict(
         reevaluated=[{"candidate": "focal", "trial": 0, "scores": []}]
@@ -888,8 +889,8 @@ def test_a_sound_verdict_is_read(lossreg, study):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("started", "noon"), ("ended", []), ("spread", "wide"), ("curves", {"val_score": True}), ("scores", [True]),
-     ("epoch", "2"), ("told", "0.9"), ("spread", -1), ("epoch", -1), ("learning_rate", -0.1), ("state", "text"),
-     ("seconds", 10**400)],
+     ("epoch", "2"), ("told", "0.9"), ("spread", -1), ("epoch", -1), ("learning_rate", -0.1), ("learning_rate", None),
+     ("state", "text"), ("seconds", 10**400)],
 )  # fmt: skip
 def test_a_trial_with_a_value_that_cannot_be_is_named(lossreg, study, field, value):
     store, record = StudyFolder(Path(".lossreg/toy"), "toy"), history.to_attribute(sample.study(1).trials[0])
