@@ -47,11 +47,16 @@ def _no_difference(arms: Arms) -> str:
     if arms.is_ahead and arms.tuned:
         return _better_as_it_is(arms, arms.tuned)
     if arms.is_winner:
-        name, simpler = arms.verdict.recommended.candidate, "" if arms.is_one_loss else ", the simpler choice"
-        is_for_estimate = not arms.seldom and not arms.verdict.is_decided_by_constraints
-        why = f" {name} is recommended for its better estimate alone." if is_for_estimate else ""
-        return f"{arms.first} is not shown to be better than {arms.baseline}{simpler}.{why}{_detectable(arms)}"
+        return f"{arms.first} is not shown to be better than {arms.baseline}{_choice(arms)}.{_detectable(arms)}"
     return f"No difference between the two is shown{' as they are' * bool(arms.tuned)}.{_detectable(arms)}"
+
+
+def _choice(arms: Arms) -> str:
+    """Return what speaks for each of two that are not shown to differ, where the winner is recommended."""
+    if arms.seldom or arms.verdict.is_decided_by_constraints:
+        return "" if arms.is_one_loss else ", which is the simpler choice"
+    simpler = "" if arms.is_one_loss else f", {arms.baseline} is the simpler choice"
+    return f". Either will do: {arms.verdict.recommended.candidate} has the better estimate{simpler}"
 
 
 def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:
@@ -66,15 +71,17 @@ def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:
 
 def _detectable(arms: Arms) -> str:
     smallest = arms.main.detectable if arms.main else None
-    if not smallest or not math.isfinite(smallest) or arms.is_of_few_rows:
+    if not smallest or not math.isfinite(smallest):
         return ""
-    return f" A difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies."
+    start = "At best, a" if arms.is_of_few_rows else "A"
+    return f" {start} difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies."
 
 
 def _equal(arms: Arms) -> str:
+    either = " Either will do." * (not arms.verdict.is_decided_by_constraints)
     return (
         f"{arms.first} and {arms.baseline} are practically equal: the interval lies within the margin of "
-        f"{arms.verdict.margin:g}."
+        f"{arms.verdict.margin:g}.{either}"
     )
 
 

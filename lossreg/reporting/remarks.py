@@ -33,8 +33,8 @@ def _unseen(arms: Arms) -> str:
         return ""
     size = Rounding.of_size(arms.main.unseen).text(arms.main.unseen)
     return (
-        f"Few rows, or few of one class, tell the two apart: rows unlike the test rows may change the difference by "
-        f"{size}, more than the interval says."
+        f"The result rests on few rows, or on few of one class: rows unlike the test rows may change the difference by "
+        f"{size}. Treat the interval as too narrow."
     )
 
 

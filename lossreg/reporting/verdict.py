@@ -93,16 +93,23 @@ def _at_same_rate(arms: Arms) -> str:
     """Return the two with the winner's settings of training, where the answer says nothing of it; else empty."""
     if arms.at_same_rate is None or arms.verdict.cause:
         return ""
-    return f"With the same {arms.differing} for both, {arms.of_winner(arms.at_same_rate)}."
+    left = f": by the estimates, {left}" if (left := _left(arms)) else ""
+    return f"With the same {arms.differing} for both, {arms.of_winner(arms.at_same_rate)}{left}."
 
 
 def _of_rate(arms: Arms) -> str:
-    """Return that hardly anything is left of a gain with the same settings of training; else an empty text."""
+    """Return that little or nothing is left of a gain with the same settings of training; else an empty text."""
+    left = _left(arms)
+    return f"By the estimates, {left} with the same {arms.differing} for both." if left else ""
+
+
+def _left(arms: Arms) -> str:
+    """Return `none of the gain is left`, or hardly anything, with the same settings of training; else empty."""
     main, same = arms.main, arms.at_same_rate
     is_open = arms.verdict.answer is Answer.NO_DIFFERENCE and main is not None and main.difference > 0
     if not is_open or not main or not same or same.difference > LEFT * main.difference:
         return ""
-    return f"By the estimates, hardly anything of the gain is left with the same {arms.differing} for both."
+    return f"{'hardly anything' if same.difference > 0 else 'none'} of the gain is left"
 
 
 def _of_loss(arms: Arms) -> str:
