@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -24,12 +25,16 @@ MOST_NOTES = 5  # below the leaderboard; `lossreg results` has all
 
 def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:
     """Print the leaderboard, recipes and end of a study, and what is missing; spec: None of its folder."""
+    from lossreg.reporting import state
+
     show_leaderboard(result)
     _show_recipes(result)
-    conclude(result, study, as_json=False, out=None, is_marked=True)
-    for missing in (_unconfirmed, _without_verdict):
-        if spec and (text := missing(spec, result, shlex.quote(str(study)))):
-            say(text, whole=True)
+    _show_end(result, study, is_marked=True)
+    if result.is_running:
+        say(state.sentence(result))
+    elif spec:
+        _show_missing(spec, result, shlex.quote(str(study)))
+    _show_steps(result, study)
 
 
 def show_leaderboard(result: StudyResult) -> None:
@@ -49,16 +54,20 @@ def _show_recipes(result: StudyResult) -> None:
     say("")
 
 
-def conclude(
-    result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = (), *, is_marked: bool = False
-) -> None:
-    """Print how a study ended, without the notes that were `shown` while it ran; of many the last, the verdict's.
-
-    is_marked: all is shown, and the leaderboard was printed with the verdict's marks, not before there was a verdict.
-    """
+def conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = ()) -> None:
+    """Print how a study ended, without the notes that were `shown` while it ran; of many the last, the verdict's."""
     if as_json:
         print_json(result.to_json(), out)
         return
+    _show_end(result, study, shown)
+    _show_steps(result, study)
+
+
+def _show_end(result: StudyResult, study: Path, shown: Collection[str] = (), *, is_marked: bool = False) -> None:
+    """Print the end of a study as `conclude` does, without the commands that go on.
+
+    is_marked: all is shown, and the leaderboard was printed with the verdict's marks, not before there was a verdict.
+    """
     from lossreg.reporting import report
 
     say(report.ended(result, report.epochs(result)))
@@ -72,14 +81,31 @@ def conclude(
         say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(str(study))}", whole=True)
     if result.recommended:
         _show_recommended(result, result.recommended, is_marked=is_marked)
-        if result.task != "segmentation":
-            say(f"Predict new rows: lossreg predict {shlex.quote(str(study))} ROWS -o predicted.csv", whole=True)
-    if is_study_folder(study):  # `sync` and `ui` take the study alone
-        return
-    if error := result.tracking.get("error"):
+    if error := "" if is_study_folder(study) else result.tracking.get("error"):
         say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
-    elif result.tracking.get("run_id"):
-        say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
+
+
+def _show_steps(result: StudyResult, study: Path) -> None:
+    """Print commands and code that go on with a study, one per line, below each other."""
+    steps = _steps(result, study)
+    width = max(map(len, steps)) + 1
+    for title, text in steps.items():
+        say(f"{f'{title}:':{width}} {text}", whole=True)
+
+
+def _steps(result: StudyResult, study: Path) -> dict[str, str]:
+    """Return commands and code by what they are for; of a study that runs none that needs its model."""
+    name, steps = shlex.quote(str(study)), {}
+    if result.is_running:
+        steps["Watch the study"] = f"lossreg watch {name}"
+    elif result.recommended and result.task != "segmentation":
+        steps["Predict new rows"] = f"lossreg predict {name} ROWS -o predicted.csv"
+        steps["In Python"] = f"lossreg.load_predictor({json.dumps(str(study), ensure_ascii=False)})"
+    steps["One HTML page"] = f"lossreg report {name}"
+    # `ui` takes the file of a study alone
+    if result.tracking.get("run_id") and not result.tracking.get("error") and not is_study_folder(study):
+        steps["Look closer"] = f"lossreg ui {name}"
+    return steps
 
 
 def is_one_stream() -> bool:
@@ -122,6 +148,12 @@ def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
         display(comparisons)
     for text in words.evidence(result, verdict, has_table=comparisons is not None):
         say(text)
+
+
+def _show_missing(spec: StudySpec, result: StudyResult, study: str) -> None:
+    """Print the commands that do what is missing of a study that nobody runs."""
+    for text in filter(None, (_unconfirmed(spec, result, study), _without_verdict(spec, result, study))):
+        say(text, whole=True)
 
 
 def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:

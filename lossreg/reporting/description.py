@@ -127,8 +127,7 @@ def _settings_markdown(result: StudyResult) -> str:
 
 def _loading_markdown(result: StudyResult) -> str:
     """Return the ways to load the model of a study that has ended; that from MLflow is at the top."""
-    is_running = bool(result.reached and result.reached.is_running)
-    is_there = result.seconds.get("total") and not is_running
+    is_there = result.seconds.get("total") and not result.is_running
     ways = instructions.loading(result, folder=_folder(result)) if is_there else []
     blocks = [
         f"{how}:\n\n```{'sh' if code.startswith('lossreg ') else 'python'}\n{printable(code)}\n```"

@@ -116,10 +116,9 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
 
     study, folder: as in `loading`.
     """
-    reached = result.reached
-    if reached and reached.is_running:
+    if result.is_running:
         return NextStep("Watch the study", shlex.join(["lossreg", "watch", _named(result, study or folder)]))
-    is_interrupted = bool(reached and reached.is_interrupted)
+    is_interrupted = bool(result.reached and result.reached.is_interrupted)
     if _has_rows_given(result):
         return NextStep(GO_ON, "", (ROWS_GIVEN_UNFINISHED,)) if is_interrupted else NextStep(REPEAT, "", (ROWS_GIVEN,))
     if is_interrupted:

@@ -71,7 +71,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "board": leaderboard.cells(result),
         "remarks": leaderboard.remarks(result) if best else [],
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
-        "loading": [] if _is_running(result) else instructions.loading(result, study, folder),
+        "loading": [] if result.is_running else instructions.loading(result, study, folder),
         "rows": instructions.ROWS,
         "paths": instructions.start_of_paths(study, folder),
         "step": step,
@@ -94,11 +94,7 @@ def _decision(result: StudyResult) -> str:
 def _state(result: StudyResult) -> str:
     """Return how far the study is where it has not ended, with the time of the page, or why it has no verdict."""
     written = f" This page was written at {time.strftime('%H:%M:%S on %Y-%m-%d')}."
-    return f"{words}{written * _is_running(result)}" if (words := state.sentence(result)) else ""
-
-
-def _is_running(result: StudyResult) -> bool:
-    return bool(result.reached and result.reached.is_running)
+    return f"{words}{written * result.is_running}" if (words := state.sentence(result)) else ""
 
 
 def _evidence(result: StudyResult) -> list[str]:

@@ -94,7 +94,7 @@ def leaderboard(result: StudyResult) -> Grid:
     for row, standing in zip(result.ranking(), cells(result), strict=True):
         is_top = row.rank == 1 and not result.untried
         is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else is_top
-        grid.add_row(*map(cell, [*standing, *_settings(row)]), style=BEST if is_first else None)
+        grid.add_row(*map(cell, [*standing, *_settings(result, row)]), style=BEST if is_first else None)
     if caption := noise(result):
         grid.caption, grid.caption_justify = cell(caption), "left"
     return grid
@@ -109,10 +109,10 @@ def pareto_front(result: StudyResult) -> Table:
     return grid
 
 
-def _settings(row: Standing) -> list[str]:
+def _settings(result: StudyResult, row: Standing) -> list[str]:
     """Return learning rate and parameters of a candidate's best trial."""
     if row.best is None:
-        return ["-", "no trial completed"]
+        return ["-", f"no trial completed{' yet' * result.is_running}"]
     params = ", ".join(filter(None, [loss_params(row.best), *usage.besides(row.best)[1:]]))
     return [f"{row.best.learning_rate:.3g}", params or "-"]
 

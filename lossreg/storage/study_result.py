@@ -116,6 +116,11 @@ class StudyResult:
     is_outdated: bool = False
 
     @property
+    def is_running(self) -> bool:
+        """True if a process is known to run the study now."""
+        return self.reached is not None and self.reached.is_running
+
+    @property
     def recommended(self) -> TrialRecord | None:
         """The trial to train with: the verdict's, without one the best."""
         if self.verdict is None:

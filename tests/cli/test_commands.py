@@ -34,10 +34,11 @@ from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import progress as terminal
-from lossreg.reporting import report, values, verdict
+from lossreg.reporting import report, state, values, verdict
 from lossreg.reporting.pace import clock
 from lossreg.search import follower, history, outline, restore, run
 from lossreg.storage import study_folder
+from lossreg.storage.reached import Reached
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.storage.study_result import StudyResult
 from lossreg.terminal import browser, streams
@@ -373,7 +374,8 @@ def test_debug_shows_the_traceback(lossreg, monkeypatch):
 @pytest.mark.parametrize("command", ["tune", "results"])
 def test_a_store_that_lacks_runs_is_not_recommended_to_look_at(lossreg, study, finished, command):
     code, out, _ = lossreg(command, study)
-    assert (code, "Look closer: lossreg ui toy.toml" in out) == (0, True)
+    assert code == 0
+    assert re.search(r"^Look closer: +lossreg ui toy.toml$", out, re.MULTILINE)
     finished.result.tracking["error"] = "no room is left on the disk of x.db: make room there"
     code, out, _ = lossreg(command, study)
     assert (code, "Look closer" in out) == (0, False)
@@ -481,6 +483,34 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
         assert part in out
     assert ("something is odd" in err) == (command == "tune")
     assert ("There is no verdict yet. `lossreg tune toy.toml`" in out) == (command == "results")
+
+
+@pytest.mark.parametrize("command", ["tune", "results"])
+def test_the_end_of_a_study_has_a_block_of_next_steps(lossreg, study, finished, command):
+    assert lossreg(command, study)[1].splitlines()[-4:] == [
+        "Predict new rows: lossreg predict toy.toml ROWS -o predicted.csv",
+        'In Python:        lossreg.load_predictor("toy.toml")',
+        "One HTML page:    lossreg report toy.toml",
+        "Look closer:      lossreg ui toy.toml",
+    ]
+    finished.result.task = "segmentation"
+    assert "load_predictor" not in lossreg(command, study)[1]
+
+
+@pytest.mark.parametrize("ended", [3, 12])
+def test_results_of_a_study_that_runs_say_so_and_offer_nothing_that_needs_its_end(lossreg, study, finished, ended):
+    finished.result = sample.study(ended)
+    finished.result.trials = [trial for trial in finished.result.trials if trial.candidate != "gce_mild"]
+    finished.result.reached = Reached(ended, 12, True, False, "comparing" * (ended == 12))
+    code, out, _ = lossreg("results", study)
+    assert (code, state.sentence(finished.result) in out) == (0, True)
+    assert out.splitlines()[-2:] == [
+        "Watch the study: lossreg watch toy.toml",
+        "One HTML page:   lossreg report toy.toml",
+    ]
+    assert "no trial completed yet" in out
+    for command in ("lossreg tune", "lossreg verdict", "lossreg predict", "load_predictor"):
+        assert command not in out
 
 
 def test_of_many_notes_a_run_shows_the_last_and_names_the_command_that_shows_all(lossreg, study, finished):
