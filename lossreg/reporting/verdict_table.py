@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 from rich.table import Table
 
@@ -15,6 +17,7 @@ from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison, Verdict
 
 COLUMNS = {"": "left", "score": "right", "gain": "right", "95% interval": "right", "better in": "right"}
+TIES, ROUNDED = "A tie counts half.", "The gain is that of the scores before they are rounded."
 
 
 def table(result: StudyResult, verdict: Verdict) -> Table | None:
@@ -22,16 +25,32 @@ def table(result: StudyResult, verdict: Verdict) -> Table | None:
     arms = Arms(result, verdict)
     if arms.main is None:
         return None
-    grid = tables.table(_title(arms), COLUMNS, _rows(arms, arms.main))
+    rounding = max(map(Rounding.of, _comparisons(arms)), key=lambda one: one.decimals)
+    grid = tables.table(_title(arms), COLUMNS, _rows(arms, arms.main, rounding))
     grid.spare = ("better in",)
-    if _has_ties(arms):
-        grid.caption, grid.caption_justify = tables.cell("A tie counts half."), "left"
+    captions = [TIES] * _has_ties(arms) + [ROUNDED] * (not _adds_up(arms, arms.main, rounding))
+    if captions:
+        grid.caption, grid.caption_justify = tables.cell(" ".join(captions)), "left"
     return grid
 
 
+def _comparisons(arms: Arms) -> list[Comparison]:
+    return [comparison for comparison in (arms.main, arms.at_same_rate, arms.tuned) if comparison]
+
+
 def _has_ties(arms: Arms) -> bool:
-    comparisons = (arms.main, arms.at_same_rate, arms.tuned)
-    return not all(comparison.won.is_integer() for comparison in comparisons if comparison)
+    return not all(comparison.won.is_integer() for comparison in _comparisons(arms))
+
+
+def _adds_up(arms: Arms, main: Comparison, rounding: Rounding) -> bool:
+    """Return whether the gain is the difference of the two scores as they are shown."""
+    winner, baseline = arms.verdict.winner.score, arms.verdict.baseline.score
+    if winner is None or baseline is None or not math.isfinite(winner - baseline):
+        return True
+    change, sign = replace(arms.change(main), of_table=rounding), int(arms.result.sign)
+    gain = change.signed(main.difference)
+    shown = sign * (Decimal(rounding.score(winner)) - Decimal(rounding.score(baseline)))
+    return Decimal(gain) == shown or gain != change.signed(sign * (winner - baseline))
 
 
 def _title(arms: Arms) -> str:
@@ -40,9 +59,7 @@ def _title(arms: Arms) -> str:
     return f"{arms.result.metric} on {tested(arms.verdict)}{how}, {arrow(arms.result.direction)}"
 
 
-def _rows(arms: Arms, main: Comparison) -> Iterator[list[str]]:
-    comparisons = [comparison for comparison in (main, arms.at_same_rate, arms.tuned) if comparison]
-    rounding = max(map(Rounding.of, comparisons), key=lambda one: one.decimals)
+def _rows(arms: Arms, main: Comparison, rounding: Rounding) -> Iterator[list[str]]:
     in_percent = _has_ties(arms)
 
     def compared(comparison: Comparison) -> list[str]:

@@ -57,6 +57,17 @@ def test_a_tie_counts_half_and_lost_repeats_are_not_counted():
     assert shown(result)[-1] == ["A tie counts half."]
 
 
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize(("scores", "is_exact"), [((0.6056, 0.5942), False), ((0.6056, 0.5946), True)])
+def test_a_gain_that_is_not_the_difference_of_the_rounded_scores_is_explained(direction, scores, is_exact):
+    main = compared(abs(scores[0] - scores[1]), 0.016)
+    result = sample_verdict.study("no difference, ahead", direction, against_baseline=main)
+    result.verdict = with_scores(result, *(scores if direction == "maximize" else scores[::-1]))
+    rows = {name: cells for name, *cells in shown(result)}
+    assert rows["focal"][1] == "+0.011"
+    assert ("The gain is that of the scores before they are rounded." in rows) is not is_exact
+
+
 def test_without_a_comparison_there_is_no_table():
     result = sample_verdict.study("not enough data")
     assert verdict_table.table(result, result.verdict) is None
