@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
+from lossreg.config.search_space import Range
 from lossreg.reporting.arms import Arms
 from lossreg.reporting.change import Rounding
 from lossreg.storage.verdict import Answer
 
+NEAR_END = 0.02  # of a range
 EXPLORATORY = (
     "This is exploratory: {} after the first look at the test rows, so the answer is less sure than its numbers say."
 )
@@ -14,7 +19,9 @@ CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 
 def sentences(arms: Arms) -> list[str]:
     """Return the remarks on a verdict, none where nothing limits it."""
-    remarks = (_simpler(arms), _unseen(arms), _left_out(arms), _exploratory(arms), _openings(arms))
+    remarks = (
+        _simpler(arms), _unseen(arms), _near_end(arms), _left_out(arms), _exploratory(arms), _openings(arms),
+    )  # fmt: skip
     return [remark for remark in remarks if remark]
 
 
@@ -36,6 +43,38 @@ def _unseen(arms: Arms) -> str:
         f"The result rests on few rows, or on few of one class: rows unlike the test rows may change the difference by "
         f"{size}. Treat the interval as too narrow."
     )
+
+
+def _near_end(arms: Arms) -> str:
+    """Return whose learning rate is near an end of the range that was searched; empty with outer folds."""
+    searched = _searched_rates(arms)
+    if searched is None or arms.main is None or arms.verdict.outer:
+        return ""
+    sides = (arms.verdict.winner, arms.verdict.baseline)
+    near = [f"{arm.candidate} ({arm.learning_rate:.3g})" for arm in sides if _is_near_end(arm.learning_rate, searched)]
+    if not near:
+        return ""
+    return (
+        f"The learning rate of {' and '.join(near)} is near an end of the range that was searched, "
+        f"{searched.low:g} to {searched.high:g}: with a wider range the score may be better."
+    )
+
+
+def _searched_rates(arms: Arms) -> Range | None:
+    """Return the range of learning rates; None where it is fixed, one of a few, or not known."""
+    table = arms.result.spec.get("train", {}).get("learning_rate")
+    low, high, log = map(table.get, ("low", "high", "log")) if isinstance(table, Mapping) else (None, None, False)
+    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)) or not 0 < low < high:
+        return None
+    return Range(low, high, bool(log))
+
+
+def _is_near_end(value: float, searched: Range) -> bool:
+    """Return whether a value is near an end of its range, on the scale on which it was searched."""
+    if value <= 0:
+        return False
+    value, low, high = (math.log(one) if searched.log else one for one in (value, searched.low, searched.high))
+    return min(abs(value - low), abs(high - value)) <= NEAR_END * (high - low)
 
 
 def _left_out(arms: Arms) -> str:

@@ -114,6 +114,38 @@ def test_one_that_alone_keeps_a_constraint_but_not_on_the_test_rows_is_said_with
 
 
 @pytest.mark.parametrize(
+    ("winner", "baseline", "log", "named"),
+    [
+        (0.001, 0.00995, True, "cross_entropy (0.00995) is"),
+        (0.000101, 0.001, True, "focal (0.000101) is"),
+        (0.0099, 0.01, True, "focal (0.0099) and cross_entropy (0.01) is"),
+        (0.001, 0.009, True, ""),
+        (0.00012, 0.001, False, "focal (0.00012) is"),
+        (0.001, 0.009, False, ""),
+        (0.02, 0.001, True, ""),
+    ],
+)
+def test_learning_rates_near_an_end_of_their_range_are_named_of_winner_and_baseline(winner, baseline, log, named):
+    result = sample_verdict.study("no difference, ahead")
+    arms = {"winner": (result.verdict.winner, winner), "baseline": (result.verdict.baseline, baseline)}
+    result.verdict = replace(
+        result.verdict, **{side: replace(arm, learning_rate=rate) for side, (arm, rate) in arms.items()}
+    )
+    assert not any("end of the range" in line for line in lines(result)), "nothing is known of a range"
+    result.spec["train"]["learning_rate"] = {"low": 0.0001, "high": 0.01, "log": log}
+    sentence = (
+        f"The learning rate of {named} near an end of the range that was searched, 0.0001 to 0.01: with a wider range "
+        "the score may be better."
+    )
+    assert [line for line in lines(result) if "end of the range" in line] == [sentence] * bool(named)
+    for other in (0.01, {"choices": [0.001, 0.01]}, {"low": "x", "high": None}):
+        changed = replace(result, spec={"train": {"learning_rate": other}})
+        assert not any("end of the range" in line for line in lines(changed))
+    result.verdict = replace(result.verdict, outer=5)
+    assert not any("end of the range" in line for line in lines(result)), "each fold has a rate of its own"
+
+
+@pytest.mark.parametrize(
     ("left", "shown"),
     [(-0.001, "none of the gain is left"), (0.0, "none of the gain is left"),
      (0.003, "hardly anything of the gain is left"), (0.004, "")],
