@@ -66,7 +66,7 @@ def page(inspection: Inspection) -> Group:
     from lossreg.reporting.tables import DIM, cell
 
     notes = [cell(f"note: {note}", DIM) for note in inspection.notes]
-    warnings = [cell(f"Warning: {warning}.", "yellow") for warning in inspection.warnings]
+    warnings = [cell(f"note: {warning}", "yellow") for warning in inspection.warnings]
     kept = [cell(DROP, DIM)] * ("\n# drop = " in inspection.text)
     return Group(_facts(inspection), _losses(inspection), *notes, *warnings, *kept)
 

@@ -107,7 +107,7 @@ def _new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder that becomes `target` at the end of the block, and is removed if anything fails."""
     with on_disk(target):
         if target.exists():
-            raise InputError("is there already", where=brief(target), hint="Choose another name or --folder.")
+            raise InputError("already exists", where=brief(target), hint="Choose another name or --folder.")
     partial = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def alive(case: Case) -> str:
                 what = f"{param.name} = {shown(pair[0])} and {shown(pair[1])} differ only by a common factor, if at all"
                 remedy = "Use it so that samples change relative to each other: a common factor is the learning rate's."
                 raise Failure(what, remedy)
-    return f"alive: {', '.join(p.name for p in searched)}"
+    return f"{', '.join(p.name for p in searched)} {'has' if len(searched) == 1 else 'have'} an effect"
 
 
 def _mixed(case: Case) -> tuple[Array, Array]:

@@ -285,7 +285,7 @@ def place(source: str, out: str | Path | None) -> Path:
                 f"Run it with `lossreg tune {shlex.quote(str(path))}`, or write another one with --out OTHER.toml.",
                 "Choose another path; no file is overwritten.",
             )
-            raise InputError("is there already", where=brief(path), hint=hint)
+            raise InputError("already exists", where=brief(path), hint=hint)
         if not path.parent.is_dir():
             raise InputError("no such folder", where=brief(path.parent))
     return path

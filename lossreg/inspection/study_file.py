@@ -70,7 +70,7 @@ class Draft:
         yield "# Written by `lossreg init`, which looked at the data. `lossreg tune FILE` runs it as it is."
         yield "# Lines such as `# folds = 5` are choices that only you can make: remove their # where they fit."
         for warning in self.warnings:
-            yield from comment(f"Warning: {warning}.")
+            yield from comment(f"note: {warning}")
 
     def _data(self) -> Iterator[str]:
         yield "[data]"

@@ -82,7 +82,7 @@ def test_what_is_written_parses_and_has_no_blanks_left(task):
 def test_a_folder_that_exists_is_left_alone(tmp_path):
     named = scaffold.names("tilted")
     (tmp_path / "lossreg-tilted").mkdir()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         scaffold.write(named, tmp_path)
     assert written(tmp_path) == ["lossreg-tilted"]
 
@@ -120,7 +120,7 @@ def test_the_command_writes_and_says_what_comes_next(tmp_path):
     assert written(package) == ["README.md", "lossreg_tilted.py", "pyproject.toml", "tests", "tests/test_tilted.py"]
     again = run("tilted", "--folder", "new place", folder=tmp_path)
     assert again.returncode == 2
-    assert again.stderr.startswith("Error: new place/lossreg-tilted: is there already.")
+    assert again.stderr.startswith("Error: new place/lossreg-tilted: already exists.")
 
 
 @pytest.mark.parametrize(

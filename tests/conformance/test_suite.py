@@ -90,6 +90,20 @@ def test_results_are_in_order_with_messages_and_times():
 
 
 @pytest.mark.parametrize(
+    ("loss", "check", "message"),
+    [
+        ("cross_entropy", "names", "no other loss has any of its names"),
+        ("squentropy", "names", "no other loss has its name"),
+        ("categorical_hinge", "alive", "margin has an effect"),
+        ("square_loss", "alive", "kappa, M have an effect"),
+    ],
+)
+def test_passed_checks_are_told_in_words(loss, check, message):
+    [result] = conformance.check(loss, (check,))
+    assert (result.ok, result.message) == (True, message)
+
+
+@pytest.mark.parametrize(
     ("loss", "only", "message"),
     [("cros_entropy", (), "cross_entropy"), ("huber", ("gradent",), "gradient")],
 )

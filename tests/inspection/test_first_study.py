@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -15,9 +16,11 @@ import commands
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import lossreg
 from lossreg import InputError
+from lossreg.cli.inspecting import page
 from lossreg.config import study as studies
 from lossreg.config.schema import Data
 from lossreg.contract.data_options import Options
@@ -524,6 +527,10 @@ def test_a_run_warns_of_what_init_warns_of():
     assert inspection.warnings[0].startswith("cancelled alone predicts the target (balanced accuracy 1.000")
     assert any(line.startswith("customer: ") for line in inspection.warnings)
     assert any("differences under" in line and "in f1_macro are noise" in line for line in inspection.warnings)
+    shown = Console(width=1000, file=io.StringIO())
+    shown.print(page(inspection))
+    lines = [line.rstrip() for line in shown.file.getvalue().splitlines()]
+    assert {f"note: {line}" for line in inspection.warnings} <= {*lines}, "as a dry run has them"
     _, dataset, metric, *_ = prepared(inspection.text)
     assert warnings.of(dataset, metric) == inspection.warnings
 
@@ -666,9 +673,9 @@ def test_the_command_writes_a_file_that_is_never_overwritten(command):
     assert written == lossreg.init("churn.csv", "left").text
     code, out, err = command("init", "churn.csv", "--target", "left")
     assert (code, out) == (2, "")
-    assert err.startswith("Error: churn.toml: is there already. Run it with `lossreg tune churn.toml`")
+    assert err.startswith("Error: churn.toml: already exists. Run it with `lossreg tune churn.toml`")
     assert Path("churn.toml").read_text() == written
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         lossreg.init("churn.csv", "left").write("churn.toml")
     Path("my study.toml").write_text("")
     code, out, err = command("init", "churn.csv", "--target", "left", "-o", "my study.toml")

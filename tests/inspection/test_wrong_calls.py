@@ -112,7 +112,7 @@ def test_paths_are_texts_or_paths(folder, path):
 
 NOT_WRITTEN = {"": ".toml", ".": ".toml", "a.txt": ".toml", "no/a.toml": "no such folder", "a\0.toml": "NUL",
                "a" * 5000 + ".toml": "too long", "\ud800.toml": "lone surrogates", "/proc/a.toml": "no such file",
-               "taken.toml": "is there already"}  # fmt: skip
+               "taken.toml": "already exists"}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOT_WRITTEN, ids=lambda path: ascii(path[:20]))
