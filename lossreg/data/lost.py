@@ -17,6 +17,7 @@ from lossreg.errors import count_of
 LINES = 5
 SHOWN = 10
 EXAMPLES = 3
+BEGINNINGS = ("note", "warning", "error")  # of lines of messages; columns of these names are quoted
 TAKEN_AS_MISSING = "taken as missing"
 
 
@@ -180,7 +181,7 @@ def grouped(described: Mapping[str, str]) -> list[str]:
     columns: dict[str, list[str]] = {}
     for name, text in described.items():
         if text:
-            columns.setdefault(text, []).append(name)
+            columns.setdefault(text, []).append(repr(name) if name.lower() in BEGINNINGS else name)
     lines = [f"{listed(names)}: {text}." for text, names in columns.items()]
     if len(lines) <= LINES + 1:
         return lines
