@@ -95,16 +95,20 @@ def _show_steps(result: StudyResult, study: Path) -> None:
 
 def _steps(result: StudyResult, study: Path) -> dict[str, str]:
     """Return commands and code by what they are for; of a study that runs none that needs its model."""
-    name, steps = shlex.quote(str(study)), {}
+    from lossreg.reporting import instructions
+
+    renaming = [override for override in result.overrides if instructions.key_of(override) == "name"][-1:]
+    place = result.folder if renaming and is_study_folder(result.folder) else str(study)
+    name, steps = shlex.quote(place), {}
     if result.is_running:
         steps["Watch the study"] = f"lossreg watch {name}"
     elif result.recommended and result.task != "segmentation":
         steps["Predict new rows"] = f"lossreg predict {name} ROWS -o predicted.csv"
-        steps["In Python"] = f"lossreg.load_predictor({json.dumps(str(study), ensure_ascii=False)})"
+        steps["In Python"] = f"lossreg.load_predictor({json.dumps(place, ensure_ascii=False)})"
     steps["One HTML page"] = f"lossreg report {name}"
     # `ui` takes the file of a study alone
     if result.tracking.get("run_id") and not result.tracking.get("error") and not is_study_folder(study):
-        steps["Look closer"] = f"lossreg ui {name}"
+        steps["Look closer"] = shlex.join(["lossreg", "ui", str(study), *(f"--set={one}" for one in renaming)])
     return steps
 
 

@@ -497,6 +497,18 @@ def test_the_end_of_a_study_has_a_block_of_next_steps(lossreg, study, finished, 
     assert "load_predictor" not in lossreg(command, study)[1]
 
 
+def test_the_next_steps_of_a_study_that_was_renamed_are_its_own(lossreg, study, finished):
+    folder = Path(".lossreg/other")
+    never_run(StudyFolder(folder, "other"))
+    finished.result.folder, finished.result.overrides = str(folder), ["search.trials=12", "name=other"]
+    assert lossreg("tune", study, "--set", "name=other")[1].splitlines()[-4:] == [
+        "Predict new rows: lossreg predict .lossreg/other ROWS -o predicted.csv",
+        'In Python:        lossreg.load_predictor(".lossreg/other")',
+        "One HTML page:    lossreg report .lossreg/other",
+        "Look closer:      lossreg ui toy.toml --set=name=other",
+    ]
+
+
 @pytest.mark.parametrize("ended", [3, 12])
 def test_results_of_a_study_that_runs_say_so_and_offer_nothing_that_needs_its_end(lossreg, study, finished, ended):
     finished.result = sample.study(ended)
