@@ -42,6 +42,8 @@ OBJECTIVES = "objectives"
 OVER = "over"
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
+# key of the seconds of all runs, the one that goes on included, until they are in the study's attributes
+SPENT = "lossreg:seconds"
 # which of several workers finished the study last, with how many trials, in which folder, and whether it has the model
 FINISHED = "lossreg:finished"
 # the records of a study besides its trials, of which it has one, and of which it has several
@@ -49,6 +51,7 @@ ONE_OF: Mapping[str, Callable[[Any], Any]] = {VERDICT: Verdict.of_stored, KEY: C
 SEVERAL_OF: Mapping[str, Callable[[Any], Any]] = {
     CONSTRAINTS: Constraint.of_stored, OBJECTIVES: Objective.of_stored,
 }  # fmt: skip
+_are_seconds = stored_types.check_of(Mapping[str, float])
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
@@ -144,13 +147,21 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     for name in ONE_OF:
         # trials may have been added since
         kept[name] = kept[name] if kept[name] and kept[name].trials == len(trials) else None
-    attributes = {**attributes, "tracking": attributes.get("tracking") or noted.get(PARENT, {})}
+    tracking = attributes.get("tracking") or noted.get(PARENT, {})
+    attributes = {**attributes, "tracking": tracking, "seconds": seconds(noted)}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
         overrides=[*attributes.get("overrides", ()), *more.overrides(study)], extended_to=more.noted(study),
         is_outdated=frozen.is_outdated(attributes, len(trials)),
         **kept, **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
+
+
+def seconds(noted: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the seconds of a study's runs, those of a run that was killed as far as they were stored."""
+    kept: list[Mapping[str, float]] = [noted.get(ATTRIBUTE, {}).get("seconds", {})]
+    kept += [spent for spent in (noted.get(SPENT),) if _are_seconds(spent)]
+    return max(kept, key=lambda spent: spent.get("total", 0.0))
 
 
 def kept_records(attributes: Mapping[str, Any]) -> dict[str, Any]:

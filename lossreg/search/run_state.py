@@ -24,6 +24,7 @@ from lossreg.storage.constraints import NONE_KEPT
 from lossreg.storage.observer import Ahead, Observer
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trials import ATTRIBUTE
+from lossreg.terminal.masking import masked_values
 from lossreg.tracking import Tracker, Untracked
 from lossreg.training import programs
 from lossreg.training.pool import Pool
@@ -41,7 +42,8 @@ class RunState:
     """A run whose study is open: everything that training and finishing need.
 
     uri is of the MLflow store, empty without one; interrupted is the number of trials that a former run left
-    unfinished; together, that of trials at a time; seconds has those of the verdict, once it is reached for.
+    unfinished; together, that of trials at a time; seconds has those of the verdict, once it is reached for; counted,
+    those of this run that are stored.
     """
 
     run: Run
@@ -54,6 +56,7 @@ class RunState:
     interrupted: int
     together: int
     seconds: dict[str, float] = field(default_factory=dict)
+    counted: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -84,6 +87,7 @@ class RunState:
         _add_notes(result, lines, run.progress, is_enough=scheduler.started > prepared.trials)
         together = pool.slots // policy.members
         state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)
+        observers.append(Account(state))
         recorder.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
         return state
 
@@ -133,7 +137,30 @@ class RunState:
 
     def _write(self, summary: Mapping[str, Any]) -> None:
         self._summarise()
-        attributes.write_summary(self.study, self.result, summary)
+        with self._counted():
+            attributes.write_summary(self.study, self.result, summary)
+
+    def _store(self) -> None:
+        """Write what the study has come to, so that a kill loses none of it; it is not complete yet."""
+        self._write({completion.KEY: {}})
+
+    def note_parent(self) -> bool:
+        """Note the parent run in MLflow once there is one; return whether it is noted."""
+        tracker = self.tracker
+        if not (tracker.experiment_id and tracker.run_id):
+            return False
+        if tracker.run_id != self.result.tracking.get("run_id"):
+            self.result.tracking = tracker.where()
+            self.study.set_user_attr(
+                ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], "tracking": masked_values(self.result.tracking)}
+            )
+        return True
+
+    def note_seconds(self) -> None:
+        """Note the seconds so far, without the rest of the summary."""
+        self._count()
+        with self._counted():
+            self.study.set_user_attr(history.SPENT, self.result.seconds)
 
     def _concluded(self, summary: dict[str, Any]) -> StudyResult:
         """Finish a study whose trials have ended."""
@@ -207,7 +234,10 @@ class RunState:
         for observer in self.scheduler.observers:
             observer.trained(result)
         if run.spec.verdict.enabled and not run.trainers and not confirming.has_failed:
+            before = result.verdict
             result.verdict = VerdictStage(*study, partial(self._after_search, "verdict")).reach(again=run.is_verdict)
+            if result.verdict != before:
+                self._store()
 
     @contextmanager
     def _after_search(self, stage: str) -> Iterator[None]:
@@ -218,18 +248,45 @@ class RunState:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+            self.note_seconds()
 
     def _summarise(self) -> None:
-        """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""
-        before, result = self.study.user_attrs[ATTRIBUTE]["seconds"], self.result
-        spent = {
-            "total": time.perf_counter() - self.run.begin, **self.tracker.spent(), **self.scheduler.seconds,
-            **self.seconds,
-        }  # fmt: skip
-        total = {name: before.get(name, 0.0) + spent.get(name, 0.0) for name in before | spent}
-        result.seconds = total if self.scheduler.epochs or self.seconds or not before else dict(before)
-        result.trainer = attributes.trainers(result)
-        result.tracking = self.tracker.where() or result.tracking
+        """Bring the result up to date: times, who trained what, and where it is in MLflow."""
+        self._count()
+        self.result.trainer = attributes.trainers(self.result)
+        self.result.tracking = self.tracker.where() or self.result.tracking
+
+    def _count(self) -> None:
+        """Add this run's times to those of earlier ones; a run that trains nothing adds none."""
+        before, spent = dict(history.seconds(self.study.user_attrs)), {}
+        if self.scheduler.epochs or self.seconds or not before:
+            total = time.perf_counter() - self.run.begin
+            spent = {"total": total, **self.tracker.spent(), **self.scheduler.seconds, **self.seconds}
+        new = {name: seconds - self.counted.get(name, 0.0) for name, seconds in spent.items()}
+        self.result.seconds = {name: before.get(name, 0.0) + new.get(name, 0.0) for name in before | new}
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Have the result's seconds stored in the block, and count those of this run as that."""
+        before = dict(history.seconds(self.study.user_attrs))
+        yield
+        for name, seconds in self.result.seconds.items():
+            self.counted[name] = self.counted.get(name, 0.0) + seconds - before.get(name, 0.0)
+
+
+class Account(Observer):
+    """Has the storage keep what a kill would lose while trials run: the parent run in MLflow, and the seconds."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state, self._is_noted = state, False
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """Note the parent run once it is there."""
+        self._is_noted = self._is_noted or self._state.note_parent()
+
+    def written(self) -> None:
+        """Note the seconds."""
+        self._state.note_seconds()
 
 
 def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer, *, is_enough: bool) -> None:

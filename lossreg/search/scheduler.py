@@ -66,6 +66,7 @@ class Scheduler:
         self._is_filling = False
         self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
         self._beside = 0.0  # seconds of the search while an epoch was trained
+        self._begin = 0.0
         self.placed, self._stuck, self._prunes = self.ask_tell.started, 0, policy.prune
         self._keep = KeepPolicy(policy.keep, result, policy.contenders)
 
@@ -88,7 +89,7 @@ class Scheduler:
         """
         if self.pool.slots < self.policy.members and self.ask_tell.may_ask:
             raise self._too_narrow()
-        begin = time.perf_counter()
+        self._begin = time.perf_counter()
         with _short_switch_interval(), ThreadPoolExecutor(1, "lossreg-training") as worker:
             try:
                 self._train_again(worker)
@@ -101,13 +102,13 @@ class Scheduler:
                 self._tell_ended()
                 raise
             finally:
-                self._count(begin)
+                self._count()
         self._tell_last()
-        self._count(begin)
+        self._count()
 
-    def _count(self, begin: float) -> None:
+    def _count(self) -> None:
         """Count all time without training as search, and the search during training too."""
-        self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
+        self.seconds["search"] = time.perf_counter() - self._begin - self.seconds["training"]
         self.seconds["search_spent"] = self.seconds["search"] + self._beside
 
     def _train_again(self, worker: Executor) -> None:
@@ -231,6 +232,7 @@ class Scheduler:
                 for observer in self.observers:
                     observer.trial(record, self.result)
         if has_told:
+            self._count()
             for observer in self.observers:
                 observer.written()
         if failures:

@@ -58,6 +58,13 @@ class TurnState(RunState):
             self.tracker.start(self.result, run_id, key, is_alone=False)
             raise
 
+    def note_parent(self) -> bool:
+        """Leave it to the founder."""
+        return True
+
+    def note_seconds(self) -> None:
+        """Do nothing: the worker that finishes the study stores its seconds."""
+
     def _write(self, summary: Mapping[str, Any]) -> None:
         with suppress(ReplacedError):
             RunState._write(self, summary)

@@ -307,7 +307,7 @@ class Tracker(Observer):
 class Untracked(Observer):
     """Stands in for the tracker of a study that is not tracked, or has nothing left to write."""
 
-    error = ""
+    error = run_id = experiment_id = ""
 
     def spent(self) -> dict[str, float]:
         """Return zeros."""

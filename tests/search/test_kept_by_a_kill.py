@@ -1,0 +1,83 @@
+"""What a study keeps of a run that is killed: read from copies of its folder, taken while the run goes on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import small_study
+from fake_trainer import Fake
+
+import lossreg
+from lossreg.search import tracked
+from lossreg.search.retrainer import Retrainer
+from lossreg.storage.observer import Observer
+from lossreg.tracking import Untracked
+
+FOLDER, KILLED = Path(".lossreg"), Path("killed")
+WHERE = {"uri": "sqlite:///mlflow.db", "experiment": "small", "experiment_id": "1", "run_id": "abc"}
+STUDY = small_study.study(verdict={"repeats": 3, "outer": 0}, search={**small_study.SEARCH, "confirm": 0})
+
+
+def copy():
+    shutil.copytree(FOLDER, KILLED / FOLDER, dirs_exist_ok=True)
+
+
+class Opened(Untracked):
+    """Stands in for MLflow with a parent run; a kill while it finishes leaves the copy."""
+
+    run_id, experiment_id = WHERE["run_id"], WHERE["experiment_id"]
+
+    def where(self):
+        return WHERE
+
+    def finish(self, result, model=None):
+        copy()
+
+
+class Copies(Observer):
+    """Copies the study's folder at each epoch, which leaves the copy of a kill during the last one."""
+
+    def epoch(self, active, epochs_done):
+        copy()
+
+
+@pytest.fixture(autouse=True)
+def _tracked(tmp_path, monkeypatch):
+    small_study.write_rows(tmp_path, 300)
+    (tmp_path / KILLED).mkdir()
+    small_study.write_rows(tmp_path / KILLED, 300)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracked, "tracker", lambda *args, **options: Opened())
+
+
+def test_a_verdict_is_there_after_a_kill_while_mlflow_is_written_and_is_reached_once(monkeypatch):
+    whole = lossreg.tune(STUDY)
+    monkeypatch.chdir(KILLED)
+    left = lossreg.results(STUDY)
+    assert left.verdict == whole.verdict is not None
+    assert left.tracking["run_id"] == WHERE["run_id"]
+    assert left.seconds["training"] == whole.seconds["training"]
+    assert 0 < left.seconds["verdict"] <= left.seconds["total"] <= whole.seconds["total"]
+    monkeypatch.setattr(Retrainer, "__enter__", lambda retrainer: pytest.fail("nothing is left to train"))
+    resumed = lossreg.tune(STUDY)
+    assert resumed.verdict == whole.verdict
+    assert resumed.seconds == left.seconds, "a run that trains nothing adds no time"
+    assert lossreg.results(STUDY).reached.is_over
+
+
+def test_seconds_and_parent_run_of_a_search_that_is_killed_are_kept(monkeypatch):
+    monkeypatch.setattr(Opened, "finish", Untracked.finish)
+    document = small_study.study(verdict={"enabled": False})
+    trainer = Fake(lambda plan, epoch: 1.0 / epoch, slots=2)
+    lossreg.tune(document, trainers=[trainer], progress=Copies())
+    monkeypatch.chdir(KILLED)
+    left = lossreg.results(document)
+    assert 0 < len(left.trials) < 6
+    assert left.tracking == WHERE
+    assert left.seconds["training"] > 0
+    resumed = lossreg.tune(document, trainers=[Fake(trainer.curve, slots=2)])
+    assert len(resumed.trials) == 6
+    for name in ("total", "training", "search"):
+        assert resumed.seconds[name] > left.seconds[name] > 0, name
