@@ -196,7 +196,8 @@ def _with_thousands(file: Delimited, table: pd.DataFrame, written: pd.DataFrame 
 def _on_points(file: Delimited, table: pd.DataFrame, names: list[str]) -> list[str]:
     """Return notes on columns of numbers whose points are read as decimal points and may stand between thousands."""
     reals = [name for name in table if table[name].dtype.kind == "f" and _has_thousandths(table[name])]
-    texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype) and name not in file.as_text]
+    # beside decimal commas such texts are read as thousands, which is noted where they are
+    texts = [] if readings.decimal_mark(table) == "," else [*_texts(file, table)]
     if file.options.marks or not (reals or texts):
         return []
     types = {name: str for name in names if name.strip() in reals}
@@ -207,6 +208,13 @@ def _on_points(file: Delimited, table: pd.DataFrame, names: list[str]) -> list[s
     return grouped(
         {name: f"{text!r} {means.format(text, text.replace('.', ''))}" for name, text in examples.items() if text}
     )
+
+
+def _texts(file: Delimited, table: pd.DataFrame) -> Iterator[str]:
+    """Yield the names of the columns of text that are not named as text."""
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.StringDtype) and name not in file.as_text:
+            yield str(name)
 
 
 def _has_thousandths(numbers: pd.Series[Any]) -> bool:

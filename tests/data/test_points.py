@@ -40,6 +40,17 @@ def test_numbers_that_can_be_no_thousands_are_decimals_without_a_note(tmp_path, 
     assert doubts(loaded(tmp_path, [*NOTED, other])) == []
 
 
+def test_beside_decimal_commas_the_note_says_what_is_read(tmp_path):
+    points = [f"{100 + i}.625" for i in range(N)]
+    frame = pd.DataFrame({"a": points, "b": [f"{i},40" for i in range(N)], "y": [i // 2 % 2 for i in range(N)]})
+    frame.to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    dataset = data.load("rows.csv", target="y", base=tmp_path)
+    about = [note for note in dataset.notes if note.startswith("a: ")]
+    assert len(about) == 1
+    assert "'100.625' is read as 100625 and could mean 100.625" in about[0]
+    assert dataset.rows.readings[""].apply(dataset.rows.raw.x)[0]["a"].max() == 159625
+
+
 def test_few_such_numbers_and_marks_that_are_said_have_no_note(tmp_path):
     few = [f"{i}" if i > 3 else f"{i + 1}.158" for i in range(N)]
     assert doubts(loaded(tmp_path, few)) == []
