@@ -39,7 +39,7 @@ def watch(study: StudyOrFolder) -> None:
         if _follow(folder, watcher):
             say(f"Study {folder.name} goes on: lossreg watch {shlex.quote(str(study))}", whole=True)
             return
-        if not folder.exists:
+        if folder.peek() is None:
             raise LossregError("the run ended before its first trial; the reason is in the terminal or log of that run")
     _show(study, spec, folder)
 

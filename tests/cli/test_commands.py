@@ -1175,6 +1175,19 @@ def test_watch_waits_for_a_run_that_is_starting_and_says_where_one_ended_before_
     assert not Path(".lossreg").exists()
 
 
+def test_watch_says_so_where_a_run_ended_that_had_begun_its_journal(lossreg, study, monkeypatch):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    ending = ExitStack()
+    ending.enter_context(store.announced())
+    store.path.mkdir(parents=True)
+    store.journal.touch()
+    follow = follower.follow
+    monkeypatch.setattr(follower, "follow", lambda *told: follow(*told, lambda seconds: ending.close()))
+    code, _, err = lossreg("watch", study)
+    assert code == 1
+    assert "the run ended before its first trial" in err.splitlines()[-1]
+
+
 def test_watch_follows_a_study_that_is_run_and_leaves_it_alone(lossreg, study, monkeypatch):
     store = StudyFolder(Path(".lossreg/toy"), "toy")
     never_run(store)
