@@ -97,11 +97,13 @@ def _excel(path: Path, where: str, options: Options) -> Table:
         raise DataError("is a spreadsheet, and no reader of these is installed", where=where, hint=EXTRA)
     with files.reading(path, where), pd.ExcelFile(path, engine=engine) as book:  # type: ignore[arg-type]
         names = [str(name) for name in book.sheet_names]
-        sheet = names[0] if options.sheet is None else options.sheet
+        hidden = _hidden(book, engine)
+        sheet = next((name for name in names if name not in hidden), names[0])
+        sheet = sheet if options.sheet is None else options.sheet
         if sheet not in names:
             raise DataError(f"no sheet {sheet!r}", where=where, hint=near(sheet, names).replace("Columns", "Sheets"))
         cells = pd.read_excel(book, sheet_name=sheet, header=None, dtype=object)
-    others = [name for name in names if name != sheet]
+    others = [f"{name} (hidden)" if name in hidden else name for name in names if name != sheet]
     chosen = [f"Sheet {sheet!r} is read, and not {listed(others, 5)}."] if others and options.sheet is None else []
     try:
         rows = _under_header(cells, where)
@@ -109,6 +111,15 @@ def _excel(path: Path, where: str, options: Options) -> Table:
         raise DataError(error.what, where=where, hint=" ".join([*chosen, error.hint]).strip()) from None
     numbers = [int(row) + 1 for row in rows.index]
     return Table(rows.reset_index(drop=True), chosen, Place(where, "row", "the sheet", partial(list, numbers)))
+
+
+def _hidden(book: pd.ExcelFile, engine: str) -> set[str]:
+    """Return the names of the sheets that a spreadsheet program does not show."""
+    if engine == "calamine":
+        from python_calamine import SheetVisibleEnum
+
+        return {sheet.name for sheet in book.book.sheets_metadata if sheet.visible != SheetVisibleEnum.Visible}
+    return {sheet.title for sheet in book.book.worksheets if sheet.sheet_state != "visible"}
 
 
 def _under_header(cells: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pytest
 
 from lossreg import data
 from lossreg.contract.data_options import Options
-from lossreg.data import preprocessor_file
+from lossreg.data import preprocessor_file, table_files
 from lossreg.errors import DataError, InputError
 
 N = 60
@@ -583,6 +583,22 @@ def test_spreadsheets(tmp_path):
     with pytest.raises(DataError, match=r"no sheet 'secnd'. Did you mean second?"):
         loaded(path, sheet="secnd")
     assert dataset.preprocessor.transform(path).shape == (N, 2)
+
+
+@pytest.mark.parametrize("engine", ["calamine", "openpyxl"])
+def test_a_hidden_sheet_is_read_where_it_is_named_only(tmp_path, monkeypatch, engine):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "rows.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"code": [1, 2]}).to_excel(book, sheet_name="lists", index=False)
+        pd.DataFrame({"a": numbers(), "y": labels()}).to_excel(book, sheet_name="Daten", index=False)
+        book.sheets["lists"].sheet_state = "hidden"
+    modules = {name: kind for name, kind in table_files.ENGINES.items() if kind == engine}
+    monkeypatch.setattr(table_files, "ENGINES", modules)
+    dataset = loaded(path)
+    assert "Sheet 'Daten' is read, and not lists (hidden)." in dataset.notes
+    with pytest.raises(DataError, match="no column 'y'; it has code"):
+        loaded(path, sheet="lists")
 
 
 @pytest.mark.parametrize("cover", [["Report"], ["Report", "of 2024"]])
