@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -231,10 +232,18 @@ def paths_start(base: Path) -> str:
     return f"Relative paths start at the {'current folder' if base == Path() else 'study file'}."
 
 
+def as_seen(text: str) -> str:
+    """Return a text as it looks: accents in one character with their letters, no characters that are invisible."""
+    return "".join(each for each in unicodedata.normalize("NFC", text) if unicodedata.category(each) != "Cf")
+
+
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """Return `Did you mean delta?` for the nearest of `choices`; nothing where none is near or `word` is no text."""
     if not isinstance(word, str):
         return ""
+    choices = list(choices)
+    if twin := next((choice for choice in choices if choice != word and as_seen(choice) == as_seen(word)), ""):
+        return f"{twin!a} looks the same as {word!a}, in other characters."
     by_lower = {choice.lower(): choice for choice in choices}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]}?" if near else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from lossreg.data.origin import listed
 from lossreg.data.parts import TRAIN
 from lossreg.data.raw import Raw
 from lossreg.data.row_numbers import RowNumbers
-from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one_line
+from lossreg.errors import DataError, InputError, as_seen, did_you_mean, is_hashable, one_line
 
 FEW = 20
 SKEWED = 0.5
@@ -333,16 +333,29 @@ def _check_counts(classes: Sequence[str], counts: NDArray[np.int64], where: str)
 
 
 def _alike(classes: Sequence[str]) -> list[str]:
-    """Return a note on classes that differ in upper and lower case or in blanks only, and on names of gaps."""
-    by_letters: dict[str, list[str]] = {}
-    for name in classes:
-        by_letters.setdefault("".join(name.casefold().split()), []).append(name)
-    alike = [" and ".join(map(repr, names)) for names in by_letters.values() if len(names) > 1]
+    """Return notes on classes that look the same or differ in case or blanks only, and on names of gaps."""
+    twins = {ascii(name): as_seen(name) for name in classes}
+    looks = dict.fromkeys(twins.values(), "")
+    notes = _pairs("Classes that look the same, in other characters", twins)
+    notes += _pairs("Classes that differ in case or blanks only", {repr(look): _letters(look) for look in looks})
     gaps = [name for name in classes if numerals.is_marker(name)]
-    notes = [f"Classes that differ in case or blanks only: {listed(alike, 5)}."] if alike else []
     if gaps:
         notes.append(f'The class {gaps[0]!r} may mean that there is no label; data.na_values = ["{gaps[0]}"] says so.')
     return notes
+
+
+def _letters(name: str) -> str:
+    """Return a name without blanks, in one case."""
+    return "".join(name.casefold().split())
+
+
+def _pairs(what: str, keys: Mapping[str, str]) -> list[str]:
+    """Return a note on the names that have their key in common, if there are any."""
+    by_key: dict[str, list[str]] = {}
+    for name, key in keys.items():
+        by_key.setdefault(key, []).append(name)
+    alike = [" and ".join(names) for names in by_key.values() if len(names) > 1]
+    return [f"{what}: {listed(alike, 5)}."] if alike else []
 
 
 def _in_order(y: pd.Series[Any]) -> list[Any]:

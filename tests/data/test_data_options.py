@@ -739,6 +739,19 @@ def test_dates_with_names_of_days_and_months(texts):
     assert not np.isnan(dates.of_texts(pd.Series(texts), form)).any()
 
 
+def test_classes_that_look_the_same_are_noted(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "y": ["gr\u00fcn", "gru\u0308n", "ja", "ja\u200b", "Ja"] * 12})
+    noted = loaded(path).notes
+    assert r"Classes that look the same, in other characters: 'gru\u0308n' and 'gr\xfcn', 'ja' and 'ja\u200b'." in noted
+    assert "Classes that differ in case or blanks only: 'Ja' and 'ja'." in noted
+
+
+def test_a_column_whose_name_looks_the_same_is_told_apart(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "gru\u0308n": labels()})
+    with pytest.raises(DataError, match=r"'gru\\u0308n' looks the same as 'gr\\xfcn', in other characters"):
+        loaded(path, target="gr\u00fcn")
+
+
 def test_classes_that_differ_in_case_or_blanks_only_are_noted(tmp_path):
     path = write(tmp_path, {"a": numbers(), "y": ["New York", "new york", "NewYork ", "Rome", "?"] * 12})
     dataset = loaded(path)
