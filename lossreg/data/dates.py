@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -28,6 +29,7 @@ from lossreg.data.datetexts import (
 from lossreg.data.numerals import MOST, SHARE, likely, mostly, present
 
 Days = NDArray[np.float64]
+WITH_NAME = re.compile(r"(?P<date>.*:\d\d\S*?) *\[?(?P<zone>[A-Za-z]+(?:[/_-][A-Za-z]+)*)\]?", re.ASCII)
 ORDERS = {"dmy": DAY_FIRST, "mdy": MONTH_FIRST, "ymd": YEAR_FIRST}
 
 
@@ -187,6 +189,29 @@ def why_text(counted: pd.Series[Any]) -> str:
     if has_day.all():
         return f"a single date and gaps ({counted.sum() - rows.sum()} of {counted.sum()}), read as text"
     return mostly("dates", {text: count for i, (text, count) in enumerate(there.items()) if has_day[i]}, there)
+
+
+def noted(read: Dates, counted: pd.Series[Any]) -> str:
+    """Return the note on dates, counted as by `value_counts`, and on those without a time zone among others."""
+    return "; ".join(filter(None, (read.description(), _zones(counted))))
+
+
+def named_zone(texts: Iterable[str]) -> str:
+    """Return the name of a time zone that keeps a text from being a date, such as CET; empty if none does."""
+    ends = (WITH_NAME.fullmatch(text) for text in texts if not _has_form(text))
+    return next((end["zone"] for end in ends if end and _has_form(end["date"])), "")
+
+
+def _zones(counted: pd.Series[Any]) -> str:
+    """Return a note on dates, counted as by `value_counts`, where some have a time zone and others have none."""
+    there = present(counted)
+    rows, zoned, dated = np.array(list(there.values())), np.zeros(len(there), bool), np.zeros(len(there), bool)
+    for group in alike(list(there)):
+        dated[group.indices], zoned[group.indices] = True, "zone" in group.letters
+    without = int(rows[dated & ~zoned].sum())
+    if not zoned.any() or not without:
+        return ""
+    return f"{without:,} of {int(rows[dated].sum()):,} name no time zone: these are read as UTC"
 
 
 def _is_lone(has_day: Flags, rows: Numbers, counted: pd.Series[Any]) -> bool:

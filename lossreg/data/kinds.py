@@ -88,8 +88,9 @@ def _are_texts(read: Reading) -> bool:
 
 
 def _forced_date(values: pd.Series[Any], order: str) -> Reading | None:
-    days = None if is_number(values.dtype) else dates.infer(_counts(values), forced=True, order=order)
-    return None if days is None else Reading("date", AsDays(days), NO_DATE, days.description(), f"{days}")
+    counts = _counts(values)
+    days = None if is_number(values.dtype) else dates.infer(counts, forced=True, order=order)
+    return None if days is None else Reading("date", AsDays(days), NO_DATE, dates.noted(days, counts), f"{days}")
 
 
 def _counts(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.data import columns, features, group_keys, preprocess, readings, times, twins
+from lossreg.data import columns, dates, features, group_keys, preprocess, readings, times, twins
 from lossreg.data.cells import example
 from lossreg.data.columns import Marks
 from lossreg.data.features import Features
@@ -184,7 +184,7 @@ def _times(raw: Raw, origin: Origin, *, is_tested: bool) -> tuple[NDArray[np.int
     ]
 
 
-def _in_order(raw: Raw, origin: Origin) -> tuple[NDArray[np.float64], str]:
+def _in_order(raw: Raw, origin: Origin) -> tuple[NDArray[Any], str]:
     """Return numbers in the order of the times, and a note on how they are read."""
     column = raw.aside["time"]
     try:
@@ -194,7 +194,10 @@ def _in_order(raw: Raw, origin: Origin) -> tuple[NDArray[np.float64], str]:
         raise origin.error(what, error.hint) from None
     if values is None:
         what = f"time = {str(column.name)!r} has neither numbers nor dates, such as {example(column.iloc[0])}"
-        raise origin.error(what, 'Give dates such as 2024-01-31, weeks such as "2024-W05", or numbers.')
+        hint = 'Give dates such as 2024-01-31, weeks such as "2024-W05", or numbers.'
+        if zone := dates.named_zone(columns.texts(column)):
+            hint = f"The time zone {zone} is a name: give its hours from UTC, such as 2024-01-31 22:00+01:00."
+        raise origin.error(what, hint)
     return values, note
 
 

@@ -83,7 +83,7 @@ def _by_text(counts: pd.Series[Any], first: list[str], decimal: str, asked: Mark
         return number(numbers)
     if (days := dates.infer(counts)) is not None:
         usual = days.plain and _are_dates(first) and dates.are_as_in_pandas(list(counts.index), days)
-        return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
+        return Reading("date", AsDays(days), NO_DATE, dates.noted(days, counts), "" if usual else f"{days}")
     return _by_days(counts) or _text(counts, first, numerals.why_text(counts, asked) or dates.why_text(counts))
 
 

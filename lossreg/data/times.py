@@ -20,7 +20,7 @@ STEP = re.compile(r"(\d{4})(?!\.?\d)[-/. ]?([WQMHwqmh]?)(\d{1,2})")  # digits al
 
 def read(
     column: pd.Series[Any], kind: str = "", decimal: str = "", marks: Marks | None = None
-) -> tuple[NDArray[np.float64] | None, str]:
+) -> tuple[NDArray[Any] | None, str]:
     """Return numbers in the order of the times, NaN for what is none, and a note where their reading is not obvious.
 
     None for a column without an order. kind: that which the study names for the column; decimal, marks: as in
@@ -29,7 +29,11 @@ def read(
     if kind != "number" and (steps := in_steps(column)) is not None:
         return steps, ""
     way = as_kind(column, kind, decimal, marks) if kind else infer(column, decimal, marks)
-    return (None, "") if way.read is None else (way.read(columns.plain(column)), _note(way))
+    if way.read is None:
+        return None, ""
+    if isinstance(way.read, AsNumbers) and column.dtype.kind in "iu" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy(), ""  # as floats, large ones lose their last digits
+    return way.read(columns.plain(column)), _note(way)
 
 
 def in_steps(column: pd.Series[Any]) -> NDArray[np.float64] | None:
@@ -42,6 +46,6 @@ def in_steps(column: pd.Series[Any]) -> NDArray[np.float64] | None:
 
 def _note(way: Reading) -> str:
     if isinstance(way.read, AsDays) and way.read.dates.plain:
-        return ""
+        return way.note.removeprefix(way.read.dates.description()).removeprefix("; ")
     doubt = isinstance(way.read, AsNumbers) and way.read.numerals.doubt
     return f"{way.note}, which data.thousands says" if doubt else way.note

@@ -752,6 +752,32 @@ def test_a_column_whose_name_looks_the_same_is_told_apart(tmp_path):
         loaded(path, target="gr\u00fcn")
 
 
+def timed(folder, times):
+    return data.load(write(folder, {"t": times, "a": numbers(), "y": labels()}).name, target="y", time="t", base=folder)
+
+
+def test_times_without_a_zone_among_others_are_noted(tmp_path):
+    days = [f"2024-01-{1 + i // 2:02}T01:00:00" for i in range(N)]
+    mixed = [f"{day}+09:00" if i % 3 == 0 else day for i, day in enumerate(days)]
+    what = "40 of 60 name no time zone: these are read as UTC"
+    assert f"t: {what}." in timed(tmp_path, mixed).notes
+    path = write(tmp_path, {"t": mixed, "a": numbers(), "y": labels()})
+    assert [what in note for note in loaded(path).notes if note.startswith("t: ")] == [True]
+    for same in (days, [f"{day}Z" for day in days]):
+        assert "time zone" not in notes(timed(tmp_path, same))
+
+
+def test_a_time_zone_that_is_a_name_is_the_obstacle(tmp_path):
+    with pytest.raises(DataError, match=r"The time zone CET is a name: .* such as 2024-01-31 22:00\+01:00"):
+        timed(tmp_path, [f"2024-01-31 22:{i:02} {'CET' if i % 2 else 'UTC'}" for i in range(N)])
+
+
+def test_large_whole_numbers_are_times_to_their_last_digit(tmp_path):
+    noted = notes(timed(tmp_path, [1_700_000_000_000_000_000 + i for i in range(N)]))
+    assert "t: 60 times from" in noted
+    assert "rounded" not in noted
+
+
 def test_classes_that_differ_in_case_or_blanks_only_are_noted(tmp_path):
     path = write(tmp_path, {"a": numbers(), "y": ["New York", "new york", "NewYork ", "Rome", "?"] * 12})
     dataset = loaded(path)
