@@ -159,9 +159,9 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
 
 def seconds(noted: Mapping[str, Any]) -> Mapping[str, float]:
     """Return the seconds of a study's runs, those of a run that was killed as far as they were stored."""
-    kept: list[Mapping[str, float]] = [noted.get(ATTRIBUTE, {}).get("seconds", {})]
-    kept += [spent for spent in (noted.get(SPENT),) if _are_seconds(spent)]
-    return max(kept, key=lambda spent: spent.get("total", 0.0))
+    summary: Mapping[str, float] = noted.get(ATTRIBUTE, {}).get("seconds", {})
+    spent: Mapping[str, float] = noted[SPENT] if _are_seconds(noted.get(SPENT)) else {}
+    return max(summary, spent, key=lambda seconds: seconds.get("total", 0.0))
 
 
 def kept_records(attributes: Mapping[str, Any]) -> dict[str, Any]:
