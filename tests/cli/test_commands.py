@@ -510,7 +510,10 @@ def test_the_next_steps_of_a_study_that_was_renamed_are_its_own(lossreg, study, 
 
 
 @pytest.mark.parametrize("ended", [3, 12])
-def test_results_of_a_study_that_runs_say_so_and_offer_nothing_that_needs_its_end(lossreg, study, finished, ended):
+def test_results_of_a_study_that_runs_say_so_and_offer_nothing_that_needs_its_end(
+    lossreg, study, finished, ended, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
     finished.result = sample.study(ended)
     finished.result.trials = [trial for trial in finished.result.trials if trial.candidate != "gce_mild"]
     finished.result.reached = Reached(ended, 12, True, False, "comparing" * (ended == 12))
