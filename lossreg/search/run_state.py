@@ -234,9 +234,9 @@ class RunState:
         for observer in self.scheduler.observers:
             observer.trained(result)
         if run.spec.verdict.enabled and not run.trainers and not confirming.has_failed:
-            before = result.verdict
+            before = result.verdict, result.failure
             result.verdict = VerdictStage(*study, partial(self._after_search, "verdict")).reach(again=run.is_verdict)
-            if result.verdict != before:
+            if (result.verdict, result.failure) != before:
                 self._store()
 
     @contextmanager

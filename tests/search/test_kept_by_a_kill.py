@@ -10,9 +10,10 @@ import small_study
 from fake_trainer import Fake
 
 import lossreg
-from lossreg.search import tracked
+from lossreg.search import history, tracked
 from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
+from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Untracked
 
 FOLDER, KILLED = Path(".lossreg"), Path("killed")
@@ -81,3 +82,22 @@ def test_seconds_and_parent_run_of_a_search_that_is_killed_are_kept(monkeypatch)
     assert len(resumed.trials) == 6
     for name in ("total", "training", "search"):
         assert resumed.seconds[name] > left.seconds[name] > 0, name
+
+
+def test_the_reason_of_a_verdict_that_failed_is_there_after_a_kill(monkeypatch):
+    def fails(retrainer):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(Retrainer, "__enter__", fails)
+    whole = lossreg.tune(STUDY)
+    assert "no room" in whole.failure
+    monkeypatch.chdir(KILLED)
+    left = lossreg.results(STUDY)
+    assert left.failure == whole.failure
+    assert whole.failure in left.notes
+
+
+@pytest.mark.parametrize("spent", ["noon", {"total": None}, {"total": 9.0, "training": "long"}, {"total": 1.0}])
+def test_seconds_of_a_run_that_are_no_numbers_or_older_are_left_out(spent):
+    summary = {"total": 3.0, "training": 2.0}
+    assert history.seconds({ATTRIBUTE: {"seconds": summary}, history.SPENT: spent}) == summary
