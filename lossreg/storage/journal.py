@@ -56,10 +56,10 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
 
     def _logs(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         """Yield the logs of a file from where it stands; a line without an end is left out."""
-        for line in file:
-            if line.endswith(b"\n"):
-                self._length, self._checksum = self._length + len(line), zlib.crc32(line, self._checksum)
-                yield json.loads(line)
+        # what follows a line without an end, once that is written on, is the rest of it
+        for line in itertools.takewhile(lambda line: line.endswith(b"\n"), file):
+            self._length, self._checksum = self._length + len(line), zlib.crc32(line, self._checksum)
+            yield json.loads(line)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write one line for each log; raises `OSError`, with nothing written, where the disk has no room for all."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import signal
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -144,6 +146,27 @@ def test_lines_that_another_process_appends_are_read_next(path):
     assert (journal.is_current, journal.read_on(), journal.is_current) == (False, True, True)
     assert [trial.value for trial in reader.trials] == [1.0, 2.0]
     assert reader.get_trials(deepcopy=False)[0] is first
+
+
+class Growing(io.RawIOBase):
+    """A file to which another process appends the rest of a line when its end was reached."""
+
+    def __init__(self):
+        self._parts = [b'{"op_code": 0}\n{"op_c', b"", b'ode": 1}\n', b""]
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        part = self._parts.pop(0) if self._parts else b""
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def test_the_rest_of_a_line_that_was_only_half_there_is_no_line(path, monkeypatch):
+    path.touch()
+    monkeypatch.setattr(Path, "open", lambda *args: io.BufferedReader(Growing()))
+    assert list(Journal(path).read_logs(0)) == [{"op_code": 0}]
 
 
 @pytest.mark.parametrize("change", [lambda text: text[:-20], lambda text: text.replace(b"1.0", b"3.0") + b"{}\n"])
