@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -29,7 +29,7 @@ from lossreg.data.datetexts import (
 from lossreg.data.numerals import MOST, SHARE, likely, mostly, present
 
 Days = NDArray[np.float64]
-WITH_NAME = re.compile(r"(?P<date>.*:\d\d\S*?) *\[?(?P<zone>[A-Za-z]+(?:[/_-][A-Za-z]+)*)\]?", re.ASCII)
+OF_WORDS = f"{string.ascii_letters}/_-]"
 ORDERS = {"dmy": DAY_FIRST, "mdy": MONTH_FIRST, "ymd": YEAR_FIRST}
 
 
@@ -196,20 +196,23 @@ def noted(read: Dates, counted: pd.Series[Any]) -> str:
     return "; ".join(filter(None, (read.description(), _zones(counted))))
 
 
-def named_zone(texts: Iterable[str]) -> str:
-    """Return the name of a time zone that keeps a text from being a date, such as CET; empty if none does."""
-    ends = (WITH_NAME.fullmatch(text) for text in texts if not _has_form(text))
-    return next((end["zone"] for end in ends if end and _has_form(end["date"])), "")
+def behind_time(texts: Iterable[str]) -> str:
+    """Return the word behind a time of day that keeps a text from being a date, such as CET; empty if none does."""
+    cut = ((text.rstrip(OF_WORDS).rstrip(" ["), text) for text in texts)
+    whole = ((date, text) for date, text in cut if ":" in date and date != text)
+    odd = (text[len(date) :].strip(" []") for date, text in whole if _has_form(date) and not _has_form(text))
+    return next(odd, "")
 
 
 def _zones(counted: pd.Series[Any]) -> str:
     """Return a note on dates, counted as by `value_counts`, where some have a time zone and others have none."""
     there = present(counted)
-    rows, zoned, dated = np.array(list(there.values())), np.zeros(len(there), bool), np.zeros(len(there), bool)
-    for group in alike(list(there)):
-        dated[group.indices], zoned[group.indices] = True, "zone" in group.letters
+    groups, dated = _read(list(there))
+    rows, zoned = np.array(list(there.values())), np.zeros(len(there), bool)
+    for group in groups:
+        zoned[group.indices] = "zone" in group.letters
     without = int(rows[dated & ~zoned].sum())
-    if not zoned.any() or not without:
+    if not (dated & zoned).any() or not without:
         return ""
     return f"{without:,} of {int(rows[dated].sum()):,} name no time zone: these are read as UTC"
 

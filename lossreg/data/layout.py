@@ -195,8 +195,9 @@ def _in_order(raw: Raw, origin: Origin) -> tuple[NDArray[Any], str]:
     if values is None:
         what = f"time = {str(column.name)!r} has neither numbers nor dates, such as {example(column.iloc[0])}"
         hint = 'Give dates such as 2024-01-31, weeks such as "2024-W05", or numbers.'
-        if zone := dates.named_zone(columns.texts(column)):
-            hint = f"The time zone {zone} is a name: give its hours from UTC, such as 2024-01-31 22:00+01:00."
+        if word := dates.behind_time(columns.texts(column)):
+            zone = "a time zone is read as hours from UTC, such as 2024-01-31 22:00+01:00"
+            hint = f"{shortened(repr(word), 30)} behind the time is not read; {zone}."
         raise origin.error(what, hint)
     return values, note
 

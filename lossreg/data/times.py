@@ -31,8 +31,8 @@ def read(
     way = as_kind(column, kind, decimal, marks) if kind else infer(column, decimal, marks)
     if way.read is None:
         return None, ""
-    if isinstance(way.read, AsNumbers) and column.dtype.kind in "iu" and isinstance(column.dtype, np.dtype):
-        return column.to_numpy(), ""  # as floats, large ones lose their last digits
+    if isinstance(way.read, AsNumbers) and pd.api.types.infer_dtype(column, skipna=False) == "integer":
+        return pd.factorize(column, sort=True)[0], ""  # as floats, large ones lose their last digits
     return way.read(columns.plain(column)), _note(way)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from lossreg import data
 from lossreg.contract.data_options import Options
-from lossreg.data import preprocessor_file, table_files
+from lossreg.data import preprocessor_file, table_files, times
 from lossreg.errors import DataError, InputError
 
 N = 60
@@ -752,8 +752,8 @@ def test_a_column_whose_name_looks_the_same_is_told_apart(tmp_path):
         loaded(path, target="gr\u00fcn")
 
 
-def timed(folder, times):
-    return data.load(write(folder, {"t": times, "a": numbers(), "y": labels()}).name, target="y", time="t", base=folder)
+def timed(folder, values):
+    return data.load(write(folder, {"t": values, "a": numbers(), "y": labels()}).name, target="y", time="t", base=folder)
 
 
 def test_times_without_a_zone_among_others_are_noted(tmp_path):
@@ -761,15 +761,24 @@ def test_times_without_a_zone_among_others_are_noted(tmp_path):
     mixed = [f"{day}+09:00" if i % 3 == 0 else day for i, day in enumerate(days)]
     what = "40 of 60 name no time zone: these are read as UTC"
     assert f"t: {what}." in timed(tmp_path, mixed).notes
-    path = write(tmp_path, {"t": mixed, "a": numbers(), "y": labels()})
-    assert [what in note for note in loaded(path).notes if note.startswith("t: ")] == [True]
+    path = write(tmp_path, {"t": [mixed[0], "2024-13-01T01:00:00", *mixed[2:]], "a": numbers(), "y": labels()})
+    [noted] = [note for note in loaded(path).notes if note.startswith("t: dates")]
+    assert "39 of 59 name no time zone: these are read as UTC" in noted, "a day that there is not has no time"
     for same in (days, [f"{day}Z" for day in days]):
         assert "time zone" not in notes(timed(tmp_path, same))
 
 
-def test_a_time_zone_that_is_a_name_is_the_obstacle(tmp_path):
-    with pytest.raises(DataError, match=r"The time zone CET is a name: .* such as 2024-01-31 22:00\+01:00"):
-        timed(tmp_path, [f"2024-01-31 22:{i:02} {'CET' if i % 2 else 'UTC'}" for i in range(N)])
+@pytest.mark.parametrize("word", ["CET", "[Europe/Berlin]", "Uhr", "h"])
+def test_a_word_behind_the_time_is_the_obstacle(tmp_path, word):
+    what = rf"'{word.strip('[]')}' behind the time is not read; a time zone is .* such as 2024-01-31 22:00\+01:00"
+    with pytest.raises(DataError, match=what):
+        timed(tmp_path, [f"2024-01-31 22:{i:02} {word if i % 2 else 'UTC'}" for i in range(N)])
+
+
+@pytest.mark.parametrize("kind", ["int64", "UInt64", "int64[pyarrow]", object])
+def test_large_whole_numbers_of_every_type_keep_their_order_as_times(kind):
+    order, note = times.read(pd.Series([10**18 + i for i in (2, 0, 1)], dtype=kind))
+    assert (np.argsort(order).tolist(), note) == ([1, 2, 0], "")
 
 
 def test_large_whole_numbers_are_times_to_their_last_digit(tmp_path):
