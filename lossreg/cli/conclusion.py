@@ -73,43 +73,60 @@ def _show_end(result: StudyResult, study: Path, shown: Collection[str] = (), *, 
     say(report.ended(result, report.epochs(result)))
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
-    new = [note for note in report.notes(result) if note not in shown]
-    hidden = 0 if is_marked else max(0, len(new) - MOST_NOTES)
+    new, place = [note for note in report.notes(result) if note not in shown], _place(result, study)
+    hidden = 0 if is_marked or not place else max(0, len(new) - MOST_NOTES)
     for line in [*(f"note: {note}" for note in new[hidden:]), *report.failures(result)]:
         say(line)
     if hidden:
-        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(str(study))}", whole=True)
+        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(place)}", whole=True)
     if result.recommended:
         _show_recommended(result, result.recommended, is_marked=is_marked)
     if error := "" if is_study_folder(study) else result.tracking.get("error"):
-        say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
+        say(f"MLflow lacks some of it ({error}); write it there: {_command('sync', result, study)}", whole=True)
 
 
 def _show_steps(result: StudyResult, study: Path) -> None:
     """Print commands and code that go on with a study, one per line, below each other."""
     steps = _steps(result, study)
-    width = max(map(len, steps)) + 1
+    width = max(map(len, steps), default=0) + 1
     for title, text in steps.items():
         say(f"{f'{title}:':{width}} {text}", whole=True)
 
 
 def _steps(result: StudyResult, study: Path) -> dict[str, str]:
     """Return commands and code by what they are for; of a study that runs none that needs its model."""
-    from lossreg.reporting import instructions
-
-    renaming = [override for override in result.overrides if instructions.key_of(override) == "name"][-1:]
-    place = result.folder if renaming and is_study_folder(result.folder) else str(study)
+    place = _place(result, study)
     name, steps = shlex.quote(place), {}
-    if result.is_running:
+    if place and result.is_running:
         steps["Watch the study"] = f"lossreg watch {name}"
-    elif result.recommended and result.task != "segmentation":
+    elif place and result.recommended and result.task != "segmentation":
         steps["Predict new rows"] = f"lossreg predict {name} ROWS -o predicted.csv"
         steps["In Python"] = f"lossreg.load_predictor({json.dumps(place, ensure_ascii=False)})"
-    steps["One HTML page"] = f"lossreg report {name}"
+    if place:
+        steps["One HTML page"] = f"lossreg report {name}"
     # `ui` takes the file of a study alone
     if result.tracking.get("run_id") and not result.tracking.get("error") and not is_study_folder(study):
-        steps["Look closer"] = shlex.join(["lossreg", "ui", str(study), *(f"--set={one}" for one in renaming)])
+        steps["Look closer"] = _command("ui", result, study)
     return steps
+
+
+def _place(result: StudyResult, study: Path) -> str:
+    """Return the path for commands that take no `--set`: the folder of a study that was renamed, empty if shared."""
+    if not _renaming(result):
+        return str(study)
+    return result.folder if is_study_folder(result.folder) else ""
+
+
+def _command(name: str, result: StudyResult, study: Path) -> str:
+    """Return a command that takes the file of a study, and the name that it was given instead."""
+    return shlex.join(["lossreg", name, str(study), *(f"--set={one}" for one in _renaming(result))])
+
+
+def _renaming(result: StudyResult) -> list[str]:
+    """Return the override that gives a study another name than its file."""
+    from lossreg.reporting import instructions
+
+    return [override for override in result.overrides if instructions.key_of(override) == "name"][-1:]
 
 
 def is_one_stream() -> bool:

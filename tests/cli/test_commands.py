@@ -507,6 +507,19 @@ def test_the_next_steps_of_a_study_that_was_renamed_are_its_own(lossreg, study, 
         "One HTML page:    lossreg report .lossreg/other",
         "Look closer:      lossreg ui toy.toml --set=name=other",
     ]
+    finished.result.notes = [f"peculiarity {number}." for number in range(12)]
+    finished.result.tracking["error"] = "no room"
+    out = lossreg("tune", study, "--set", "name=other")[1]
+    assert "7 more notes: lossreg results .lossreg/other\n" in out
+    assert "lossreg sync toy.toml --set=name=other\n" in out
+
+
+def test_of_a_shared_study_that_was_renamed_no_command_is_shown_that_would_take_another_one(lossreg, study, finished):
+    finished.result.folder, finished.result.overrides = ".lossreg/other", ["name=other"]
+    finished.result.notes = [f"peculiarity {number}." for number in range(12)]
+    out = lossreg("tune", study, "--set", "name=other")[1]
+    assert re.findall(r"lossreg [a-z]+ .*|load_predictor", out) == ["lossreg ui toy.toml --set=name=other"]
+    assert out.count("note: peculiarity") == 12
 
 
 @pytest.mark.parametrize("ended", [3, 12])
