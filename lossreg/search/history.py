@@ -51,7 +51,7 @@ ONE_OF: Mapping[str, Callable[[Any], Any]] = {VERDICT: Verdict.of_stored, KEY: C
 SEVERAL_OF: Mapping[str, Callable[[Any], Any]] = {
     CONSTRAINTS: Constraint.of_stored, OBJECTIVES: Objective.of_stored,
 }  # fmt: skip
-_are_seconds = stored_types.check_of(Mapping[str, float])
+_are_seconds = stored_types.check_of(stored_types.Seconds)
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from lossreg.storage import stored_types
-from lossreg.storage.stored_types import Count
+from lossreg.storage.stored_types import Count, Seconds
 from lossreg.storage.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ TRIAL_KEYS: dict[str, type] = {
 }
 # types of the values of these and of further keys, where a record has them
 STUDY_TYPES = {
-    "losses": Mapping[str, str], "seconds": Mapping[str, float], "tracking": Mapping, "trainer": Mapping,
+    "losses": Mapping[str, str], "seconds": Seconds, "tracking": Mapping, "trainer": Mapping,
     "notes": list[str], "overrides": list[str], "failure": str, "started": float, "file": str, "versions": Mapping,
     "is_shared": bool, "constraints": list, "objectives": list,
     "data": Data, "spec": Spec,

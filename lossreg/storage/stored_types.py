@@ -20,6 +20,11 @@ def not_negative(value: float | None) -> bool:
     return value is None or value >= 0
 
 
+def is_known(value: float | None) -> bool:
+    """Return whether a number is known."""
+    return value is not None
+
+
 def is_size(value: float | None) -> bool:
     """Return whether a number is 0 or more."""
     return value is not None and value >= 0
@@ -50,6 +55,7 @@ Share = Annotated[float, is_share]
 Size = Annotated[float, is_size]
 MaybeInfinite = Annotated[float, not_negative]
 Scores = Annotated[tuple[float, ...], all_known]
+Seconds = Mapping[str, Annotated[float, is_known]]
 
 
 @cache

@@ -920,6 +920,7 @@ WRONG_VALUES = {
     "confirmation has a wrong value of splits": {"confirmation": {"trials": 0, "splits": -2, "scores": {}}},
     "confirmation has a wrong value of scores": {"confirmation": {"trials": 0, "splits": 2, "scores": {"0": [None]}}},
     "entry for the study has a wrong value of seconds ": {"seconds": {"verdict": 10**400}},
+    "entry for the study has a wrong value of seconds  ": {"seconds": {"total": None}},
     "entry for the study has a wrong value of data ": {"data": {"rows": {"train": -1}}},
     "entry for the study has a wrong value of spec ": {"spec": {"train": {"epochs": -1}}},
 }
