@@ -18,22 +18,41 @@ if TYPE_CHECKING:
 class Data(TypedDict, total=False):
     """The keys of the data of a study that are computed with."""
 
-    rows: Mapping[str, Count] | None
+    rows: Mapping[str, Count]
     classes: Mapping[str, Any] | list[Any] | None
+    features: int | Mapping[str, Any] | list[Any] | None
+
+
+class Search(TypedDict, total=False):
+    """The keys of the section `search` that are computed with."""
+
+    seed: Count
+    seeds: Count
 
 
 class Training(TypedDict, total=False):
     """The keys of the section `train` that are computed with."""
 
     epochs: Count
+    schedule: str | Mapping[str, Any] | None
 
 
 class Spec(TypedDict, total=False):
     """The sections of a study file that are computed with."""
 
     data: Mapping[str, Any]
-    search: Mapping[str, Any]
+    model: Mapping[str, Any]
+    search: Search
     train: Training
+    verdict: Mapping[str, Any]
+
+
+class Trainers(TypedDict, total=False):
+    """The numbers of trials by trainer, and why some were not trained together."""
+
+    population: Count
+    fit: Count
+    reasons: list[str]
 
 
 # the file in a study's folder that has its trials
@@ -61,7 +80,7 @@ TRIAL_KEYS: dict[str, type] = {
 }
 # types of the values of these and of further keys, where a record has them
 STUDY_TYPES = {
-    "losses": Mapping[str, str], "seconds": Seconds, "tracking": Mapping, "trainer": Mapping,
+    "losses": Mapping[str, str], "seconds": Seconds, "tracking": Mapping, "trainer": Trainers,
     "notes": list[str], "overrides": list[str], "failure": str, "started": float, "file": str, "versions": Mapping,
     "is_shared": bool, "constraints": list, "objectives": list,
     "data": Data, "spec": Spec,

@@ -55,7 +55,8 @@ Share = Annotated[float, is_share]
 Size = Annotated[float, is_size]
 MaybeInfinite = Annotated[float, not_negative]
 Scores = Annotated[tuple[float, ...], all_known]
-Seconds = Mapping[str, Annotated[float, is_known]]
+Known = Annotated[float, is_known]
+Seconds = Mapping[str, Known]
 
 
 @cache

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self, TypedDict
 
 from lossreg.storage.constraints import Constraint
-from lossreg.storage.stored_types import Count, MaybeInfinite, Scores, Share, Size, as_tuple
+from lossreg.storage.stored_types import Count, Known, MaybeInfinite, Scores, Share, Size, as_tuple
 from lossreg.storage.trial_record import finite, spread
 
 OF_FOLDS = "the best other loss in each fold"
@@ -105,9 +105,9 @@ def is_consistent(comparison: Comparison) -> bool:
 class Value(NamedTuple):
     """The mean of a metric over repeats, its 95% interval over resampled rows, and the number of repeats."""
 
-    mean: float
-    low: float
-    high: float
+    mean: Known
+    low: Known
+    high: Known
     repeats: Count
 
 

@@ -883,6 +883,10 @@ def compared(**changes):
     return {**dataclasses.asdict(sample_verdict.SHOWN), **changes}
 
 
+KEPT = {
+    "constraint": {"metric": "recall", "bound": 0.9, "direction": "maximize"},
+    **{arm: {"validation": 0.9, "tested": [None, 0.8, 0.9, 20]} for arm in ("winner", "baseline")},
+}
 WRONG_VALUES = {
     "verdict is incomplete": {"verdict": "none"},
     "confirmation is incomplete": {"confirmation": ["a", "b"]},
@@ -923,6 +927,9 @@ WRONG_VALUES = {
     "entry for the study has a wrong value of seconds  ": {"seconds": {"total": None}},
     "entry for the study has a wrong value of data ": {"data": {"rows": {"train": -1}}},
     "entry for the study has a wrong value of spec ": {"spec": {"train": {"epochs": -1}}},
+    "entry for the study has a wrong value of spec  ": {"spec": {"search": {"seed": None}}},
+    "entry for the study has a wrong value of trainer": {"trainer": {"fit": "all"}},
+    "verdict has a wrong value of constraints": of_verdict(constraints=[KEPT]),
 }
 
 

@@ -753,7 +753,9 @@ def test_a_column_whose_name_looks_the_same_is_told_apart(tmp_path):
 
 
 def timed(folder, values):
-    return data.load(write(folder, {"t": values, "a": numbers(), "y": labels()}).name, target="y", time="t", base=folder)
+    return data.load(
+        write(folder, {"t": values, "a": numbers(), "y": labels()}).name, target="y", time="t", base=folder
+    )
 
 
 def test_times_without_a_zone_among_others_are_noted(tmp_path):
