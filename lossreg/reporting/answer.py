@@ -56,7 +56,7 @@ def _choice(arms: Arms) -> str:
     if arms.seldom or arms.verdict.is_decided_by_constraints:
         return "" if arms.is_one_loss else ", which is the simpler choice"
     simpler = "" if arms.is_one_loss else f", {arms.baseline} is the simpler choice"
-    return f". Either will do: {arms.verdict.recommended.candidate} has the better estimate{simpler}"
+    return f". Either may do: {arms.verdict.recommended.candidate} has the better estimate{simpler}"
 
 
 def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:

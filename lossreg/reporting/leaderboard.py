@@ -19,7 +19,7 @@ NOISE = "A rank with ~: its score is within one standard error of the first, so 
 NOT_SHOWN = (
     "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
     "t-tests at 5%, adjusted for the number of losses and for the choice of the first; for the two that the verdict "
-    "compares, the verdict decides). It may still be worse: few splits show large differences alone."
+    "compares, the verdict decides). It may still be worse: few splits show only large differences."
 )
 GAIN = "The gain is over the baseline in the first column of scores, above 0 where the loss is better."
 LEVEL = 0.05

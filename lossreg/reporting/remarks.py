@@ -54,8 +54,9 @@ def _near_end(arms: Arms) -> str:
     near = [f"{arm.candidate} ({arm.learning_rate:.3g})" for arm in sides if _is_near_end(arm.learning_rate, searched)]
     if not near:
         return ""
+    many, verb = "s" * (len(near) > 1), "are" if len(near) > 1 else "is"
     return (
-        f"The learning rate of {' and '.join(near)} is near an end of the range that was searched, "
+        f"The learning rate{many} of {' and '.join(near)} {verb} near an end of the range that was searched, "
         f"{searched.low:g} to {searched.high:g}: with a wider range the score may be better."
     )
 

@@ -116,11 +116,11 @@ def test_one_that_alone_keeps_a_constraint_but_not_on_the_test_rows_is_said_with
 @pytest.mark.parametrize(
     ("winner", "baseline", "log", "named"),
     [
-        (0.001, 0.00995, True, "cross_entropy (0.00995) is"),
-        (0.000101, 0.001, True, "focal (0.000101) is"),
-        (0.0099, 0.01, True, "focal (0.0099) and cross_entropy (0.01) is"),
+        (0.001, 0.00995, True, " of cross_entropy (0.00995) is"),
+        (0.000101, 0.001, True, " of focal (0.000101) is"),
+        (0.0099, 0.01, True, "s of focal (0.0099) and cross_entropy (0.01) are"),
         (0.001, 0.009, True, ""),
-        (0.00012, 0.001, False, "focal (0.00012) is"),
+        (0.00012, 0.001, False, " of focal (0.00012) is"),
         (0.001, 0.009, False, ""),
         (0.02, 0.001, True, ""),
     ],
@@ -134,7 +134,7 @@ def test_learning_rates_near_an_end_of_their_range_are_named_of_winner_and_basel
     assert not any("end of the range" in line for line in lines(result)), "nothing is known of a range"
     result.spec["train"]["learning_rate"] = {"low": 0.0001, "high": 0.01, "log": log}
     sentence = (
-        f"The learning rate of {named} near an end of the range that was searched, 0.0001 to 0.01: with a wider range "
+        f"The learning rate{named} near an end of the range that was searched, 0.0001 to 0.01: with a wider range "
         "the score may be better."
     )
     assert [line for line in lines(result) if "end of the range" in line] == [sentence] * bool(named)
@@ -331,7 +331,7 @@ def test_a_decision_without_proof_says_what_would_have_been_seen():
         "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
         "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
         "higher). It was better in 14 of 20 repeated trainings.",
-        "focal is not shown to be better than cross_entropy. Either will do: focal has the better estimate, "
+        "focal is not shown to be better than cross_entropy. Either may do: focal has the better estimate, "
         "cross_entropy is the simpler choice. A difference of 0.023 would be seen in 4 of 5 such studies.",
         DEFAULTS,
     ]
@@ -534,7 +534,7 @@ def test_the_best_guess_of_a_study_with_outer_folds_is_named():
     said = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))
     assert said[0] == "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy."
     assert said[2].startswith(
-        "The best other loss in each fold is not shown to be better than cross_entropy. Either will do: focal has the "
+        "The best other loss in each fold is not shown to be better than cross_entropy. Either may do: focal has the "
         "better estimate, cross_entropy is the simpler choice."
     )
 
@@ -625,7 +625,7 @@ def test_a_comparison_without_finite_numbers_is_left_out():
     main = replace(compared(0.01, 0.02), low=math.nan)
     assert lines(sample_verdict.study("no difference, ahead", against_baseline=main)) == [
         "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
-        "focal is not shown to be better than cross_entropy. Either will do: focal has the better estimate, "
+        "focal is not shown to be better than cross_entropy. Either may do: focal has the better estimate, "
         "cross_entropy is the simpler choice.",
     ]
 
