@@ -29,7 +29,7 @@ $(DONE): pyproject.toml constraints.txt
 $(DONE_DEV): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing lossreg, TensorFlow and what the tests need into $(VENV), which takes some minutes"
-	# Python compiles what the tests import
+# Python compiles what the tests import
 	$(PIP) --no-compile -e ".[dev]"
 	@touch $(DONE) $@
 
@@ -44,7 +44,7 @@ test: $(DONE_DEV) postgresql ## the tests: 15 minutes on two idle cores
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
 	$(PIP) -e ".[ray,tables,benchmark,dashboard]"
-	# its tables alone: as an extra it would bring PyTorch
+# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -75,7 +75,7 @@ claims: $(DONE) ## known claims about losses, tried again: docs/claims.md (Ctrl-
 
 benchmark: $(DONE) ## the verdict on 15 real data sets, into docs/benchmark.md (Ctrl-C stops it, the same command goes on)
 	$(PIP) -e ".[benchmark]"
-	# its tables alone: as an extra it would bring PyTorch
+# its tables alone: as an extra it would bring PyTorch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt islp
 	$(BIN)/python studies/benchmark/measure.py
 
