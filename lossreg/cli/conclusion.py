@@ -119,7 +119,9 @@ def _place(result: StudyResult, study: Path) -> str:
 
 def _command(name: str, result: StudyResult, study: Path) -> str:
     """Return a command that takes the file of a study, and the name that it was given instead."""
-    return shlex.join(["lossreg", name, str(study), *(f"--set={one}" for one in _renaming(result))])
+    from lossreg.cli import interrupts
+
+    return interrupts.resuming(name, study, _renaming(result))
 
 
 def _renaming(result: StudyResult) -> list[str]:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 def sync(study: Study, *, overrides: Overrides = None) -> None:
     """Write into MLflow whatever of a study is missing there."""
     spec = load(study, overrides or ())
+    from lossreg.cli import interrupts
+
     result, where = _synchronised(spec)
     trials = count_of(len(result.trials), "trial is", "trials are")
     say(f"{trials} in the experiment {where['experiment']!r} at {where['uri']}")
-    say(f"Look at them: lossreg ui {shlex.quote(str(study))}", whole=True)
+    say(f"Look at them: {interrupts.resuming('ui', study, overrides or ())}", whole=True)
 
 
 @app.command()

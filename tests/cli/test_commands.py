@@ -505,20 +505,20 @@ def test_the_next_steps_of_a_study_that_was_renamed_are_its_own(lossreg, study, 
         "Predict new rows: lossreg predict .lossreg/other ROWS -o predicted.csv",
         'In Python:        lossreg.load_predictor(".lossreg/other")',
         "One HTML page:    lossreg report .lossreg/other",
-        "Look closer:      lossreg ui toy.toml --set=name=other",
+        "Look closer:      lossreg ui toy.toml --set name=other",
     ]
     finished.result.notes = [f"peculiarity {number}." for number in range(12)]
     finished.result.tracking["error"] = "no room"
     out = lossreg("tune", study, "--set", "name=other")[1]
     assert "7 more notes: lossreg results .lossreg/other\n" in out
-    assert "lossreg sync toy.toml --set=name=other\n" in out
+    assert "lossreg sync toy.toml --set name=other\n" in out
 
 
 def test_of_a_shared_study_that_was_renamed_no_command_is_shown_that_would_take_another_one(lossreg, study, finished):
     finished.result.folder, finished.result.overrides = ".lossreg/other", ["name=other"]
     finished.result.notes = [f"peculiarity {number}." for number in range(12)]
     out = lossreg("tune", study, "--set", "name=other")[1]
-    assert re.findall(r"lossreg [a-z]+ .*|load_predictor", out) == ["lossreg ui toy.toml --set=name=other"]
+    assert re.findall(r"lossreg [a-z]+ .*|load_predictor", out) == ["lossreg ui toy.toml --set name=other"]
     assert out.count("note: peculiarity") == 12
 
 
@@ -840,7 +840,8 @@ def test_sync_drops_a_line_that_a_kill_left_unfinished(lossreg, study, finished,
     never_run(store)
     with store.journal.open("a") as file:
         file.write('{"op_code": 4, "wor')
-    assert lossreg("sync", study)[0] == 0
+    code, out, _ = lossreg("sync", study, "--set", "search.trials=3")
+    assert (code, out.splitlines()[-1]) == (0, "Look at them: lossreg ui toy.toml --set search.trials=3")
     assert store.read().user_attrs[ATTRIBUTE]["tracking"]["uri"] == "sqlite:///y.db"
     with store.lock(), store.opened("maximize", None, None) as opened:
         assert opened.user_attrs[ATTRIBUTE]["id"] == "the-key"
