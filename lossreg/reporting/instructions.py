@@ -26,7 +26,7 @@ ROWS = (
     "`model.keras` is written into the folder in which the command runs. It takes preprocessed rows, which "
     "`model.preprocessor.json`, written beside it, makes of raw ones."
 )
-FROM_HERE = "Relative paths on this page start in the folder in which `lossreg report` wrote it."
+FROM_HERE = "Relative paths on this page start in the folder in which `lossreg report` ran."
 FROM_STUDY = "Relative paths on this page start in the folder of the study file."
 REPEATING = (
     "It runs the study once more under another name, beside this one, which stays as it is. The seed and the splits "

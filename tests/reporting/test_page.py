@@ -179,8 +179,8 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     ("names", "start"),
     [
         ((), "the folder of the study file"),
-        (("toy.toml",), "the folder in which lossreg report wrote it"),
-        (("", ".lossreg/toy"), "the folder in which lossreg report wrote it"),
+        (("toy.toml",), "the folder in which lossreg report ran"),
+        (("", ".lossreg/toy"), "the folder in which lossreg report ran"),
     ],
 )
 @pytest.mark.parametrize("trials", [0, 12])
