@@ -112,7 +112,9 @@ def _steps(result: StudyResult, study: Path) -> dict[str, str]:
 
 def _place(result: StudyResult, study: Path) -> str:
     """Return the path for commands that take no `--set`: the folder of a study that was renamed, empty if shared."""
-    if not _renaming(result):
+    from lossreg.reporting import instructions
+
+    if not instructions.renaming(result):
         return str(study)
     return result.folder if is_study_folder(result.folder) else ""
 
@@ -120,15 +122,9 @@ def _place(result: StudyResult, study: Path) -> str:
 def _command(name: str, result: StudyResult, study: Path) -> str:
     """Return a command that takes the file of a study, and the name that it was given instead."""
     from lossreg.cli import interrupts
-
-    return interrupts.resuming(name, study, _renaming(result))
-
-
-def _renaming(result: StudyResult) -> list[str]:
-    """Return the override that gives a study another name than its file."""
     from lossreg.reporting import instructions
 
-    return [override for override in result.overrides if instructions.key_of(override) == "name"][-1:]
+    return interrupts.resuming(name, study, instructions.renaming(result))
 
 
 def is_one_stream() -> bool:

@@ -56,12 +56,15 @@ def recipe(trial: TrialRecord) -> str:
 def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tuple[str, str]]:
     """Return ways to load the recommended trial's model, each with its code; none without a trial that completed.
 
-    study: the study file as commands name it; folder: that of its trials instead.
+    study: the study file as commands name it; folder: that of its trials instead. `lossreg model` takes a file alone,
+    which has another study where this one was renamed.
     """
     if result.recommended is None:
         return []
+    is_renamed, folder = not study and bool(renaming(result)), _folder(result, study, folder)
     study = _named(result, study)
-    ways = [("As a Keras model, in a file", f"lossreg model {shlex.quote(study)} -o model.keras")]
+    model = f"lossreg model {shlex.quote(study)} -o model.keras"
+    ways = [] if is_renamed else [("As a Keras model, in a file", model)]
     if result.task != "segmentation":
         load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
         ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
@@ -117,7 +120,8 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
     study, folder: as in `loading`.
     """
     if result.is_running:
-        return NextStep("Watch the study", shlex.join(["lossreg", "watch", _named(result, study or folder)]))
+        named = _named(result, study or _folder(result, study, folder))
+        return NextStep("Watch the study", shlex.join(["lossreg", "watch", named]))
     is_interrupted = bool(result.reached and result.reached.is_interrupted)
     if _has_rows_given(result):
         return NextStep(GO_ON, "", (ROWS_GIVEN_UNFINISHED,)) if is_interrupted else NextStep(REPEAT, "", (ROWS_GIVEN,))
@@ -153,6 +157,16 @@ def _command(result: StudyResult, study: str, overrides: Sequence[str], *further
     verb, last = "worker" if result.is_shared else "tune", {key_of(one): one for one in (*overrides, *further)}
     given = [part for override in last.values() for part in ("--set", override)]
     return printable_line(shlex.join(["lossreg", verb, _named(result, study), *given]))
+
+
+def renaming(result: StudyResult) -> list[str]:
+    """Return the override that gives a study another name than its file."""
+    return [override for override in result.overrides if key_of(override) == "name"][-1:]
+
+
+def _folder(result: StudyResult, study: str, folder: str) -> str:
+    """Return the folder that is named, or else that of a study which was renamed, where no file is named."""
+    return folder or (result.folder if renaming(result) and not study else "")
 
 
 def key_of(override: str) -> str:

@@ -112,6 +112,16 @@ def test_the_journal_has_what_the_command_takes(tmp_path):
     assert history.result(study, tmp_path).overrides == ["search.trials=48"]
 
 
+def test_of_a_study_that_was_renamed_no_command_takes_the_file_which_has_another():
+    result = sample.study(3, overrides=["name=other"], folder=".lossreg/other", file="toy.toml")
+    for names in ((), ("", ".lossreg/other")):
+        code = " ".join(code for _, code in instructions.loading(result, *names))
+        assert ("lossreg model" in code, "toy.toml" in code, code.count(".lossreg/other")) == (False, False, 2)
+    running = dataclasses.replace(result, reached=Reached(3, 48, True, False))
+    assert command(running, "") == ["lossreg", "watch", ".lossreg/other"]
+    assert "lossreg model other.toml" in dict(instructions.loading(result, "other.toml"))["As a Keras model, in a file"]
+
+
 def loaded(result):
     return dict(instructions.loading(result, "toy.toml")).get(instructions.MLFLOW, "")
 
