@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import MutableMapping
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, count_of
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HINT = "It is cpu, gpu, or gpu:N with N from 0."
@@ -31,7 +31,7 @@ def _visible(number: int, seen: str | None) -> str:
         return str(number)
     names = [name.strip() for name in seen.split(",") if name.strip() not in ("", "-1")]
     if number >= len(names):
-        what = f"gpu:{number} is not among the {len(names)} GPUs that {VISIBLE}={seen} lets this process see"
+        what = f"gpu:{number} is not among the {count_of(len(names), 'GPU')} that {VISIBLE}={seen} lets this process see"
         raise InputError(what, where="--device")
     return names[number]
 

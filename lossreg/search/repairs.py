@@ -7,6 +7,7 @@ result rests is marked as failed.
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
-from lossreg.errors import InputError, on_disk, one_line
+from lossreg.errors import InputError, count_of, on_disk, one_line
 from lossreg.search.history import OBJECTIVES, StudyLike, UnreadableError, kept_records
 from lossreg.storage import lines, shared_study
 from lossreg.storage.creations import numbered
@@ -97,7 +98,7 @@ def lines_of(report: Report, study: str) -> list[str]:
         f"line {line.number} of the journal is left out: {line.fault}" for line in journal.left_out[:MOST_TOLD]
     ]
     if (more := len(journal.left_out) - MOST_TOLD) > 0:
-        sentences.append(f"{more} more lines are left out")
+        sentences.append(f"{count_of(more, 'more line is', 'more lines are')} left out")
     sentences += [f"trial {number}: {what}" for number, what in sorted(journal.affected.items())]
     sentences += [
         f"{file.name} is damaged and was moved aside{_lost_model(number)}" for file, number in report.files.items()
@@ -107,7 +108,7 @@ def lines_of(report: Report, study: str) -> list[str]:
         sentences.append(f"what the study began with is lost: `{tune}` takes the study and its data as they are now")
     if report.aside:
         sentences.append(f"what was damaged is kept in {report.aside}")
-    return [*sentences, f"Go on with: lossreg tune {study}"]
+    return [*sentences, f"Go on with: lossreg tune {shlex.quote(study)}"]
 
 
 def _lost_model(number: int) -> str:

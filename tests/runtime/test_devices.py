@@ -28,6 +28,7 @@ def test_a_device_is_chosen_among_those_that_the_process_may_see(device, before,
         ("gpu:", "", "is no device"),
         ("gpu:-1", "", "is no device"),
         ("gpu:2", "4,6", "gpu:2 is not among the 2 GPUs"),
+        ("gpu:1", "4", "gpu:1 is not among the 1 GPU that"),
         ("gpu:0", "-1", "gpu:0 is not among the 0 GPUs"),
     ],
 )
