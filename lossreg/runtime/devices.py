@@ -31,7 +31,9 @@ def _visible(number: int, seen: str | None) -> str:
         return str(number)
     names = [name.strip() for name in seen.split(",") if name.strip() not in ("", "-1")]
     if number >= len(names):
-        what = f"gpu:{number} is not among the {count_of(len(names), 'GPU')} that {VISIBLE}={seen} lets this process see"
+        what = (
+            f"gpu:{number} is not among the {count_of(len(names), 'GPU')} that {VISIBLE}={seen} lets this process see"
+        )
         raise InputError(what, where="--device")
     return names[number]
 
