@@ -147,8 +147,8 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     for name in ONE_OF:
         # trials may have been added since
         kept[name] = kept[name] if kept[name] and kept[name].trials == len(trials) else None
-    tracking = attributes.get("tracking") or noted.get(PARENT, {})
-    attributes = {**attributes, "tracking": tracking, "seconds": seconds(noted)}
+    parent = noted[PARENT] if isinstance(noted.get(PARENT), Mapping) else {}
+    attributes = {**attributes, "tracking": attributes.get("tracking") or parent, "seconds": seconds(noted)}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
         overrides=[*attributes.get("overrides", ()), *more.overrides(study)], extended_to=more.noted(study),

@@ -53,7 +53,8 @@ def extended(spec: StudySpec, folder: StudyFolder, more: int | None = None) -> S
 
 def noted(begun: optuna.Study | None) -> int:
     """Return the number of trials to which a study was extended; 0 for one that was not."""
-    return int(begun.user_attrs.get(NUMBER, 0)) if begun else 0
+    number = begun.user_attrs.get(NUMBER) if begun else 0
+    return number if isinstance(number, int) else 0
 
 
 def overrides(begun: optuna.Study) -> list[str]:

@@ -36,7 +36,7 @@ from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import progress as terminal
 from lossreg.reporting import report, state, values, verdict
 from lossreg.reporting.pace import clock
-from lossreg.search import follower, history, outline, restore, run
+from lossreg.search import follower, history, more, outline, restore, run
 from lossreg.storage import study_folder
 from lossreg.storage.reached import Reached
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
@@ -945,6 +945,18 @@ def test_a_value_that_cannot_be_is_a_damage_that_repair_leaves_out(lossreg, stud
         assert f"journal.log: this journal is damaged (its {reason.strip()})" in err
     assert lossreg("repair", study)[0] == 0
     assert store.read().user_attrs[ATTRIBUTE] == kept
+
+
+@pytest.mark.parametrize("name", [history.SPENT, history.PARENT, more.NUMBER])
+@pytest.mark.parametrize("value", ["text", None, []])
+def test_a_note_beside_the_study_that_cannot_be_is_passed_over(lossreg, study, name, value):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    sound = lossreg("results", study)
+    with store.lock(), store.opened("maximize", None, None) as opened:
+        opened.set_user_attr(name, value)
+    assert lossreg("results", study) == sound
+    assert sound[0] == 0
 
 
 def test_a_sound_verdict_is_read(lossreg, study):
