@@ -50,6 +50,8 @@ def _adds_up(arms: Arms, main: Comparison, rounding: Rounding) -> bool:
     change, sign = replace(arms.change(main), of_table=rounding), int(arms.result.sign)
     gain = change.signed(main.difference)
     shown = sign * (Decimal(rounding.score(winner)) - Decimal(rounding.score(baseline)))
+    # the gain of large scores may be rounded to tens or more
+    shown = round(shown, rounding.decimals) if rounding.decimals < 0 else shown
     return Decimal(gain) == shown or gain != change.signed(sign * (winner - baseline))
 
 

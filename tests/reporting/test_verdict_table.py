@@ -68,6 +68,14 @@ def test_a_gain_that_is_not_the_difference_of_the_rounded_scores_is_explained(di
     assert ("The gain is that of the scores before they are rounded." in rows) is not is_exact
 
 
+def test_a_gain_of_large_scores_that_is_shown_in_tens_is_their_difference():
+    result = sample_verdict.study("no difference, ahead", against_baseline=compared(123.4, 150.0))
+    result.verdict = with_scores(result, 1003.4, 880.0)
+    rows = {name: cells for name, *cells in shown(result)}
+    assert (rows["focal"][:2], rows["cross_entropy"][0]) == (["1003", "+120"], "880")
+    assert not any(name.startswith("The gain is") for name in rows)
+
+
 def test_without_a_comparison_there_is_no_table():
     result = sample_verdict.study("not enough data")
     assert verdict_table.table(result, result.verdict) is None
