@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lossreg.cli.shell import complain
 from lossreg.errors import UnansweredError
-from lossreg.reporting.instructions import key_of
+from lossreg.reporting.last_runs import key_of
 from lossreg.reporting.watcher import Watcher
 from lossreg.runtime import safety
 from lossreg.terminal import keys, signals

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from lossreg.contract.data_options import GIVEN
 from lossreg.contract.recipes import WIDTH, wrapped
+from lossreg.reporting import last_runs
+from lossreg.reporting.last_runs import key_of
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal.masking import MASK
@@ -34,7 +36,7 @@ REPEATING = (
 )
 SHOWN = "`lossreg results` shows it by its folder, `.lossreg/{}` beside the study file."
 SHOWN_SHARED = "Commands show it by a copy of the study file that has this name."
-OTHER_SEED = "For other test rows and other splits add `--set search.seed={}`."
+OTHER_SEED = "For other test rows and other splits: `{}`."
 ROWS_GIVEN = (
     "The rows of this study were given from Python, so no file and no command can repeat it: make the same call of "
     "`lossreg.tune` with another `name`."
@@ -127,22 +129,23 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
         return NextStep(GO_ON, "", (ROWS_GIVEN_UNFINISHED,)) if is_interrupted else NextStep(REPEAT, "", (ROWS_GIVEN,))
     if is_interrupted:
         return NextStep(GO_ON, _command(result, study, _kept_by(result)), _unfinished(result))
-    again = f"name={result.study}{AGAIN}"
+    again, overrides = f"name={result.study}{AGAIN}", [*result.overrides, *last_runs.overrides(result)]
     shown = SHOWN_SHARED if result.is_shared else SHOWN.format(printable_line(f"{result.study}{AGAIN}"))
-    sentences = (REPEATING, shown, *_other_seed(result), *_unfinished(result))
-    return NextStep(REPEAT, _command(result, study, result.overrides, again), sentences)
+    sentences = (REPEATING, shown, *_other_seed(result, study, overrides), *_unfinished(result))
+    return NextStep(REPEAT, _command(result, study, overrides, again), sentences)
 
 
-def _other_seed(result: StudyResult) -> tuple[str, ...]:
+def _other_seed(result: StudyResult, study: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """Return how to split the rows in another way; nothing where the seed does not choose the test rows."""
-    seed = result.spec.get("search", {}).get("seed", 0)
-    return (OTHER_SEED.format(seed + 1),) if _is_tested_at_random(result) else ()
+    seed = result.spec.get("search", {}).get("seed", 0) + 1
+    command = _command(result, study, overrides, f"name={result.study}-seed-{seed}", f"search.seed={seed}")
+    return (OTHER_SEED.format(command),) if _is_tested_at_random(result) else ()
 
 
 def _is_tested_at_random(result: StudyResult) -> bool:
     data = result.spec.get("data", {})
     is_given = isinstance(data.get("test"), str) or bool(result.data.get("has_given_test"))
-    has_folds = bool(result.spec.get("verdict", {}).get("outer"))
+    has_folds = bool(last_runs.spec(result).get("verdict", {}).get("outer"))
     has_test = has_folds or result.data.get("rows", {}).get("test") != 0
     return has_test and not is_given and data.get("time") is None and data.get("split") is None
 
@@ -167,11 +170,6 @@ def renaming(result: StudyResult) -> list[str]:
 def _folder(result: StudyResult, study: str, folder: str) -> str:
     """Return the folder that is named, or else that of a study which was renamed, where no file is named."""
     return folder or (result.folder if renaming(result) and not study else "")
-
-
-def key_of(override: str) -> str:
-    """Return the key that an override sets."""
-    return override.partition("=")[0].strip()
 
 
 def _unfinished(result: StudyResult) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lossreg.reporting import facts, instructions, leaderboard, report, state, toml_text, usage
+from lossreg.reporting import facts, instructions, last_runs, leaderboard, report, state, toml_text, usage
 from lossreg.reporting import verdict as verdict_words
 from lossreg.reporting.pictures import figure, pictures
 from lossreg.reporting.pictures.differences import differences
@@ -75,7 +75,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "rows": instructions.ROWS,
         "paths": instructions.start_of_paths(study, folder),
         "step": step,
-        "study_file": toml_text.of_study(result.spec, result.study),
+        "study_file": toml_text.of_study(last_runs.spec(result), result.study),
         "warnings": [*report.notes(result), *report.failures(result)],
         "pictures": [(one, list(map(_embedded, one.figures))) for one in pictures(result)],
     }

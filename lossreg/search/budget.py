@@ -34,6 +34,15 @@ def of(study: optuna.Study) -> int:
     return max(int(about["spec"].get("search", {}).get("trials", 0)), more.noted(study))
 
 
+def overrides(study: optuna.Study) -> list[str]:
+    """Return the override that gives another study as many trials as this one has by its last run, if it is needed."""
+    about, noted = study.user_attrs.get(ATTRIBUTE, {}), study.user_attrs.get(NOTED)
+    if not isinstance(noted, int):
+        return more.overrides(study)
+    is_other = noted != about["spec"].get("search", {}).get("trials")
+    return [f"{more.KEY}={noted}"] if is_other and is_searched(about) else []
+
+
 def is_searched(about: Mapping[str, Any]) -> bool:
     """Return whether a study that began with these attributes searches anything besides the choice of loss."""
     train, losses = about["spec"].get("train", {}), about["spaces"].values()

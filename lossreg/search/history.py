@@ -151,7 +151,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     attributes = {**attributes, "tracking": attributes.get("tracking") or parent, "seconds": seconds(noted)}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
-        overrides=[*attributes.get("overrides", ()), *more.overrides(study)], extended_to=more.noted(study),
+        overrides=[*attributes.get("overrides", ()), *budget.overrides(study)], extended_to=more.noted(study),
         is_outdated=frozen.is_outdated(attributes, len(trials)),
         **kept, **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip

@@ -8,6 +8,7 @@ import shlex
 import optuna
 import pytest
 import sample_study as sample
+import sample_verdict
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError
@@ -36,6 +37,29 @@ def test_the_command_repeats_what_set_and_more_changed():
     assert command(dataclasses.replace(more, reached=None))[-4:] == [*changed[-2:], "--set", "name=toy-again"]
     running = dataclasses.replace(interrupted, reached=Reached(3, 48, True, False))
     assert command(running) == ["lossreg", "watch", "toy.toml"]
+
+
+@pytest.mark.parametrize(
+    ("begun", "reached", "wanted"),
+    [
+        ({"outer": None}, {}, []),
+        ({"outer": None, "repeats": None}, {"outer": 5, "repeats": 6}, ["verdict.outer=5"]),
+        ({"outer": 5}, {"outer": 5, "repeats": 6}, []),
+        ({"repeats": 10}, {"repeats": 40}, ["verdict.repeats=40"]),
+        ({"enabled": False}, {}, ["verdict.enabled=true"]),
+        ({}, {"margin": 0.01}, ["verdict.margin=0.01"]),
+        ({"repeats": 20}, {"repeats": 18}, []),
+        ({"outer": 5}, {"repeats": 0}, []),
+    ],
+)
+def test_the_commands_repeat_a_verdict_that_was_asked_for_later(begun, reached, wanted):
+    result = sample_verdict.study("better, because of the loss", **reached)
+    result = dataclasses.replace(result, spec=result.spec | {"verdict": begun})
+    options = [part for override in wanted for part in ("--set", override)]
+    assert command(result) == ["lossreg", "tune", "toy.toml", *options, "--set", "name=toy-again"]
+    [other] = [one for one in instructions.next_step(result, "toy.toml").sentences if "other test" in one]
+    further = ["--set", "name=toy-seed-1", "--set", "search.seed=1"]
+    assert shlex.split(other.split("`")[1]) == ["lossreg", "tune", "toy.toml", *options, *further]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +132,13 @@ def test_the_journal_has_what_the_command_takes(tmp_path):
     result = history.result(study, tmp_path)
     assert (result.overrides, result.is_shared) == (["train.epochs=9", "search.trials=48"], True)
     assert result.extended_to == 48
+    searched = {"spec": {"search": {"trials": 64}}, "shapes": {"units": "8 to 16"}, "spaces": {}}
+    study.set_user_attr(ATTRIBUTE, kept | searched)
+    for trials, wanted in ((96, ["search.trials=96"]), (64, [])):
+        study.set_user_attr("lossreg:budget", trials)
+        assert history.result(study, tmp_path).overrides == wanted
+    study = optuna.create_study(study_name="toy")
+    study.set_user_attr(more.NUMBER, 48)
     study.set_user_attr(ATTRIBUTE, kept)  # of an earlier version
     assert history.result(study, tmp_path).overrides == ["search.trials=48"]
 
