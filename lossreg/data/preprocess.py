@@ -215,6 +215,16 @@ class TablePreprocessor(Transformer):
             return False
         return steps.levels(self._read(new_rows.table(rows, self.form(), Lost()), Lost(), AS_TRAINED)[0])
 
+    def with_gaps(self, rows: pd.DataFrame) -> set[str]:
+        """Return the columns that lack a value in some of these rows, or have one that is taken as missing."""
+        table, _ = self._read(new_rows.table(rows, self.form(), Lost()), Lost(), AS_TRAINED)
+        are_numbers = self.limits_.keys()
+        return {
+            str(name)
+            for name, column in table.items()
+            if (column.isna() if name in are_numbers else texts(column) == MISSING).any()
+        }
+
     def form(self) -> new_rows.Form:
         """Return the form of the rows of training."""
         options, written = getattr(self, "options", None), self._numerals()

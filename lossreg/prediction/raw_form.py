@@ -19,14 +19,20 @@ from lossreg.prediction.description import Array, Column, Kind
 def columns(rows: Any, preprocessor: Fitted) -> tuple[Column, ...]:
     """Return the columns of a table that a model needs; none of arrays and of several inputs.
 
+    Those that are read as numbers or dates are of any type: new rows may have texts or numbers there.
     A column of exposures may be missing: predictions are those for an exposure of 1 then.
     """
     base = base_of(preprocessor)
     if not isinstance(rows, pd.DataFrame) or isinstance(base, InputsPreprocessor):
         return ()
-    used = base.form().used if isinstance(base, TablePreprocessor) else list(map(str, rows.columns))
     table = rows.set_axis(list(map(str, rows.columns)), axis=1)
-    of_features = [Column(name=name, kind=_kind(table[name]), required=not table[name].isna().any()) for name in used]
+    used, as_numbers, with_gaps = list(map(str, table)), set[str](), set(map(str, table.columns[table.isna().any()]))
+    if isinstance(base, TablePreprocessor):
+        used, as_numbers, with_gaps = base.form().used, set(base.limits_), base.with_gaps(rows)
+    of_features = [
+        Column(name=name, kind="any" if name in as_numbers else _kind(table[name]), required=name not in with_gaps)
+        for name in used
+    ]
     if isinstance(preprocessor, ExposedPreprocessor):
         of_features.append(Column(name=preprocessor.column, kind="any", required=False))
     return tuple(of_features)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from mlflow.models import validate_schema
 
+from lossreg.contract.data_options import Options
 from lossreg.data.preprocess import TablePreprocessor
 from lossreg.prediction import raw_form
 from lossreg.prediction.description import Description
@@ -40,9 +42,32 @@ def test_mlflow_takes_the_rows_of_training_and_their_example(name):
         study="s", trial=0, loss="l", task="regression", target=("price",), output="prediction", columns=columns,
         example=raw_form.example(rows, columns),
     )  # fmt: skip
-    assert [column.kind for column in columns] == ["any", kind]
+    assert [(column.kind, column.required) for column in columns] == [("any", True), (kind, "gap" not in name)]
     for given in (rows, rows.head(1), raw_signature.example(about)):
         validate_schema(given, raw_signature.of(about).inputs)
+
+
+MARKED = {
+    "numbers and a word": (["1.5", "2.25", "7", "k.A."] * 5, "any"),
+    "decimal commas": (["1,5", "2,25", "7,5", "?"] * 5, "any"),
+    "dates and a word": (["2024-01-05", "2024-02-17"] * 9 + ["2024-03-01", "later"], "any"),
+    "named in na_values": (["S", "M", "L", "none"] * 5, "string"), "blank": (["S", "M", "L", "  "] * 5, "string"),
+    "infinite": ([1.5, 2.5, 3.5, np.inf] * 5, "any"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_a_column_whose_gaps_were_marked_in_training_is_optional_and_takes_values_without_the_mark(name):
+    values, kind = MARKED[name]
+    rows = pd.DataFrame({"age": [31.5, 40.0, 52.0, 60.0] * 5, "column": values})
+    fitted = TablePreprocessor(Options(na_values=("none",))).fit(rows)
+    columns = raw_form.columns(rows, fitted)
+    assert [(column.kind, column.required) for column in columns] == [("any", True), (kind, False)]
+    schema = raw_signature.of(Description(
+        study="s", trial=0, loss="l", task="regression", target=("price",), output="prediction", columns=columns,
+    )).inputs  # fmt: skip
+    for given in (rows, rows[["age"]], rows.assign(column=None), *([rows.assign(column=1.5)] if kind == "any" else [])):
+        validate_schema(given, schema)
 
 
 def test_the_example_of_categories_that_mostly_differ_is_none_of_them():
