@@ -237,13 +237,16 @@ def as_seen(text: str) -> str:
     return "".join(each for each in unicodedata.normalize("NFC", text) if unicodedata.category(each) != "Cf")
 
 
-def did_you_mean(word: object, choices: Iterable[str]) -> str:
-    """Return `Did you mean delta?` for the nearest of `choices`; nothing where none is near or `word` is no text."""
+def did_you_mean(word: object, choices: Iterable[str], ending: str = "") -> str:
+    """Return `Did you mean delta?` for the nearest of `choices`; nothing where none is near or `word` is no text.
+
+    ending: of file names, which makes no two of them near.
+    """
     if not isinstance(word, str):
         return ""
     choices = list(choices)
     if twin := next((choice for choice in choices if choice != word and as_seen(choice) == as_seen(word)), ""):
         return f"{twin!a} looks the same as {word!a}, in other characters."
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    by_lower = {choice.removesuffix(ending).lower(): choice for choice in choices}
+    near = get_close_matches(word.removesuffix(ending).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]}?" if near else ""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lossreg.data import files
 from lossreg.errors import count_of
 
 
@@ -15,3 +16,18 @@ from lossreg.errors import count_of
 )  # fmt: skip
 def test_a_number_agrees_with_its_noun(number, nouns, text):
     assert count_of(number, *nouns) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("wyne.csv", "Did you mean wine.csv?"), ("Wine.csv", "Did you mean wine.csv?"), ("nofile.csv", ""),
+        ("nix.csv", ""),
+        ("x.cvs", ""), ("wine.csv.gz", "Did you mean wine.csv?"), ("wine", "Did you mean wine.csv?"),
+        ("base.keras", ""), ("imagse", "Did you mean images?"),
+    ],
+)  # fmt: skip
+def test_file_names_are_not_near_by_their_ending(name, hint, tmp_path):
+    for other in ("wine.csv", "x.csv", "best.keras", "images"):
+        (tmp_path / other).touch()
+    assert files.near(tmp_path / name) == hint

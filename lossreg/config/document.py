@@ -152,9 +152,8 @@ def _toml_files(folder: Path) -> str:
 def _near_file(file: Path) -> str:
     if not file.parent.is_dir():
         return f"There is no folder {brief(file.parent)}."
-    wanted = file.name if file.suffix else f"{file.name}.toml"
-    near = get_close_matches(wanted, [other.name for other in file.parent.glob("*.toml")], n=1)
-    return f"Did you mean {file.parent / near[0]}?" if near else ""
+    near = get_close_matches(file.stem, [other.stem for other in file.parent.glob("*.toml")], n=1)
+    return f"Did you mean {file.parent / near[0]}.toml?" if near else ""
 
 
 def _line(text: str, message: str) -> str:

@@ -29,17 +29,22 @@ def check_name(source: str) -> None:
 
 def near(path: Path) -> str:
     """Return a hint on a file or folder beside a missing one that may be meant; empty where there is none."""
-    return did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
+    others = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
+    return did_you_mean(path.name, others, "".join(path.suffixes))
 
 
-def existing(source: str, base: Path) -> Path:
-    """Return the file of a source, relative to `base`; raises `DataError` where no readable file is."""
+def existing(source: str, base: Path | None = None) -> Path:
+    """Return the file of a source, relative to `base`; raises `DataError` where no readable file is.
+
+    Without a base it is relative to the current folder, and errors are about the source itself, not a key of a study.
+    """
+    whole, base = base is not None, base or Path()
     try:
         path = base / Path(source).expanduser()
         if path.is_dir():
-            raise DataError(f"is a folder: {path}", where=source, hint="Name a file in it.")
+            raise DataError(f"is a folder{f': {path}' * whole}", where=source, hint="Name a file in it.")
         if not path.is_file():
-            raise DataError(f"no such file: {path}", where=source, hint=near(path) or paths_start(base))
+            raise DataError(f"no such file{f': {path}' * whole}", where=source, hint=near(path) or paths_start(base))
     except (OSError, RuntimeError) as error:
         raise DataError(f"cannot be read: {reason(error)}", where=source, hint=paths_start(base)) from error
     return path

@@ -85,7 +85,7 @@ def _in_one_form(where: str, preprocessor: Fitted, size: int) -> Iterator[Piece]
 
 def _table(where: str, form: Form, size: int) -> Iterator[Piece]:
     files.check_name(where)
-    path = files.existing(where, Path())
+    path = files.existing(where)
     options, name = option_checks.fitting(form.options or Options(), where), path.name.lower()
     if name.endswith(files.PARQUET):
         yield from _parquet(path, where, size)
@@ -143,7 +143,7 @@ def _with_index(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _arrays(where: str, preprocessor: Fitted, size: int) -> Iterator[Piece]:
     """Yield the arrays of an .npz file: `x`, or the only one, or one for each of several inputs; and the exposures."""
-    path, base = files.existing(where, Path()), base_of(preprocessor)
+    path, base = files.existing(where), base_of(preprocessor)
     is_single = not isinstance(base, InputsPreprocessor)
     with files.reading(path, where), np.load(path, allow_pickle=False) as stored:
         names = ["x"] if is_single else list(base.parts)

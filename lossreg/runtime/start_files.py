@@ -29,4 +29,4 @@ def digest(content: bytes) -> str:
 def _near(path: Path) -> str:
     if not path.parent.is_dir():
         return f"There is no folder {brief(path.parent)}."
-    return did_you_mean(path.name, [other.name for other in path.parent.glob(f"*{SUFFIX}")])
+    return did_you_mean(path.name, [other.name for other in path.parent.glob(f"*{SUFFIX}")], SUFFIX)

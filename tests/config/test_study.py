@@ -613,15 +613,16 @@ def test_a_file_that_is_no_toml(write, content, message):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("studies/y.toml", "studies/y.toml: no such file. Did you mean studies/x.toml?"),
+        ("studies/churm.toml", "studies/churm.toml: no such file. Did you mean studies/churn.toml?"),
+        ("studies/y.toml", "studies/y.toml: no such file"),
         ("studies/x", "studies/x: no such file. Did you mean studies/x.toml?"),
         ("studies/completely_different.toml", "studies/completely_different.toml: no such file"),
         ("studios/x.toml", "studios/x.toml: no such file. There is no folder studios."),
-        ("studies", "studies: is a folder, not a study file. It has x.toml."),
+        ("studies", "studies: is a folder, not a study file. It has churn.toml, x.toml."),
     ],
 )
 def test_a_file_that_is_not_there(write, path, message):
-    write(MINIMAL)
+    Path(write(MINIMAL)).with_name("churn.toml").touch()
     assert refusal(study.load, path) == message
 
 
