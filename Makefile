@@ -8,7 +8,8 @@ SEED ?= 0
 END ?= lowest
 # a test that hangs ends the run, which names it and tells what every thread was doing
 BOUND := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+QUIET := --quiet
+PIP = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check -c constraints.txt
 # else every process of the tests compiles lossreg again
 unexport PYTHONDONTWRITEBYTECODE
 DONE := $(VENV)/.installed
@@ -19,6 +20,9 @@ DONE_DEV := $(VENV)/.installed-dev
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# at a terminal pip shows what it does in these minutes
+$(DONE) $(DONE_DEV): QUIET := $(shell test -t 2 || echo --quiet)
 
 $(DONE): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
