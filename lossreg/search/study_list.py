@@ -57,7 +57,7 @@ class StudyFolders:
 def below(folder: Path) -> StudyFolders:
     """Return the folders of studies in a folder and those below it; raises `InputError` where there are none.
 
-    Former runs and damaged files, which lossreg moved aside, are left out.
+    Former runs and damaged files, which lossreg moved aside, and what hidden folders such as `.venv` hold are left out.
     """
     with on_disk(brief(folder)):
         if not folder.is_dir():
@@ -74,12 +74,17 @@ def _walked(folder: Path) -> StudyFolders:
     for place, folders, files in os.walk(folder):
         path = Path(place)
         is_inside = STUDIES in path.absolute().parts
-        folders[:] = sorted(name for name in folders if not (is_inside and ASIDE.fullmatch(name)))
+        folders[:] = sorted(name for name in folders if not _is_left_out(name, is_inside=is_inside))
         if JOURNAL in files and (path / JOURNAL).is_file():
             study_folders.studies.append(path)
         elif path.absolute().parent.name == STUDIES:
             study_folders.others.append(path)
     return study_folders
+
+
+def _is_left_out(name: str, *, is_inside: bool) -> bool:
+    """Return whether a folder has no studies to list; is_inside: it is in a folder of studies."""
+    return bool(ASIDE.fullmatch(name)) if is_inside else name.startswith(".") and name != STUDIES
 
 
 def listed(path: Path) -> Listed:

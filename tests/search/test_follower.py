@@ -332,8 +332,9 @@ def test_former_runs_and_damaged_copies_are_no_studies_and_those_without_a_journ
     with pytest.raises(InputError, match="there is no study"):
         study_list.below(tmp_path)
     mine = tmp_path / "results.20261130-120000" / ".lossreg" / "mine"
-    mine.mkdir(parents=True)
-    (mine / "journal.log").write_text("{}\n")
+    for place in (mine, tmp_path / ".venv" / "tests" / "saved"):
+        place.mkdir(parents=True)
+        (place / "journal.log").write_text("{}\n")
     found = study_list.below(tmp_path)
     assert ([place.name for place in found.studies], [place.name for place in found.others]) == (["mine"], ["many"])
 
