@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,7 @@ def predict(
 
     with on_disk(f"{data}"):
         if not data.exists():
-            files.existing(str(data), Path())
+            files.existing(str(data))
     if output is not None:
         with on_disk(f"--output {output}"):
             tables.check(output, data)
@@ -86,10 +87,12 @@ def export(
     """
     from lossreg.prediction import export as exporting
 
-    exporting.require_room(folder)
+    former = ", in place of the former export" * exporting.is_export(folder)
     predictor = _loaded(study, trial, loss, train=train)
     exporting.write(predictor, folder, onnx=onnx)
-    say(f"{folder}: trial {predictor.about.trial}; pip install -r requirements.txt; python predict.py new.csv")
+    say(f"{folder}: trial {predictor.about.trial}{former}. To predict with it:")
+    say(f"    {shlex.join(['pip', 'install', '-r', str(folder / 'requirements.txt')])}", whole=True)
+    say(f"    {shlex.join(['python', str(folder / 'predict.py'), 'new.csv', '-o', 'predicted.csv'])}", whole=True)
 
 
 def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool, output: Path | None = None) -> Predictor:
@@ -107,6 +110,7 @@ def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool, ou
         tables.require_other(output, files, "is data of the study")
     source = predictors.look_up(spec, trial, loss, train=train)
     import_keras()
-    doing = "loading the predictor, whose trial is trained again if need be" if train else "loading the predictor"
-    with waiting.busy(doing, line=train):
+    trains = source.kept is not None and source.kept.weights is None
+    doing = f"trial {source.kept.record.number} is trained again" if source.kept and trains else "loading the predictor"
+    with waiting.busy(doing, line=trains):
         return predictors.of_source(spec, source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ def array(rows: Any, images: ImageReader | None = None) -> NDArray[Any]:
 def file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
     """Return the table of a file, read as training reads it, with all its columns; lost: as of `table`."""
     files.check_name(source)
-    path, options = files.existing(source, Path()), option_checks.fitting(form.options or Options(), source)
+    path, options = files.existing(source), option_checks.fitting(form.options or Options(), source)
     if path.name.lower().endswith(table_files.ENDINGS):
         return table_files.read(path, source, options).rows
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
@@ -104,7 +103,7 @@ def _by_name(rows: pd.DataFrame, form: Form) -> pd.DataFrame:
     columns = form.columns
     frame = rows.set_axis(_names(rows, columns), axis=1)
     if missing := [name for name in form.used if name not in frame.columns]:
-        raise DataError(f"columns are missing: {listed(missing)}", hint=_hint(missing[0], rows, columns))
+        raise DataError(f"columns are missing: {listed(missing)}", hint=_hint(missing, rows, form))
     frame = frame.assign(**dict.fromkeys((name for name in form.optional if name not in frame.columns), None))
     frame = frame[list(columns)]
     if frame.shape[1] != len(columns):
@@ -119,14 +118,18 @@ def _names(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return [name.strip() if name.strip() in lacking else name for name in names]
 
 
-def _hint(name: str, rows: pd.DataFrame, known: Sequence[str]) -> str:
-    """Return which column of the rows may be meant, of those that the study does not know."""
-    if name in map(shown, rows.index.names):
-        return f"{name} is the index: give rows.reset_index()."
-    return (
-        did_you_mean(name, [column for column in map(shown, rows.columns) if column not in known])
-        or f"The rows have {listed(map(shown, rows.columns)) or 'none'}."
-    )
+def _hint(missing: Sequence[str], rows: pd.DataFrame, form: Form) -> str:
+    """Return which column of the rows may be meant, of those that the study does not know; else what to do."""
+    names = list(map(shown, rows.columns))
+    unknown = [name for name in names if name not in form.columns]
+    if missing[0] in map(shown, rows.index.names):
+        return f"{missing[0]} is the index: give rows.reset_index()."
+    if near := next(filter(None, (did_you_mean(name, unknown) for name in missing)), ""):
+        return near
+    if len(missing) == len(form.used):
+        return f"The rows have {listed(names, 10) or 'none'}."
+    it_is = "it, empty where it is" if len(missing) == 1 else "them, empty where they are"
+    return f"Add {it_is} not known."
 
 
 def _by_position(rows: Any, form: Form) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lossreg.errors import InputError, brief, on_disk, one_line
 from lossreg.prediction import bundle, predictor_files
+from lossreg.prediction.description import DESCRIPTION, Column
 from lossreg.prediction.predictor import Predictor
 from lossreg.version import __version__
 
@@ -50,6 +51,8 @@ predicted. These three hold no code. `{package}` is the code of lossreg {version
 
 
 ONNX = "model.onnx"
+# what Keras needs to write it, by its backend
+NEEDED = {"tensorflow": "onnx tf2onnx", "jax": "jax2onnx"}
 
 
 def write(predictor: Predictor, folder: Path, *, onnx: bool = False) -> None:
@@ -58,7 +61,7 @@ def write(predictor: Predictor, folder: Path, *, onnx: bool = False) -> None:
     Raises `InputError` where the folder has files, unless an earlier export made them, or cannot be written; and
     where `write_onnx` does, which leaves the folder as it was.
     """
-    require_room(folder)
+    is_export(folder)
     with on_disk(brief(folder)), tempfile.TemporaryDirectory() as aside:
         network = write_onnx(predictor, Path(aside)) if onnx else None
         predictor_files.save(predictor, folder)
@@ -80,13 +83,16 @@ def write_onnx(predictor: Predictor, folder: Path) -> Path:
 
     Raises `InputError` where a package for that is missing, or Keras cannot export this network.
     """
+    import keras
+
     file = folder / ONNX
     try:
         _call(predictor.model)
         predictor.model.export(file, format="onnx", verbose=False)
-    except ImportError as error:
+    except ImportError:
+        packages = NEEDED.get(keras.backend.backend(), "onnx tf2onnx")
         raise InputError(
-            f"needs a package: {one_line(error)}", where="--onnx", hint="pip install onnx tf2onnx"
+            "needs packages that are not installed", where="--onnx", hint=f"pip install {packages}"
         ) from None
     except Exception as error:
         raise InputError(f"Keras cannot export this network: {one_line(error, 300)}", where="--onnx") from error
@@ -100,26 +106,32 @@ def _call(model: Any) -> None:
     model(keras.tree.map_structure(lambda each: np.zeros([size or 1 for size in each.shape], each.dtype), model.input))
 
 
-def require_room(folder: Path) -> None:
-    """Raise `InputError` where a folder holds anything but an earlier export."""
+def is_export(folder: Path) -> bool:
+    """Return whether a folder holds an earlier export; raises `InputError` where it holds anything else."""
     with on_disk(brief(folder)):
         if folder.exists() and not folder.is_dir():
             raise InputError("is a file", where=brief(folder), hint="Give a folder.")
-        has_files = folder.exists() and any(folder.iterdir())
-        if has_files and not (folder / "predict.py").exists():  # the folder of a study has the other files too
+        if not folder.exists() or not any(folder.iterdir()):
+            return False
+        # the folder of a study has the other files too
+        if not all((folder / name).exists() for name in ("predict.py", DESCRIPTION, bundle.PACKAGE)):
             raise InputError("has files that are no export", where=brief(folder), hint="Give a new folder.")
+        return True
 
 
 def _page(predictor: Predictor) -> str:
-    about = predictor.about
-    columns = [f"{column.name}{'' if column.required else ' (may be missing)'}" for column in about.columns]
-    exposed = getattr(predictor.preprocessor, "column", "")
+    about, exposed = predictor.about, getattr(predictor.preprocessor, "column", "")
+    columns = [f"{column.name}{_may_lack(column, exposed)}" for column in about.columns]
     rates = f" Without `{exposed}` predictions are rates, for an exposure of 1." if exposed else ""
     return README.format(
         target=", ".join(about.target), what=_what(predictor), trial=about.trial, study=about.study, loss=about.loss,
         columns=(f"Columns: {', '.join(columns)}." if columns else "Rows are arrays, as in training.") + rates,
         package=bundle.PACKAGE, version=__version__,
     )  # fmt: skip
+
+
+def _may_lack(column: Column, exposed: str) -> str:
+    return "" if column.required else " (may be missing)" if column.name == exposed else " (may have gaps)"
 
 
 def _what(predictor: Predictor) -> str:

@@ -55,7 +55,8 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> None:
     except LossregError as error:
         sys.stderr.write(f"Error: {error}\n")
         raise SystemExit(error.exit_code) from None
-    sys.stderr.writelines(f"{line}\n" for line in summary.lines())
+    done = [f"{count_of(summary.rows, 'row')}: {given.output}"] if given.output else []
+    sys.stderr.writelines(f"{line}\n" for line in [*summary.lines(), *done])
 
 
 def predict(

@@ -55,7 +55,7 @@ def look_up(spec: StudySpec, number: int | None = None, loss: str | None = None,
     of the study would be run.
     """
     folder = shared_study.of(spec)
-    record = restore.find(history.result(folder.read(), folder.path), number, loss)
+    record = restore.find(history.of_folder(folder), number, loss, where=spec.place())
     if files := folder.best.predictor_of(record.number):
         return Source(files)
     studies.require_trusted(spec)

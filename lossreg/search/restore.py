@@ -9,7 +9,7 @@ import optuna
 
 from lossreg.config import study as studies
 from lossreg.config.search_space import shown
-from lossreg.errors import InputError, LossregError, did_you_mean
+from lossreg.errors import InputError, LossregError, did_you_mean, shortened
 from lossreg.search import attributes, completion, history
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, with_present_start
@@ -82,7 +82,7 @@ def look_up(
     folder = folder or shared_study.of(spec)
     study = folder.read()
     result = history.result(study, folder.path)
-    record = find(result, number, loss)
+    record = find(result, number, loss, where=spec.place())
     weights = folder.weights.load(record.number)
     if weights is None and not train:
         raise _not_kept(spec, folder, record, completion.model_holder(folder, result, study.user_attrs))
@@ -117,10 +117,10 @@ def with_weights(spec: studies.StudySpec, kept: KeptTrial, progress: Observer | 
     return Restored(prepared, record, weights)
 
 
-def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
+def find(result: StudyResult, number: int | None = None, loss: str | None = None, *, where: str = "") -> TrialRecord:
     """Return the completed trial of that number, or the recommended one; of a loss that, or its best.
 
-    Raises `InputError` where there is none.
+    Raises `InputError` where there is none, which begins with `where`.
     """
     if number is not None and loss is not None:
         raise InputError(
@@ -130,18 +130,21 @@ def find(result: StudyResult, number: int | None = None, loss: str | None = None
     if number is not None:
         record = next((trial for trial in result.trials if trial.number == number), None)
         if record is None:
-            raise InputError(f"study {result.study!r} has no trial {number}", hint=_numbers(result))
+            raise InputError(f"study {result.study!r} has no trial {number}", where=where, hint=_numbers(result))
     elif loss is not None:
         if loss not in result.losses:
             known = ", ".join(result.losses)
             hint = did_you_mean(loss, result.losses) or f"It has {known}."
-            raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
+            raise InputError(f"study {result.study!r} has no loss {loss!r}", where=where, hint=hint)
         is_recommended = record is not None and record.candidate == loss
         record = record if is_recommended else next(row.best for row in result.ranking() if row.candidate == loss)
-    if record is None or record.state != Outcome.COMPLETE:
-        of = f"of {loss} " if loss else ""
-        reason = f"trial {number} ended as {record.state}" if record else f"no trial {of}completed"
-        raise InputError(f"{reason}, so there is no model of it")
+    if record is None:
+        what = f"no trial {f'of {loss} ' * bool(loss)}has completed, so there is no model"
+        raise InputError(what, where=where, hint=_without_model(result))
+    if record.state != Outcome.COMPLETE:
+        done = ", ".join(str(trial.number) for trial in result.trials if trial.state == Outcome.COMPLETE)
+        hint = f"Those that completed are {shortened(done, 80)}." if done else _without_model(result)
+        raise InputError(f"trial {number} ended as {record.state}, so it has no model", where=where, hint=hint)
     return record
 
 
@@ -150,9 +153,16 @@ def _numbers(result: StudyResult) -> str:
     return "It has none yet." if last is None else f"Its trials go from 0 to {last}."
 
 
+def _without_model(result: StudyResult) -> str:
+    """Return what to do about a study without a trial that completed: run it, or see how its trials ended."""
+    if not result.trials or (result.reached and not result.reached.is_over):
+        return words("`lossreg tune STUDY` runs the study.", "`lossreg.tune(study)` runs the study.")
+    return words("`lossreg results STUDY` says how its trials ended.", "`lossreg.results(study)` has its trials.")
+
+
 def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord, finisher: str) -> InputError:
     there = ", ".join(map(str, folder.weights.numbers)) or "none"
-    again = words(f"`lossreg model STUDY --trial {record.number} --train`", "`train=True`") + " trains it again"
+    again = f"{words('`--train`', '`train=True`')} trains it again"
     if folder.is_shared:
         finished = f", and worker {finisher}, which finished the study, the recommended model" if finisher else ""
         return InputError(

@@ -216,7 +216,7 @@ FORMS: dict[str, Any] = {
 
 def test_a_column_that_the_study_knows_is_not_meant_by_another_name() -> None:
     fitted = TablePreprocessor().fit(TABLE[["a", "f"]].rename(columns={"a": "income", "f": "incomes"}))
-    with pytest.raises(DataError, match=r"columns are missing: incomes\. The rows have income\."):
+    with pytest.raises(DataError, match=r"columns are missing: incomes\. Add it, empty where it is not known\."):
         fitted.transform(pd.DataFrame({"income": [1.0, 2.0]}))
 
 
@@ -230,17 +230,18 @@ def test_rows_may_have_any_form(form: str) -> None:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (ROWS[["a"]], r"columns are missing: f\. The rows have a\."),
+        (ROWS[["a"]], r"columns are missing: f\. Add it, empty where it is not known\."),
         (ROWS.set_index("a"), r"columns are missing: a\. a is the index: give rows.reset_index\(\)\."),
         (ROWS.rename(columns={"f": "F"}), "columns are missing: f. Did you mean F?"),
+        (ROWS[["a"]].set_axis(["b"], axis=1), r"columns are missing: a, f\. The rows have b\."),
         (pd.DataFrame(), r"columns are missing: a, f\. The rows have none\."),
         (pd.DataFrame(index=[0, 1]), "columns are missing: a, f"),
         (pd.concat([ROWS, ROWS[["f"]]], axis=1), "two columns are called 'f'"),
         (ROWS.iloc[0], r"rows have shape \(2,\), and \(n, 2\) is needed. Give a DataFrame with the columns a, f"),
         ({"a": [1.0], "f": ["x"]}, "rows are a table, not dict. Give a DataFrame with the columns a, f"),
         (None, "rows are a table, not NoneType"),
-        ("lacking.csv", "lacking.csv: no such file: lacking.csv. Relative paths start at the current folder"),
-        ("rows.csv", "rows.csv: columns are missing: f. The rows have a, y"),
+        ("lacking.csv", "lacking.csv: no such file. Relative paths start at the current folder"),
+        ("rows.csv", "rows.csv: columns are missing: f. Add it, empty where"),
         ("rows.docx", "rows.docx: is no known kind of table. Known: .csv"),
     ],
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import keras
 import mlflow
 import numpy as np
 import pandas as pd
@@ -41,6 +45,7 @@ STUDY = {
 }  # fmt: skip
 NEW = ROWS.sample(40, random_state=1).assign(note="x")[["rooms", "note", "since", "city", "age", "member"]]
 NEW.iloc[3, 3] = "Rom"
+PAGE = Path(__file__).parents[2] / "docs" / "predicting.md"
 WITHOUT = "import sys; sys.modules['lossreg'] = None; "
 
 
@@ -102,6 +107,7 @@ def test_an_export_and_the_logged_model_predict_without_lossreg(study, expected)
     done = run(code, folder / "out")
     said = done.stderr
     assert not done.stdout
+    assert "40 rows: ../predicted.csv" in said.splitlines()
     assert "oneDNN" not in said
     assert "city: 1 of 40 values is a category that no training row has ('Rom')" in said
     assert "Gaps filled with the median of the training rows: age:" in said
@@ -122,7 +128,7 @@ def test_an_export_has_a_page_requirements_and_no_lossreg(study):
     needed = (folder / "requirements.txt").read_text()
     assert all("==" in line for line in needed.splitlines())
     assert "lossreg" not in needed
-    assert "Columns: age (may be missing), city, since, member, rooms." in (folder / "README.md").read_text()
+    assert "Columns: age (may have gaps), city, since, member, rooms." in (folder / "README.md").read_text()
     for file in (folder / bundle.PACKAGE).rglob("*.py"):
         assert not bundle.IMPORT.search(file.read_text())
 
@@ -133,7 +139,7 @@ def test_the_logged_model_says_what_it_takes_and_gives(study):
     assert inputs.input_names() == ["age", "city", "since", "member", "rooms"]
     assert inputs.optional_input_names() == ["age"]
     assert [str(kind) for kind in inputs.input_types()] == [
-        "Any", "DataType.string", "DataType.string", "DataType.boolean", "Any",
+        "Any", "DataType.string", "Any", "DataType.boolean", "Any",
     ]  # fmt: skip
     assert outputs.input_names() == ["prediction", "probability_of_no", "probability_of_yes"]
     network = mlflow.keras.load_model(study[2])
@@ -179,6 +185,17 @@ def test_the_model_is_registered_once_under_the_name_of_its_study(study, monkeyp
     rows = ROWS.sample(5, random_state=0)
     loaded = mlflow.pyfunc.load_model("models:/who-left@candidate").predict(rows)
     pd.testing.assert_frame_equal(loaded, predictor.predict_frame(rows))
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignore:(.|\n)*Rom:UserWarning")
+def test_the_code_on_the_page_predicts(study, monkeypatch):
+    monkeypatch.chdir(study[0])
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        here = {"churn.toml": "out", "sqlite:///mlflow.db": store_here(), "churn@": "who-left@"}
+        exec(functools.reduce(lambda code, name: code.replace(name, here[name]), here, block), names)
+    table = names["predictor"].predict_frame(names["frame"])
+    pd.testing.assert_frame_equal(names["model"].predict(names["frame"]), table)
 
 
 @pytest.mark.long
@@ -230,16 +247,26 @@ def test_a_folder_with_other_files_is_left_alone_and_an_export_is_replaced(study
     folder, predictor, _ = study
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
+    (tmp_path / "project").mkdir()
+    for name in ("predict.py", "README.md"):
+        (tmp_path / "project" / name).write_text("x")
     (tmp_path / "file").write_text("x")
-    for name, words in (("mine", "has files that are no export"), ("file", "is a file")):
+    refused = {"mine": "has files that are no export", "project": "has files that are no export", "file": "is a file"}
+    for name, words in refused.items():
         with pytest.raises(InputError, match=words):
             export.write(predictor, tmp_path / name)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
     monkeypatch.chdir(folder)
-    done = CliRunner().invoke(cli.app, ["export", "out", "again"])
-    assert done.exit_code == 0
-    assert (folder / "again" / "predictor.json").read_text() == (folder / "out" / "predictor.json").read_text()
-    assert CliRunner().invoke(cli.app, ["export", "out", "again"]).exit_code == 0
+    (folder / "my exports").mkdir()
+    done = CliRunner().invoke(cli.app, ["export", "out", "my exports/again"])
+    assert (done.exit_code, "in place of" in done.stdout) == (0, False)
+    install, predict = [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("    ")]
+    assert install == ["pip", "install", "-r", "my exports/again/requirements.txt"]
+    assert predict == ["python", "my exports/again/predict.py", "new.csv", "-o", "predicted.csv"]
+    again = folder / "my exports" / "again"
+    assert (again / "predictor.json").read_text() == (folder / "out" / "predictor.json").read_text()
+    done = CliRunner().invoke(cli.app, ["export", "out", "my exports/again"])
+    assert (done.exit_code, "in place of the former export" in done.stdout) == (0, True)
 
 
 def test_what_onnx_needs_is_said(study, monkeypatch, tmp_path):
@@ -247,9 +274,11 @@ def test_what_onnx_needs_is_said(study, monkeypatch, tmp_path):
         raise ImportError("No module named 'tf2onnx'")
 
     monkeypatch.setattr(study[1].model, "export", missing)
-    with pytest.raises(InputError, match="pip install onnx tf2onnx"):
+    packages = {"tensorflow": "onnx tf2onnx", "jax": "jax2onnx"}[keras.backend.backend()]
+    message = f"--onnx: needs packages that are not installed. pip install {packages}"
+    with pytest.raises(InputError, match=f"^{message}$"):
         export.write_onnx(study[1], tmp_path)
-    with pytest.raises(InputError, match="pip install onnx tf2onnx"):
+    with pytest.raises(InputError, match=message):
         export.write(study[1], tmp_path / "new", onnx=True)
     assert not (tmp_path / "new").exists()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sample_study as sample
 import sample_verdict
 from fake_trainer import Fake
 from typer.testing import CliRunner
@@ -18,8 +19,11 @@ from typer.testing import CliRunner
 import lossreg
 from lossreg.cli import app
 from lossreg.errors import InputError
+from lossreg.search import restore
 from lossreg.search.result import Result
+from lossreg.terminal import caller
 
+PRUNED = sample.trial(1, "focal", state="pruned", score=None)
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
@@ -125,3 +129,31 @@ def test_it_is_read_from_its_folder_without_rows_wherever_that_is(result):
     Path("moved/journal.log").write_text("")
     with pytest.raises(InputError, match="it is empty or gone"):
         lossreg.results("moved")
+
+
+# ------------------------------------------------------------------ a trial whose model is asked for
+
+
+@pytest.mark.parametrize(
+    ("trials", "asked", "message"),
+    [
+        ([], {}, "toy.toml: no trial has completed, so there is no model. `lossreg tune STUDY` runs the study."),
+        (
+            [PRUNED],
+            {"loss": "focal"},
+            "no trial of focal has completed, so there is no model. `lossreg results",
+        ),
+        (
+            [PRUNED],
+            {"number": 1},
+            "toy.toml: trial 1 ended as pruned, so it has no model. `lossreg results",
+        ),
+        ([PRUNED, sample.trial(2, "focal")], {"number": 1}, "so it has no model. Those that completed are 2."),
+        ([PRUNED], {"number": 4}, "toy.toml: study 'toy' has no trial 4. Its trials go from 0 to 1."),
+    ],
+)
+def test_a_trial_without_a_model_says_what_to_do(trials, asked, message):
+    study = sample.study(0, trials=trials)
+    with caller.shell(), pytest.raises(InputError) as refused:
+        restore.find(study, asked.get("number"), asked.get("loss"), where="toy.toml")
+    assert message in str(refused.value)
