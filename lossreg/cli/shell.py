@@ -166,6 +166,8 @@ def main() -> None:
     try:
         app(prog_name="lossreg")
     finally:
+        # the last one to be registered runs first: others, as JAX's, take a while
+        atexit.register(signals.leave_quietly)
         waiting.wipe()
         _check_output()
 

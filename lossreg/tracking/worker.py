@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from functools import partial
 from typing import IO, Any
 
 from lossreg.runtime import processes
-from lossreg.terminal import masking
+from lossreg.terminal import masking, signals
 from lossreg.tracking import failures, messages
 from lossreg.tracking.messages import Message
 from lossreg.tracking.session import Session
@@ -165,6 +166,9 @@ def keep_alive(
 
 def main() -> None:
     """Serve on standard input and output; whatever else prints, prints elsewhere."""
+    # schedulers such as Slurm and systemd signal all processes; this one ends when its lines do
+    for number in signals.INTERRUPTING:
+        signal.signal(number, signal.SIG_IGN)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # this process is what is asynchronous; what it has written must be there when it says so

@@ -168,6 +168,13 @@ def test_an_interrupt_while_the_command_starts_is_one_line():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
+def test_an_interrupt_while_the_command_cleans_up_at_its_end_says_nothing():
+    code = "import atexit, signal; atexit.register(signal.raise_signal, signal.SIGINT); import lossreg.cli as cli; "
+    command = [sys.executable, "-c", f"{code} cli.main()", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, f"lossreg {lossreg.__version__}\n", "")
+
+
 def test_little_is_imported_before_an_interrupt_is_answered():
     code = "import sys; before = set(sys.modules); import lossreg.cli; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

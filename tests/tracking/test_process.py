@@ -28,7 +28,7 @@ import lossreg
 from lossreg import tracking
 from lossreg.errors import InputError, LossregError
 from lossreg.storage.observer import Observer
-from lossreg.terminal import masking
+from lossreg.terminal import masking, signals
 from lossreg.tracking import Tracker, messages, new_database, tracker, worker
 from lossreg.tracking.new_database import NewDatabase
 
@@ -320,6 +320,20 @@ def test_ctrl_c_in_a_terminal_reaches_the_study_alone(uri, launched):
     study_tracker = Tracker(uri, "x")
     study_tracker.prepare()
     assert os.getsid(launched[0].pid) == launched[0].pid != os.getsid(0)
+    study_tracker.close()
+    assert has_ended(launched[0].pid)
+
+
+def test_signals_that_a_scheduler_sends_to_all_processes_are_left_to_the_study(uri, launched):
+    result = sample.study(2)
+    study_tracker, warnings = begun(uri, result)
+    for number in signals.INTERRUPTING:
+        os.kill(launched[0].pid, number)
+    for trial in result.trials:
+        study_tracker.trial(trial, result)
+    study_tracker.flush()
+    assert warnings == []
+    assert children(uri, study_tracker.run_id) == ([0, 1], "KILLED")
     study_tracker.close()
     assert has_ended(launched[0].pid)
 
