@@ -35,6 +35,23 @@ def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> No
     elif spec:
         _show_missing(spec, result, shlex.quote(str(study)))
     _show_steps(result, study)
+    if line := _going_on(spec, result, str(study)):
+        say(line, whole=True)
+
+
+def _going_on(spec: StudySpec | None, result: StudyResult, study: str) -> str:
+    """Return how a study goes on that nobody runs and of which something is left; empty of others."""
+    from lossreg.reporting import instructions
+
+    reached = result.reached
+    if not reached or reached.is_running or reached.work or (reached.is_over and reached.ended >= reached.trials):
+        return ""
+    cut = "" if reached.is_over else "The study was interrupted. "
+    done = f"{cut}Nobody runs this study now: {reached.ended:,} of {reached.trials:,} trials are done."
+    how = shlex.join(["lossreg", spec.command, study]) if spec else ""
+    if spec and reached.is_interrupted:
+        how = instructions.next_step(result, study).command
+    return f"{done} `{how}` goes on with it." if how else done
 
 
 def show_leaderboard(result: StudyResult) -> None:

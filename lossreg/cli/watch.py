@@ -16,7 +16,6 @@ from lossreg.errors import LossregError
 from lossreg.terminal import signals
 
 if TYPE_CHECKING:
-    from lossreg.config.study import StudySpec
     from lossreg.reporting.watcher import Watcher
     from lossreg.storage.study_folder import StudyFolder
 
@@ -31,7 +30,7 @@ def watch(study: StudyOrFolder) -> None:
     """
     spec, folder = opened(study)
     from lossreg.reporting.progress import progress
-    from lossreg.search import follower
+    from lossreg.search import follower, history
 
     watcher = progress()
     watcher.is_onlooker = True
@@ -41,7 +40,7 @@ def watch(study: StudyOrFolder) -> None:
             return
         if folder.peek() is None:
             raise LossregError("the run ended before its first trial; the reason is in the terminal or log of that run")
-    _show(study, spec, folder)
+    show_results(study, spec, history.of_folder(folder))
 
 
 def _follow(folder: StudyFolder, watcher: Watcher) -> bool:
@@ -59,17 +58,3 @@ def _follow(folder: StudyFolder, watcher: Watcher) -> bool:
     finally:
         watcher.close()
     return watcher.stopping()
-
-
-def _show(study: Path, spec: StudySpec | None, folder: StudyFolder) -> None:
-    """Print the results as far as they have come, and how the study goes on where trials are left."""
-    from lossreg.search import follower, history
-
-    result = history.of_folder(folder)
-    show_results(study, spec, result)
-    reached = result.reached
-    if reached and reached.ended < reached.trials and not follower.is_run(folder):
-        cut = "" if reached.is_over else "The study was interrupted. "
-        done = f"{cut}Nobody runs this study now: {reached.ended:,} of {reached.trials:,} trials are done."
-        how = f" `lossreg {spec.command} {shlex.quote(str(study))}` goes on with it." if spec else ""
-        say(f"{done}{how}", whole=True)

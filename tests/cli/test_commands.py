@@ -497,6 +497,15 @@ def test_the_end_of_a_study_has_a_block_of_next_steps(lossreg, study, finished, 
     assert "load_predictor" not in lossreg(command, study)[1]
 
 
+def test_a_study_that_was_cut_off_after_its_last_trial_names_the_command_that_goes_on(lossreg, study, finished):
+    finished.result.reached = Reached(12, 12, False, False)
+    finished.result.overrides = ["train.epochs=5"]
+    [line] = [line for line in lossreg("results", study)[1].splitlines() if "interrupted" in line]
+    assert "12 of 12 trials are done. `lossreg tune toy.toml --set train.epochs=5` goes on with it." in line
+    finished.result.reached = Reached(12, 12, False, True)
+    assert "interrupted" not in lossreg("results", study)[1]
+
+
 def test_the_next_steps_of_a_study_that_was_renamed_are_its_own(lossreg, study, finished):
     folder = Path(".lossreg/other")
     never_run(StudyFolder(folder, "other"))
@@ -1181,10 +1190,11 @@ def test_ui_of_a_folder_without_studies_is_a_mistake(lossreg, study, served):
 # ------------------------------------------------------------------------------- watch
 
 
-def test_watch_shows_a_study_that_nobody_runs_once_and_says_how_it_goes_on(lossreg, study):
+@pytest.mark.parametrize("command", ["watch", "results"])
+def test_a_study_that_nobody_runs_is_shown_once_with_how_it_goes_on(lossreg, study, command):
     never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     for named in (study, ".lossreg/toy"):
-        code, out, err = lossreg("watch", named)
+        code, out, err = lossreg(command, named)
         assert (code, err) == (0, "")
         assert "The study was interrupted. Nobody runs this study now: 0 of 1 trials are done." in out
         assert ("`lossreg tune toy.toml` goes on with it" in out) == (named == study)
