@@ -88,6 +88,7 @@ class RunState:
         together = pool.slots // policy.members
         state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)
         observers.append(Account(state))
+        state.note_notes()
         recorder.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
         return state
 
@@ -151,10 +152,16 @@ class RunState:
             return False
         if tracker.run_id != self.result.tracking.get("run_id"):
             self.result.tracking = tracker.where()
-            self.study.set_user_attr(
-                ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], "tracking": masked_values(self.result.tracking)}
-            )
+            self._note("tracking", self.result.tracking)
         return True
+
+    def note_notes(self) -> None:
+        """Note the notes so far, such as those on how the study changed, without the rest of the summary."""
+        if masked_values(self.result.notes) != self.study.user_attrs[ATTRIBUTE].get("notes"):
+            self._note("notes", self.result.notes)
+
+    def _note(self, name: str, value: Any) -> None:
+        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], name: masked_values(value)})
 
     def note_seconds(self) -> None:
         """Note the seconds so far, without the rest of the summary."""
@@ -275,7 +282,7 @@ class RunState:
 
 
 class Account(Observer):
-    """Has the storage keep what a kill would lose while trials run: the parent run in MLflow, and the seconds."""
+    """Has the storage keep what a kill would lose while trials run: parent run in MLflow, notes, and seconds."""
 
     def __init__(self, state: RunState) -> None:
         self._state, self._is_noted = state, False
@@ -285,7 +292,8 @@ class Account(Observer):
         self._is_noted = self._is_noted or self._state.note_parent()
 
     def written(self) -> None:
-        """Note the seconds."""
+        """Note notes and seconds."""
+        self._state.note_notes()
         self._state.note_seconds()
 
 

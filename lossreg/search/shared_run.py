@@ -62,6 +62,9 @@ class TurnState(RunState):
         """Leave it to the founder."""
         return True
 
+    def note_notes(self) -> None:
+        """Do nothing: the worker that finishes the study stores its notes."""
+
     def note_seconds(self) -> None:
         """Do nothing: the worker that finishes the study stores its seconds."""
 

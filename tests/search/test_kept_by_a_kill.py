@@ -68,13 +68,25 @@ def test_a_verdict_is_there_after_a_kill_while_mlflow_is_written_and_is_reached_
     assert lossreg.results(STUDY).reached.is_over
 
 
-def test_seconds_and_parent_run_of_a_search_that_is_killed_are_kept(monkeypatch):
+def test_the_reason_why_a_verdict_failed_is_there_after_a_kill_while_mlflow_is_written(monkeypatch):
+    def melt(retrainer):
+        raise RuntimeError("it melted")
+
+    monkeypatch.setattr(Retrainer, "__enter__", melt)
+    whole = lossreg.tune(STUDY)
+    monkeypatch.chdir(KILLED)
+    for left in (lossreg.results(STUDY), lossreg.tune(STUDY)):
+        assert "it melted" in left.failure == whole.failure
+
+
+def test_seconds_notes_and_parent_run_of_a_search_that_is_killed_are_kept(monkeypatch):
     monkeypatch.setattr(Opened, "finish", Untracked.finish)
     document = small_study.study(verdict={"enabled": False})
     trainer = Fake(lambda plan, epoch: 1.0 / epoch, slots=2)
-    lossreg.tune(document, trainers=[trainer], progress=Copies())
+    whole = lossreg.tune(document, trainers=[trainer], progress=Copies())
     monkeypatch.chdir(KILLED)
     left = lossreg.results(document)
+    assert left.notes == whole.notes != []
     assert 0 < len(left.trials) < 6
     assert left.tracking == WHERE
     assert left.seconds["training"] > 0
