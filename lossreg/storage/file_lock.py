@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -41,7 +42,7 @@ def take(file: IO[bytes]) -> bool:
     return False
 
 
-def is_at(file: IO[bytes], path: Path) -> bool:
+def is_at(file: IO[bytes] | FileIO, path: Path) -> bool:
     """Return whether an open file is still the one of that path, and was not removed."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())

@@ -19,6 +19,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.errors import LossregError, brief
+from lossreg.storage import file_lock
+
 SYNC_EVERY = 1.0
 Version = tuple[int, int, int]
 
@@ -62,7 +65,11 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             yield json.loads(line)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write one line for each log; raises `OSError`, with nothing written, where the disk has no room for all."""
+        """Write one line for each log.
+
+        Raises `OSError`, with nothing written, where the disk has no room for all, and `LossregError` where the file is
+        no longer in its place.
+        """
         self._write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
         self._unread.extend(logs)
         if time.monotonic() - self._synced > SYNC_EVERY:
@@ -72,6 +79,7 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
         """Write all of it or nothing: a line that was cut off would swallow the next one."""
         if self._file is None:
             self._file = FileIO(self._path, "ab")
+        self._require_place(self._file)
         size, left = os.fstat(self._file.fileno()).st_size, memoryview(lines)
         try:
             while left:
@@ -79,6 +87,12 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
         except OSError as error:
             os.ftruncate(self._file.fileno(), size)
             raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+    def _require_place(self, file: FileIO) -> None:
+        """Raise `LossregError` for a file that is no longer where readers look for it."""
+        if not file_lock.is_at(file, self._path):
+            what = "this journal was removed or renamed while the study ran, so the run ends here"
+            raise LossregError(f"{brief(self._path)}: {what}. Move it back to go on; without it the study begins again.")
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the logs that were not read yet, at first those of the file."""

@@ -10,6 +10,7 @@ import small_study
 from fake_trainer import Fake
 
 import lossreg
+from lossreg.errors import LossregError
 from lossreg.search import history, tracked
 from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
@@ -68,17 +69,6 @@ def test_a_verdict_is_there_after_a_kill_while_mlflow_is_written_and_is_reached_
     assert lossreg.results(STUDY).reached.is_over
 
 
-def test_the_reason_why_a_verdict_failed_is_there_after_a_kill_while_mlflow_is_written(monkeypatch):
-    def melt(retrainer):
-        raise RuntimeError("it melted")
-
-    monkeypatch.setattr(Retrainer, "__enter__", melt)
-    whole = lossreg.tune(STUDY)
-    monkeypatch.chdir(KILLED)
-    for left in (lossreg.results(STUDY), lossreg.tune(STUDY)):
-        assert "it melted" in left.failure == whole.failure
-
-
 def test_seconds_notes_and_parent_run_of_a_search_that_is_killed_are_kept(monkeypatch):
     monkeypatch.setattr(Opened, "finish", Untracked.finish)
     document = small_study.study(verdict={"enabled": False})
@@ -113,3 +103,16 @@ def test_the_reason_of_a_verdict_that_failed_is_there_after_a_kill(monkeypatch):
 def test_seconds_of_a_run_that_are_no_numbers_or_older_are_left_out(spent):
     summary = {"total": 3.0, "training": 2.0}
     assert history.seconds({ATTRIBUTE: {"seconds": summary}, history.SPENT: spent}) == summary
+
+
+def test_a_study_whose_folder_is_renamed_while_it_runs_ends_with_an_error_and_goes_on_where_it_is_moved_back():
+    class Renames(Observer):
+        def searched(self):
+            FOLDER.rename("elsewhere")
+
+    with pytest.raises(LossregError, match="was removed or renamed while the study ran") as error:
+        lossreg.tune(STUDY, progress=Renames())
+    assert error.value.exit_code == 1
+    Path("elsewhere").rename(FOLDER)
+    assert len(lossreg.results(STUDY).trials) == 6
+    assert lossreg.tune(STUDY).verdict

@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from searches import curve, loop, optuna_study
 
+from lossreg.errors import LossregError
 from lossreg.storage.journal import Journal, StudyStorage
 
 
@@ -167,6 +168,23 @@ def test_the_rest_of_a_line_that_was_only_half_there_is_no_line(path, monkeypatc
     path.touch()
     monkeypatch.setattr(Path, "open", lambda *args: io.BufferedReader(Growing()))
     assert list(Journal(path).read_logs(0)) == [{"op_code": 0}]
+
+
+@pytest.mark.parametrize(
+    "away",
+    [lambda path: path.unlink(), lambda path: path.parent.rename(path.parent.with_name("other")),
+     lambda path: path.with_name("new").replace(path)],
+    ids=["removed", "in a folder that was renamed", "replaced"],
+)  # fmt: skip
+def test_a_journal_that_is_no_longer_in_its_place_takes_nothing(tmp_path, away):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "new").touch()
+    study = optuna_study(StudyStorage(Journal(folder / "journal.log")))
+    study.set_user_attr("a", 1)
+    away(folder / "journal.log")
+    with pytest.raises(LossregError, match=r"journal\.log: this journal was removed or renamed while the study ran"):
+        study.set_user_attr("a", 2)
 
 
 @pytest.mark.parametrize("change", [lambda text: text[:-20], lambda text: text.replace(b"1.0", b"3.0") + b"{}\n"])
