@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lossreg.cli.shell import console, display, print_json, say
 from lossreg.errors import count_of
 from lossreg.storage.journal_keys import is_study_folder
+from lossreg.terminal import caller
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -99,7 +100,8 @@ def _show_end(result: StudyResult, study: Path, shown: Collection[str] = (), *, 
     if result.recommended:
         _show_recommended(result, result.recommended, is_marked=is_marked)
     if error := "" if is_study_folder(study) else result.tracking.get("error"):
-        say(f"MLflow lacks some of it ({error}); write it there: {_command('sync', result, study)}", whole=True)
+        command = caller.command("sync", result.overrides)
+        say(f"MLflow lacks some of it ({error}); write it there: {command}", whole=True)
 
 
 def _show_steps(result: StudyResult, study: Path) -> None:

@@ -207,7 +207,7 @@ def load(study: Path, overrides: Sequence[str] | None = None, *, is_run: bool = 
     waiting.announce(f"reading {study}")
     from lossreg.config import study as studies
 
-    caller.name_study(str(study), takes_overrides=overrides is not None)
+    caller.name_study(str(study), overrides)
     spec = studies.load(study, tuple(overrides or ()))
     if is_run:
         studies.require_trusted(spec)

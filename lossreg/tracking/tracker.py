@@ -15,8 +15,7 @@ from lossreg.errors import LossregError, count_of
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
-from lossreg.terminal import masking
-from lossreg.terminal.caller import words
+from lossreg.terminal import caller, masking
 from lossreg.tracking import failures, messages, model_package
 from lossreg.tracking.messages import Message
 from lossreg.tracking.uri import ping, without_secrets
@@ -300,7 +299,7 @@ class Tracker(Observer):
         """Warn of the first trouble."""
         if not self._is_told:
             self._is_told = True
-            later = words("by `lossreg sync STUDY`", "when the study is run again")
+            later = caller.words(f"by `{caller.command('sync')}`", "when the study is run again")
             self._warn(f"{trouble}; what is missing there is written once it works again, or {later}.")
 
 

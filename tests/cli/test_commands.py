@@ -380,7 +380,11 @@ def test_a_store_that_lacks_runs_is_not_recommended_to_look_at(lossreg, study, f
     code, out, _ = lossreg(command, study)
     assert (code, "Look closer" in out) == (0, False)
     assert "MLflow lacks some of it (no room is left on the disk of x.db: make room there)" in out
-    assert "lossreg sync toy.toml" in out
+    assert "lossreg sync toy.toml\n" in out
+    finished.result.overrides = ["search.trials=12", "tracking.uri=http://me:word@x:5000"]
+    given = [part for one in finished.result.overrides for part in ("--set", one)] if command == "tune" else ()
+    _, out, _ = lossreg(command, study, *given)
+    assert "lossreg sync toy.toml --set 'tracking.uri=http://me:***@x:5000'\n" in out
 
 
 BEGUN = "study toy: starting\n"
