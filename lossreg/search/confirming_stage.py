@@ -62,6 +62,7 @@ class ConfirmingStage(FinalStage):
         except (ReplacedError, UnansweredError):
             raise
         except Exception as error:
+            self._heed(error)
             note = f"{FAILED}: {why(error)}"
             self.result.notes.append(note)
             self.progress.warn(note)

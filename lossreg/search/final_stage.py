@@ -38,6 +38,11 @@ class FinalStage:
         attributes: Mapping[str, Any] = self.study.user_attrs[ATTRIBUTE]
         return attributes
 
+    def _heed(self, error: Exception) -> None:
+        """Raise `KeyboardInterrupt` where the observer is stopping: foreign code may make an error of an interrupt."""
+        if self.progress.stopping():
+            raise KeyboardInterrupt from error
+
     def _note(self, name: str, value: Any) -> None:
         self.study.set_user_attr(ATTRIBUTE, {**self._attributes, name: value})
 

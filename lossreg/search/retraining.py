@@ -91,6 +91,9 @@ class _Retraining:
         """Yield what has ended, and keep no reference to it, since weights may be large."""
         while self._ended:
             ended = self._ended.popleft()
+            if ended.outcome is Outcome.FAILED and self._observer.stopping():
+                # foreign code may make an error of an interrupt
+                raise KeyboardInterrupt
             yield replace(ended, beside=len(self._ended))
 
     def _fill(self) -> None:

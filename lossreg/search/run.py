@@ -243,6 +243,7 @@ class Run:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         minutes = self.spec.search.minutes
         deadline = time.monotonic() + 60 * minutes if minutes else math.inf
+        was_stopping = self.progress.stopping()
         # asked again when the data are loaded and traced; until then nothing is written
         self.folder.require_free()
         self.folder.require_writable()
@@ -266,6 +267,9 @@ class Run:
                 # before the lock, since a trace may fail
                 if not attributes.is_finished(begun, prepared.trials, self.folder.counts):
                     lanes = self._trace(prepared, pool, lane_bytes, before) or lanes
+                    if self.progress.stopping() and not was_stopping:
+                        # foreign code may make an error of an interrupt, such as one that keeps a loss out of the lanes
+                        raise KeyboardInterrupt
                 looks = self._openings_before(prepared)
                 aside = self._make_way(uri)
                 initial = attributes.initial(prepared, lanes, looks)

@@ -62,6 +62,7 @@ class VerdictStage(FinalStage):
         except ReplacedError:
             raise
         except Exception as error:
+            self._heed(error)
             self._note(completion.FAILED, completion.state(spec, result))
             if result.verdict and not result.verdict.repeats:
                 # it says why an earlier attempt failed
@@ -94,6 +95,7 @@ class VerdictStage(FinalStage):
         except ReplacedError:
             raise
         except Exception as error:
+            self._heed(error)
             if not outer:
                 raise
             if _passes(error) or not self._may_leave_out_folds:

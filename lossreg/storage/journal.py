@@ -91,8 +91,10 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
     def _require_place(self, file: FileIO) -> None:
         """Raise `LossregError` for a file that is no longer where readers look for it."""
         if not file_lock.is_at(file, self._path):
-            what = "this journal was removed or renamed while the study ran, so the run ends here"
-            raise LossregError(f"{brief(self._path)}: {what}. Move it back to go on; without it the study begins again.")
+            raise LossregError(
+                f"{brief(self._path)}: this journal was removed or renamed while the study ran, so the run ends here. "
+                "Move it back to go on; without it the study begins again."
+            )
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the logs that were not read yet, at first those of the file."""

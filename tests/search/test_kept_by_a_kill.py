@@ -10,12 +10,13 @@ import small_study
 from fake_trainer import Fake
 
 import lossreg
-from lossreg.errors import LossregError
-from lossreg.search import history, tracked
+from lossreg.errors import InputError, LossregError
+from lossreg.search import history, one_split, tracked
 from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Untracked
+from lossreg.training import mappable_losses
 
 FOLDER, KILLED = Path(".lossreg"), Path("killed")
 WHERE = {"uri": "sqlite:///mlflow.db", "experiment": "small", "experiment_id": "1", "run_id": "abc"}
@@ -116,3 +117,45 @@ def test_a_study_whose_folder_is_renamed_while_it_runs_ends_with_an_error_and_go
     Path("elsewhere").rename(FOLDER)
     assert len(lossreg.results(STUDY).trials) == 6
     assert lossreg.tune(STUDY).verdict
+
+
+class Stops(Observer):
+    """Ends the study from the call of a function on that foreign code answers with an error, or with a refusal."""
+
+    is_asked = False
+
+    def stopping(self):
+        return self.is_asked
+
+    def meanwhile_in(self, monkeypatch, owner, name, answer=""):
+        def interrupted(*args, **options):
+            self.is_asked = True
+            if answer:
+                return answer
+            raise SystemError("returned a result with an exception set")
+
+        monkeypatch.setattr(owner, name, interrupted)
+
+
+def test_an_interrupt_that_foreign_code_makes_a_refusal_of_is_no_trait_of_the_study(monkeypatch):
+    observer = Stops()
+    observer.meanwhile_in(monkeypatch, mappable_losses, "rehearse", "SystemError: it returned an exception set")
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune(STUDY, progress=observer)
+    with pytest.raises(InputError, match="has not been run yet"):
+        lossreg.results(STUDY)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("owner", "name"), [(Retrainer, "scores"), (one_split, "predictions")])
+def test_an_interrupt_that_foreign_code_makes_an_error_of_is_no_failure(monkeypatch, owner, name):
+    study = {**STUDY, "search": {**STUDY["search"], "confirm": 2}}
+    observer = Stops()
+    with monkeypatch.context() as patch:
+        observer.meanwhile_in(patch, owner, name)
+        with pytest.raises(KeyboardInterrupt):
+            lossreg.tune(study, progress=observer)
+    result = lossreg.tune(study)
+    assert result.verdict
+    assert result.verdict.openings == 1
+    assert (result.failure, [note for note in result.notes if "exception set" in note]) == ("", [])
