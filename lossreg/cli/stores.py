@@ -131,7 +131,7 @@ def _listed(folders: Sequence[Path]) -> list[Listed]:
     studies: list[Listed] = []
     with waiting.busy(text, line=True) as show:
         for folder in folders:
-            show(f"{text}: {len(studies)} read")
+            show(f"{text}: {len(studies):,} read")
             studies.append(study_list.listed(folder))
     return studies
 
@@ -217,7 +217,11 @@ def _estimate(text: str, trials: int, show: Callable[[str], None]) -> Callable[[
         if not pace.total:
             pace.begin(trials, trials - left)
         pace.done = trials - left
-        done = f"{pace.done} of {trials} trials" if left else "all trials are there; tables, plots and the model follow"
+        done = (
+            f"{pace.done:,} of {trials:,} trials"
+            if left
+            else "all trials are there; tables, plots and the model follow"
+        )
         show(f"{text}: {done}, {pace}" if left and pace.rate() else f"{text}: {done}")
 
     return on_left

@@ -39,7 +39,7 @@ def zeros(texts: Mapping[str, int]) -> str:
     """Return a note on numbers in text, with their counts, of which some have leading zeros; empty where none has."""
     rows = sum(texts[text] for text in _padded(texts))
     verb = "has" if rows == 1 else "have"
-    return f"{rows} of {sum(texts.values())} values {verb} leading zeros ({first(texts)})" if rows else ""
+    return f"{rows:,} of {sum(texts.values()):,} values {verb} leading zeros ({first(texts)})" if rows else ""
 
 
 def _padded(texts: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ def _zip(path: Path, where: str) -> IO[bytes]:
         files = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith("__MACOSX/")]
         if len(files) != 1:
             has = ", ".join(each.filename for each in files[:5]) or "none"
-            what = f"is an archive of {len(files)} files ({has}), and one is needed"
+            what = f"is an archive of {len(files):,} files ({has}), and one is needed"
             raise DataError(what, where=where, hint="Unpack it, and name the file.")
         return archive.open(files[0])
 

@@ -53,10 +53,10 @@ class Order(NamedTuple):
         """Return the order, and the evidence where it is not plain."""
         if not self.other:
             stated = f"{self.order}, as data.columns says"
-            return stated + (f"; {self.lost} dates ('{self.example}') are missing for it" if self.lost else "")
+            return stated + (f"; {self.lost:,} dates ('{self.example}') are missing for it" if self.lost else "")
         if self.lost:
-            need = f"{self.order}, which {self.rows} dates need"
-            return f"{need}, while {self.lost} need {self.other} ('{self.example}') and are taken as missing"
+            need = f"{self.order}, which {self.rows:,} dates need"
+            return f"{need}, while {self.lost:,} need {self.other} ('{self.example}') and are taken as missing"
         doubt = f" is assumed: no date excludes {self.other} ('{self.example}'), {_named(self.other)}"
         return self.order + ("" if self.rows else doubt)
 
@@ -187,7 +187,7 @@ def why_text(counted: pd.Series[Any]) -> str:
     if rows[written].sum() < MOST * rows.sum():
         return ""
     if has_day.all():
-        return f"a single date and gaps ({counted.sum() - rows.sum()} of {counted.sum()}), read as text"
+        return f"a single date and gaps ({counted.sum() - rows.sum():,} of {counted.sum():,}), read as text"
     return mostly("dates", {text: count for i, (text, count) in enumerate(there.items()) if has_day[i]}, there)
 
 

@@ -76,7 +76,7 @@ class Terms(NamedTuple):
         gaps = np.flatnonzero(column.isna().to_numpy(bool))
         if gaps.size:
             raise DataError(f"{what}: {rows.lacking(gaps)}", hint=HINT)
-        more = f" ({odd.size} such rows)" if odd.size > 1 else ""
+        more = f" ({odd.size:,} such rows)" if odd.size > 1 else ""
         given = column.iloc[first]
         what = f"{what}: {rows.named([first])} has {example(given)}{more}"
         raise DataError(what, hint=self._hint(values[first], given))
@@ -223,7 +223,7 @@ class ExposedPreprocessor:
             lost.notes.append(f"no column {self.column}: predictions are rates, for an exposure of 1.")
             return Counted(beside(array, np.ones(number)), lost)
         if len(given) != number:
-            raise DataError(f"{number} rows have {len(given)} exposures")
+            raise DataError(f"{number:,} rows have {len(given):,} exposures")
         values = self.terms.read(given, RowNumbers.of(number))
         if self.terms.thousands:
             lost.values[""] = lost.values.get("") or number  # several inputs have none

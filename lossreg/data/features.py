@@ -38,7 +38,7 @@ def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
     parts = {name: _one(part, f"x.{name}", (), origin) for name, part in x.items()}
     rows = {name: len(part) for name, part in parts.items()}
     if len(set(rows.values())) > 1:
-        counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        counts = ", ".join(f"{name} has {count:,}" for name, count in rows.items())
         raise origin.error(f"the inputs have different numbers of rows: {counts}")
     return parts
 
@@ -96,7 +96,9 @@ def _unmasked(values: Any, what: str, origin: Origin) -> Array:
         return np.asarray(values)
     if what.partition(".")[0] != "x":
         hint = "Leave these rows out."
-        raise origin.error(f"{masked} of {values.size} values of {what} {'is' if masked == 1 else 'are'} masked", hint)
+        raise origin.error(
+            f"{masked:,} of {values.size:,} values of {what} {'is' if masked == 1 else 'are'} masked", hint
+        )
     if values.dtype.kind in "buif":
         return np.asarray(values.astype(np.float64).filled(np.nan))
     objects = np.array(values.data, object)  # `filled(None)` would fill in "?"

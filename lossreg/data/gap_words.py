@@ -42,7 +42,7 @@ def of(file: Delimited, table: pd.DataFrame, targets: Collection[str]) -> dict[s
 
 def notes(words: Mapping[str, Counts], rows: int) -> list[str]:
     """Return notes on the words of columns of so many rows."""
-    return grouped({name: f"{_described(held, f'of {rows} values')}" for name, held in words.items()})
+    return grouped({name: f"{_described(held, f'of {rows:,} values')}" for name, held in words.items()})
 
 
 def on_labels(words: Counts) -> str:
@@ -59,4 +59,4 @@ def _described(words: Counts, of_what: str) -> str:
     count, shown = sum(words.values()), " or ".join([example(word) for word in words][:SHOWN])
     are, mean = "is" if count == 1 else "are", "counts" if len(words) == 1 else "count"
     of_what = "label" if count == 1 and of_what == "labels" else of_what
-    return f"{count} {of_what} {are} {shown}, which {mean} as missing in text files"
+    return f"{count:,} {of_what} {are} {shown}, which {mean} as missing in text files"

@@ -50,7 +50,7 @@ def taken_out(table: pd.DataFrame, options: Options, where: str) -> tuple[pd.Dat
 
 def _counted(rows: NDArray[np.bool_]) -> str:
     count = int(rows.sum())
-    return f"{count} of {len(rows)} values {'is' if count == 1 else 'are'}"
+    return f"{count:,} of {len(rows):,} values {'is' if count == 1 else 'are'}"
 
 
 def _shown(values: Iterable[Gap]) -> str:

@@ -113,8 +113,8 @@ def described(unreadable: dict[Path, str], of: int, base: Path) -> tuple[str, st
     """Return a message on unreadable files, which names the first of them, and a hint."""
     number = len(unreadable)
     shown = [f"{_relative(path, base)} ({reason})" for path, reason in list(unreadable.items())[:SHOWN]]
-    more = f", and {number - SHOWN} more" if number > SHOWN else ""
-    what = f"{number} of {of} files cannot be read as {'images' if number > 1 else 'an image'}"
+    more = f", and {number - SHOWN:,} more" if number > SHOWN else ""
+    what = f"{number:,} of {of:,} files cannot be read as {'images' if number > 1 else 'an image'}"
     return f"{what}: {', '.join(shown)}{more}", "Repair or remove " + ("them" if number > 1 else "it")
 
 

@@ -276,7 +276,7 @@ def _beside(labelled: LabelledFiles) -> Iterator[str]:
         yield f"{count_of(len(loose), 'image lies', 'images lie')} in no class folder, left out: {listed(loose, 5)}."
     rest = Counter(Path(name).suffix.lower() or "no ending" for name in labelled.others if name not in loose)
     if rest:
-        counts = ", ".join(f"{number} {ending}" for ending, number in rest.items())
+        counts = ", ".join(f"{number:,} {ending}" for ending, number in rest.items())
         yield f"Files that are no images by their names, left out: {counts}. {image_files.KNOWN}"
 
 

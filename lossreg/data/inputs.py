@@ -62,7 +62,7 @@ class InputsPreprocessor:
                 arrays[name], lost_here = part.counted(rows[name], forms)
             lost = lost.plus(lost_here.within(name))
         if len(set(map(len, arrays.values()))) > 1:
-            counts = ", ".join(f"{name} has {len(values)}" for name, values in arrays.items())
+            counts = ", ".join(f"{name} has {len(values):,}" for name, values in arrays.items())
             raise DataError(f"the inputs have different numbers of rows: {counts}")
         return Counted(arrays, lost)
 

@@ -56,7 +56,7 @@ def check(
             is_are, has_have = ("is", "has") if len(rows) == 1 else ("are", "have")
             nouns = f"rows {has_have} a label that is" if several else f"labels {is_are}"
             first = f"the first in {numbers.named(rows)}"
-            raise DataError(f"{len(rows)} of {len(flags)} {nouns} {what}, {first}", where=where, hint=hint)
+            raise DataError(f"{len(rows):,} of {len(flags):,} {nouns} {what}, {first}", where=where, hint=hint)
 
 
 def check_marks(y: pd.Series[Any], where: str, numbers: RowNumbers) -> None:
@@ -71,4 +71,4 @@ def no_numbers(y: pd.Series[Any], flags: Flags, numbers: RowNumbers) -> str:
     """Return the number of labels that are marked as no numbers, some of them, and where they stand."""
     count, shown = int(flags.sum()), ", ".join(dict.fromkeys(map(example, y[flags].head(100))))
     are = "is not a number" if count == 1 else "are not numbers"
-    return f"{count} of {len(y)} labels {are} ({shown}), the first in {numbers.named(np.flatnonzero(flags))}"
+    return f"{count:,} of {len(y):,} labels {are} ({shown}), the first in {numbers.named(np.flatnonzero(flags))}"

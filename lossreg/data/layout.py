@@ -17,7 +17,7 @@ from lossreg.data.features import Features
 from lossreg.data.origin import Origin, listed
 from lossreg.data.parts import KNOWN, TRAIN, WORDS, counted
 from lossreg.data.raw import Raw
-from lossreg.errors import DataError, did_you_mean, shortened
+from lossreg.errors import DataError, count_of, did_you_mean, shortened
 
 # Rows that stand more than once are kept together if they are at most this share of all rows, or if they are copies:
 # where equal features come with different targets at most this share as often as any two rows do. In tables of few
@@ -109,9 +109,9 @@ def _groups(raw: Raw, origin: Origin, *, is_tested: bool) -> tuple[NDArray[np.in
     sizes = np.bincount(numbers)
     name = listed([str(column.name)])
     if len(sizes) < 2 + is_tested:
-        what = f"group = {name!r} has {len(sizes)} value{'s' * (len(sizes) != 1)}"
+        what = f"group = {name!r} has {count_of(len(sizes), 'value')}"
         raise origin.error(f"{what}, and {PARTS[is_tested]} rows take {2 + is_tested} groups at least")
-    spread = f"{sizes.min()} to {sizes.max()} rows" if sizes.min() < sizes.max() else _rows(int(sizes[0]))
+    spread = f"{sizes.min():,} to {sizes.max():,} rows" if sizes.min() < sizes.max() else count_of(int(sizes[0]), "row")
     return numbers, [
         f"{name}: {len(sizes):,} groups of {spread} each, which no cut takes apart; the column is no feature."
     ]
@@ -135,7 +135,7 @@ def _numbered(raw: Raw, origin: Origin) -> NDArray[np.int64]:
 
 def _share(rows: NDArray[np.intp], column: pd.Series[Any]) -> str:
     """Return how many of the values these rows are, with the verb."""
-    return f"{len(rows)} of {len(column)} values {'is' if len(rows) == 1 else 'are'}"
+    return f"{len(rows):,} of {len(column):,} values {'is' if len(rows) == 1 else 'are'}"
 
 
 def _check_present(raw: Raw, role: str, origin: Origin) -> None:
@@ -153,7 +153,7 @@ def _check_straddling(groups: NDArray[np.int64], given: NDArray[np.int8], raw: R
         column = raw.aside["group"]
         first = int(np.flatnonzero(groups == int(np.flatnonzero(parts > 1)[0]))[0])
         number = int((parts > 1).sum())
-        what = f"{number} group{'s' * (number > 1)} of {str(column.name)!r} {'have' if number > 1 else 'has'}"
+        what = f"{number:,} group{'s' * (number > 1)} of {str(column.name)!r} {'have' if number > 1 else 'has'}"
         what += " rows in more than one of the given parts"
         raise origin.error(f"{what}, the first is {example(column.iloc[first])}", "Put each group into one part.")
 
@@ -175,7 +175,7 @@ def _times(raw: Raw, origin: Origin, *, is_tested: bool) -> tuple[NDArray[np.int
     ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
     number = int(ranks.max()) + 1
     if number < 2 + is_tested:
-        what = f"time = {name!r} has {number} distinct value{'s' * (number > 1)}"
+        what = f"time = {name!r} has {count_of(number, 'distinct value')}"
         raise origin.error(f"{what}, and {PARTS[is_tested]} rows take {2 + is_tested} at least")
     ends = [example(column.iloc[int(np.flatnonzero(ranks == rank)[0])]) for rank in (0, number - 1)]
     return ranks, [
@@ -282,7 +282,3 @@ def _on_both(codes: NDArray[np.int64], given: NDArray[np.int8]) -> int:
     """Return the number of rows that have an equal one in another part."""
     parts = pd.Series(given).groupby(codes).transform("nunique").to_numpy()
     return int((parts > 1).sum())
-
-
-def _rows(number: int) -> str:
-    return f"{number} row{'s' * (number != 1)}"

@@ -142,7 +142,7 @@ class Lost:
         """Return the same lines, and one on gaps that were filled."""
         rows = max(self.values.values(), default=0)
         filled = [f"{name}: {count:,} of {rows:,}" for name, count in self.filled.items()]
-        more = f"; and {len(filled) - SHOWN} more columns" if len(filled) > SHOWN else ""
+        more = f"; and {len(filled) - SHOWN:,} more columns" if len(filled) > SHOWN else ""
         gaps = f"Gaps filled with the median of the training rows: {'; '.join(filled[:SHOWN])}{more}."
         return [*self.lines(), *([gaps] if filled else [])]
 
@@ -150,7 +150,7 @@ class Lost:
         what = reason.one if count.rows == 1 else reason.several
         name, values = _name(input_name, column), self.values[input_name]
         shown = f" ({', '.join(count.examples)})" if count.examples else ""
-        return f"{name}: {count.rows} of {values} values {what}{shown}: {reason.outcome}. {reason.hint}".rstrip()
+        return f"{name}: {count.rows:,} of {values:,} values {what}{shown}: {reason.outcome}. {reason.hint}".rstrip()
 
 
 def missing_line(gaps: Mapping[str, tuple[int, int]], lost: Lost) -> list[str]:
@@ -161,15 +161,15 @@ def missing_line(gaps: Mapping[str, tuple[int, int]], lost: Lost) -> list[str]:
     if not gaps:
         return []
     parts = [f"{listed([name])}: {_missing(empty, rows, lost.missing(name))}" for name, (empty, rows) in gaps.items()]
-    more = f"; and {len(parts) - SHOWN} more columns have missing values" if len(parts) > SHOWN else ""
+    more = f"; and {len(parts) - SHOWN:,} more columns have missing values" if len(parts) > SHOWN else ""
     return [f"{'; '.join(parts[:SHOWN])}{more}."]
 
 
 def _missing(empty: int, rows: int, lost: Mapping[Reason, Count]) -> str:
     count = empty + sum(one.rows for one in lost.values())
-    kinds = [f"{one.rows} {reason.kind(one.rows)}: {', '.join(one.examples)}" for reason, one in lost.items()]
+    kinds = [f"{one.rows:,} {reason.kind(one.rows)}: {', '.join(one.examples)}" for reason, one in lost.items()]
     by_kind = f" ({'; '.join([f'{empty} empty', *kinds])})" if lost else ""
-    return f"{count} of {rows} values {'is' if count == 1 else 'are'} missing{by_kind}"
+    return f"{count:,} of {rows:,} values {'is' if count == 1 else 'are'} missing{by_kind}"
 
 
 def _name(input_name: str, column: str) -> str:
@@ -186,4 +186,4 @@ def grouped(described: Mapping[str, str]) -> list[str]:
     if len(lines) <= LINES + 1:
         return lines
     rest = [name for names in list(columns.values())[LINES:] for name in names]
-    return [*lines[:LINES], f"{len(rest)} more columns were read differently: {listed(rest, 10)}."]
+    return [*lines[:LINES], f"{len(rest):,} more columns were read differently: {listed(rest, 10)}."]

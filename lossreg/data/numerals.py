@@ -311,7 +311,7 @@ def mostly(kind: str, read: Mapping[str, int], there: Mapping[str, int]) -> str:
     """Return a note on texts, with their counts, of which too few are of a kind."""
     odd = next(text for text in there if text not in read)
     rows, total = sum(read.values()), sum(there.values())
-    return f"{rows} of {total} values are {kind}; read as text, because others are not ({example(odd)})"
+    return f"{rows:,} of {total:,} values are {kind}; read as text, because others are not ({example(odd)})"
 
 
 def _why_not(read: list[Written], rows: int, asked: tuple[str, str] | None) -> str:
@@ -322,14 +322,16 @@ def _why_not(read: list[Written], rows: int, asked: tuple[str, str] | None) -> s
         return f"numbers in brackets ({example(read[0].text)}) are labels, read as text"
     units = _units(read)
     if len(units) > 2 or (len(units) == 2 and ("" not in units or any(unit in PARTS for unit in units))):
-        listed = ", ".join(f"{count} {f'with {unit!r}' if unit else 'without a sign'}" for unit, count in units.items())
+        listed = ", ".join(
+            f"{count:,} {f'with {unit!r}' if unit else 'without a sign'}" for unit, count in units.items()
+        )
         return f"numbers in several units ({listed}), read as text; write all in one unit"
     if asked and (odd := [value.text for value in read if not value.reads(*asked)]):
         return f"numbers in another form than data.decimal and data.thousands say ({example(odd[0])}), read as text"
     commas, points = ([value.text for value in read if not value.reads(mark)] for mark in MARKS)
     if points and commas:
         return f"decimal commas and decimal points ({commas[0]!r}, {points[0]!r}), read as text"
-    return f"a single number and gaps ({rows - _rows(read)} of {rows}), read as text"
+    return f"a single number and gaps ({rows - _rows(read):,} of {rows:,}), read as text"
 
 
 def likely(distinct: pd.Index[Any], reads: Callable[[str], Any]) -> bool:
@@ -406,7 +408,7 @@ def _on_units(numerals: Numerals, units: Mapping[str, int], fraction: str, total
 
 
 def _have(rows: int, total: int) -> str:
-    return f"{rows} of {total} values {'has' if rows == 1 else 'have'}"
+    return f"{rows:,} of {total:,} values {'has' if rows == 1 else 'have'}"
 
 
 def _on_negatives(numerals: Numerals, read: list[Written]) -> str:

@@ -58,5 +58,5 @@ def near(name: str, columns: Iterable[str], index: Iterable[str] = ()) -> str:
 def listed(names: Iterable[str], limit: int = 30) -> str:
     """Return the names in one line, separated by commas, the first `limit` of them, and 80 letters of each at most."""
     names = [shortened(printable_line(name), LETTERS) for name in names]
-    more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
+    more = f", ... ({len(names) - limit:,} more)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more

@@ -204,7 +204,7 @@ class Short:
         """Note their number in the whole file."""
         short = [record.line for record in file.body() if len(record.fields) < self.width] if self.may_be else []
         if short:
-            lines = f"{len(short)} of {self.rows} lines have" if len(short) > 1 else f"1 of {self.rows} lines has"
+            lines = f"{len(short):,} of {self.rows:,} lines have" if len(short) > 1 else f"1 of {self.rows:,} lines has"
             file.on_lines.append(
                 f"{lines} fewer fields than the header (line {short[0]}): the others are taken as missing."
             )

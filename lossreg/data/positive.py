@@ -64,7 +64,7 @@ def _guess(pair: Pair) -> Positive:
     if pair.rows[0] == pair.rows[1]:
         return _positive(pair, 1, "the last of two with as many rows", is_guess=True)
     index = int(pair.rows[1] < pair.rows[0])
-    return _positive(pair, index, f"the rarer one, {pair.rows[index]} of {sum(pair.rows)} rows", is_guess=True)
+    return _positive(pair, index, f"the rarer one, {pair.rows[index]:,} of {sum(pair.rows):,} rows", is_guess=True)
 
 
 def find(classes: Sequence[str], asked: Any) -> int:

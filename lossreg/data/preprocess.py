@@ -112,7 +112,7 @@ def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
     }
     yield from (f"{listed(groups[kind])}: {text}." for kind, text in reasons.items() if kind in groups)
     counts = {name: table[name].nunique() for name in groups.get("category", ())}
-    many = {name: f"{count} categories" for name, count in counts.items() if count > MAX_CATEGORIES}
+    many = {name: f"{count:,} categories" for name, count in counts.items() if count > MAX_CATEGORIES}
     yield from (f"{line[:-1]}, the rarest put together." for line in grouped(many))
     numbers = [name for kind in ("number", "date") for name in groups.get(kind, ())]
     values = table[numbers].to_numpy(np.float64)

@@ -268,7 +268,9 @@ def _numbers(column: pd.Series[Any], origin: Origin) -> Array:
     if len(odd) == len(column):
         raise origin.error(f"{what}, and several targets are labels of 0 and 1", "Recode it, or give a single target.")
     hint = "Name it in data.na_values and set data.drop_unlabelled = true where it means that there is no label."
-    raise origin.error(f"{what}: {len(odd)} of {len(column)} values {'is' if len(odd) == 1 else 'are'} no number", hint)
+    raise origin.error(
+        f"{what}: {len(odd):,} of {len(column):,} values {'is' if len(odd) == 1 else 'are'} no number", hint
+    )
 
 
 def _truths_as_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -302,10 +304,10 @@ def from_arrays(
     labels, label_names = _labels(y, origin)
     rows = features.count(parts)
     if rows != len(labels):
-        raise origin.error(f"x has {rows} rows and y has {len(labels)}")
+        raise origin.error(f"x has {rows:,} rows and y has {len(labels):,}")
     for use, column in aside.items():
         if len(column) != rows:
-            raise origin.error(f"x has {rows} rows and {column.name}, for {use}, has {len(column)}")
+            raise origin.error(f"x has {rows:,} rows and {column.name}, for {use}, has {len(column):,}")
     notes: list[str] = []
     if origin.options.na_values:
         parts, labels, aside, notes = _arrays_without_gaps(parts, labels, aside, origin)

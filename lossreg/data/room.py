@@ -23,9 +23,8 @@ def check(row: Any, rows: int, folds: int, where: str) -> None:
     parts = row.values() if isinstance(row, Mapping) else [row]
     shapes = ", ".join(str(part.shape[1:]) for part in parts)
     copies = f"{folds} folds of " if folds > 1 else ""
-    what = (
-        f"{copies}{rows} rows of shape {shapes} need {in_gib(folds * per_fold)} of memory, and {in_gib(free)} are free"
-    )
+    needed = f"{copies}{rows:,} rows of shape {shapes} need {in_gib(folds * per_fold)} of memory"
+    what = f"{needed}, and {in_gib(free)} are free"
     raise DataError(what, where=where, hint=_hint(int(free // per_fold), folds, in_gib(per_fold)))
 
 

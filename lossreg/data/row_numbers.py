@@ -72,7 +72,7 @@ class RowNumbers:
     def lacking(self, rows: NDArray[np.int64]) -> str:
         """Return that these rows have no value: `3 of 120 rows have none, the first in rows 1, 2, 3 of the data`."""
         have = "has" if len(rows) == 1 else "have"
-        return f"{len(rows)} of {len(self)} rows {have} none, the first in {self.named(rows)}"
+        return f"{len(rows):,} of {len(self):,} rows {have} none, the first in {self.named(rows)}"
 
     def _named_at(self, at: int, rows: Numbers) -> str:
         place, numbers = self.places[at], rows + 1

@@ -93,7 +93,7 @@ class _Cutter:
         keep = _singles(rows, groups, self.layout.units)
         pool = rows[~keep]
         if not 0 < size < len(pool):
-            what = f"not enough rows for the splits: {size} of {len(pool)} are to be cut off"
+            what = f"not enough rows for the splits: {size:,} of {len(pool):,} are to be cut off"
             raise DataError(what, where=self.where)
         strata = None if groups is None else groups[pool]
         if strata is not None and min(size, len(pool) - size) < len(np.unique(strata)):
@@ -164,7 +164,9 @@ class _Cutter:
         """Return so many parts in whole units; raises `DataError` for fewer units."""
         parts = units.parts(among, number, rng)
         if min(map(len, parts)) == 0:
-            what = f"{number} folds need as many groups of rows, and there are {sum(len(part) > 0 for part in parts)}"
+            what = (
+                f"{number:,} folds need as many groups of rows, and there are {sum(len(part) > 0 for part in parts):,}"
+            )
             raise DataError(what, where=self.where, hint="Use fewer folds.")
         return parts
 
@@ -335,8 +337,8 @@ def _check_folds(folds: Any, rows: int) -> None:
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         raise InputError(f"must be a whole number from 2, not {folds!r}", where="folds")
     if rows < LEAST * folds:
-        what = f"{folds} folds need {LEAST * folds} rows outside the test, and there are {rows}"
-        raise DataError(what, where="folds", hint=f"Use at most {rows // LEAST}." if rows >= 2 * LEAST else "")
+        what = f"{folds} folds need {LEAST * folds:,} rows outside the test, and there are {rows:,}"
+        raise DataError(what, where="folds", hint=f"Use at most {rows // LEAST:,}." if rows >= 2 * LEAST else "")
 
 
 def _parts(pool: Rows, groups: NDArray[Any] | None, folds: int, seed: int) -> list[Rows]:
@@ -360,7 +362,7 @@ def _trimmed(part: Rows, strata: NDArray[Any] | None, size: int, rng: np.random.
 
 
 def _check_sizes(parts: dict[str, Rows], where: str) -> None:
-    sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
+    sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
     if min(map(len, parts.values())) < LEAST:
         raise DataError(f"not enough rows for the splits: {sizes}", where=where, hint=f"Each part needs {LEAST}.")
 

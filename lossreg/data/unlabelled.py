@@ -27,7 +27,7 @@ def dropped(raw: Raw, where: str) -> Raw:
     y = raw.y.iloc[kept].reset_index(drop=True) if isinstance(raw.y, pd.Series) else raw.y[kept]
     _check_parts(raw, there)
     lack = "no label" if isinstance(raw.y, pd.Series) else "not all labels"
-    note = f"{lost} of {len(there)} rows {'has' if lost == 1 else 'have'} {lack}: left out."
+    note = f"{lost:,} of {len(there):,} rows {'has' if lost == 1 else 'have'} {lack}: left out."
     words = [gap_words.on_labels(raw.gap_words)] if raw.gap_words else []
     return replace(
         raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note, *words],

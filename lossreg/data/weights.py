@@ -31,11 +31,11 @@ def read(values: Any, rows: RowNumbers, where: str, decimal: str = "", asked: Ma
     numbers that the study names.
     """
     if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
-        what = f"{masked} of {len(rows)} weights {'is' if masked == 1 else 'are'} masked"
+        what = f"{masked:,} of {len(rows):,} weights {'is' if masked == 1 else 'are'} masked"
         raise DataError(what, where=where, hint="Leave these rows out.")
     array = np.asarray(values)
     if array.size != len(rows) or array.ndim > 2 or len(array) != len(rows):
-        raise DataError(f"weights have shape {array.shape}, and one per row is needed ({len(rows)})", where=where)
+        raise DataError(f"weights have shape {array.shape}, and one per row is needed ({len(rows):,})", where=where)
     if array.dtype.kind == "c":
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
@@ -46,7 +46,7 @@ def read(values: Any, rows: RowNumbers, where: str, decimal: str = "", asked: Ma
         numbers = AsNumbers(form)(column)
     odd = np.flatnonzero(~((numbers >= 0) & (numbers <= LARGEST)))
     if odd.size:
-        more = f" ({odd.size} such rows)" if odd.size > 1 else ""
+        more = f" ({odd.size:,} such rows)" if odd.size > 1 else ""
         what = f"the weight of {rows.named(odd[:1])} is {column.iloc[odd[0]]}{more}"
         raise DataError(what, where=where, hint=f"A weight is a number from 0 to {LARGEST:.1e}.")
     if not numbers.any():
@@ -104,7 +104,7 @@ def _balanced(asked: str, y: NDArray[np.int64], k: int) -> Weights:
 
 def _in_order(asked: Sequence[float], classes: Sequence[str]) -> Weights:
     if len(asked) != len(classes):
-        what = f"has {count_of(len(asked), 'weight')}, and there are {len(classes)} classes"
+        what = f"has {count_of(len(asked), 'weight')}, and there are {len(classes):,} classes"
         raise InputError(what, where="class_weight", hint=f"In this order: {', '.join(classes[:30])}.")
     return np.asarray(asked, np.float64)
 

@@ -78,7 +78,7 @@ class Inspection:
 
     def __repr__(self) -> str:
         rows = len(self.dataset.rows.labels.y)
-        return f"<inspection of {self.source}: {rows} rows, task {self.task.value}, {len(self.warnings)} warnings>"
+        return f"<inspection of {self.source}: {rows:,} rows, task {self.task.value}, {len(self.warnings)} warnings>"
 
     @property
     def classes(self) -> dict[str, int]:

@@ -131,7 +131,7 @@ def require_numbers(x: Any, name: str, where: str, hint: str) -> None:
 
     values = _known_values(x)
     if values is not None and (missing := int(np.isnan(values).sum())):
-        what = f"{missing} of {values.size} {name} {'is' if missing == 1 else 'are'} NaN"
+        what = f"{missing:,} of {values.size:,} {name} {'is' if missing == 1 else 'are'} NaN"
         raise InputError(what, where=where, hint=hint)
 
 

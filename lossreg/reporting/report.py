@@ -103,7 +103,7 @@ def counts(result: StudyResult) -> str:
     if len(counts) == 1:
         [(state, total)] = counts.items()
         return f"{count_of(total, 'trial')}, {'all ' * (total > 1)}{state}"
-    return f"{count_of(len(result.trials), 'trial')}: {', '.join(f'{n} {state}' for state, n in counts.items())}"
+    return f"{count_of(len(result.trials), 'trial')}: {', '.join(f'{n:,} {state}' for state, n in counts.items())}"
 
 
 def without_score(result: StudyResult) -> str:

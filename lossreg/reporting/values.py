@@ -96,7 +96,7 @@ def compared_decimals(result: StudyResult, board: Sequence[Standing] = ()) -> in
 def listed(values: Any, most: int = 12) -> str:
     """Return the first values, or keys with their values: `no 30, yes 12, and 3 more`."""
     if isinstance(values, Mapping):
-        values = [f"{name} {count}" for name, count in values.items()]
+        values = [f"{name} {count:,}" for name, count in values.items()]
     if not values:
         return ""
     shown = ", ".join(map(str, values[:most]))

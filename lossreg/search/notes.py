@@ -104,4 +104,4 @@ def resumed(done: int, total: int, interrupted: int) -> str:
 def why_no_score(result: StudyResult) -> str:
     """Return the most frequent ways in which trials ended without a score."""
     reasons = Counter(f"{trial.state} ({trial.reason})" if trial.reason else trial.state for trial in result.trials)
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))

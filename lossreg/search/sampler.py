@@ -207,6 +207,6 @@ def one_wave_note(published: Mapping[str, Mapping[str, Any]], trials: int, lanes
     if lanes < trials * members or trials <= before:
         return ""
     return (
-        f"{FAIR_START}: all {trials} trials run at once, so the sampler learns from no score. With search.lanes = "
-        f"{before * members} it chooses the last {trials - before}"
+        f"{FAIR_START}: all {trials:,} trials run at once, so the sampler learns from no score. With search.lanes = "
+        f"{before * members} it chooses the last {trials - before:,}"
     )

@@ -271,7 +271,7 @@ class VerdictStage(FinalStage):
             return [splits.FORWARD]
         if not layout.grouped or tested.groups is None:
             return []
-        return [f"the interval is that of {len(np.unique(tested.groups))} independent groups of {group}, not of rows"]
+        return [f"the interval is that of {len(np.unique(tested.groups)):,} independent groups of {group}, not of rows"]
 
     # ------------------------------------------------------------ notes
 

@@ -136,7 +136,9 @@ def _tags(values: Mapping[str, str]) -> dict[str, str]:
 def recipe_tag(trial: TrialRecord) -> str:
     """Return a trial's recipe, or where to find it if it is too long for a tag: half of it would be another loss."""
     recipe = trial.recipe
-    return recipe if len(recipe) <= LONGEST_TAG else f"{len(recipe)} characters: see trial {trial.number} in trials.csv"
+    return (
+        recipe if len(recipe) <= LONGEST_TAG else f"{len(recipe):,} characters: see trial {trial.number} in trials.csv"
+    )
 
 
 def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:

@@ -607,7 +607,7 @@ def test_images_are_finite_and_of_ordinary_size(values: np.ndarray) -> None:
         assert abs(float(loaded.train.x.std()) - 1) < 0.1
     lost = np.abs(values) > 1e30
     if 0 < lost.mean() < 1:
-        assert any(f"x: {lost.sum()} of {values.size} values are out of all proportion" in n for n in loaded.notes)
+        assert any(f"x: {lost.sum():,} of {values.size:,} values are out of all proportion" in n for n in loaded.notes)
 
 
 def test_many_odd_columns_are_few_lines() -> None:
@@ -694,7 +694,7 @@ def test_new_images_are_finite_and_what_is_lost_is_a_warning() -> None:
     images = np.random.default_rng(0).normal(size=(N, 3, 3))
     preprocessor = of_value({"x": {"i": images, "t": base()[["a"]]}, "y": [0, 1] * 60}).preprocessor
     images[0, 0, 0], images[1, 1, 1] = np.nan, 1e45
-    with pytest.warns(UserWarning, match="i: 1 of 1080 values is infinite.*\n?.*i: 1 of 1080 values is out of|i: 1"):
+    with pytest.warns(UserWarning, match="i: 1 of 1,080 values is infinite.*\n?.*i: 1 of 1,080 values is out of|i: 1"):
         rows = preprocessor.transform({"i": images, "t": base()[["a"]]})
     assert np.isfinite(rows["i"]).all()
     assert rows["i"][0, 0, 0] == rows["i"][1, 1, 1] == 0

@@ -226,7 +226,7 @@ def test_as_many_splits_at_a_time_as_fit_into_half_of_the_memory(monkeypatch: py
     for free, number in ((2 * 7 * per_split, 7), (2 * 8 * per_split - 2, 7), (per_split, 1), (1, 1)):
         monkeypatch.setattr(system, "free_memory", lambda free=free: free)
         assert study.resampled_at_once() == number
-    with pytest.raises(DataError, match=r"sklearn:digits: 1797 rows of shape .* memory"):
+    with pytest.raises(DataError, match=r"sklearn:digits: 1,797 rows of shape .* memory"):
         study.resampled([0])
 
 

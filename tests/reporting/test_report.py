@@ -409,7 +409,7 @@ def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
     trial = sample.trial(7, "ldam", loss_params={"max_m": 0.5, "s": 1.0}, constants=counts)
     assert eval(trial.recipe, {"lossreg": lossreg}).needs == counts
     tag = entities.trial_tags(trial, "parent")["lossreg.get"]
-    assert tag == f"{len(trial.recipe)} characters: see trial 7 in trials.csv"
+    assert tag == f"{len(trial.recipe):,} characters: see trial 7 in trials.csv"
     page = description.markdown(sample.study(0, losses={"ldam": "ldam"}, trials=[trial], baseline="ldam"), 8000)
     assert "**ldam**" in page
     assert "report.md has the rest" in page
