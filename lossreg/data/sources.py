@@ -286,7 +286,8 @@ def _arguments(function: Callable[..., Any], query: str, seed: int, where: str) 
     seeds = [name for name in SEEDS if name in takes]
     if not seeds or any(name in given for name in seeds):
         return given, []
-    return {**given, seeds[0]: seed}, [f"{seeds[0]} = {seed} (the study's seed)."]
+    source = where.partition("?")[0]
+    return {**given, seeds[0]: seed}, [f"data.source: {source} takes {seeds[0]} = {seed}, the study's seed."]
 
 
 def _parsed(part: str, where: str) -> tuple[str, Any]:

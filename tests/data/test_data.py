@@ -81,7 +81,7 @@ def test_a_generator_takes_its_arguments_and_the_seed_of_the_study() -> None:
     x, y = datasets.make_circles(n_samples=300, noise=0.1, random_state=5)
     assert loaded.task == "binary"
     assert loaded.name == "circles"
-    assert any("random_state = 5" in note for note in loaded.notes)
+    assert "data.source: sklearn:make_circles takes random_state = 5, the study's seed." in loaded.notes
     expected = {tuple(row) for row in loaded.preprocessor.transform(x)}
     assert {tuple(row) for row in loaded.train.x} <= expected
     assert y.mean() == pytest.approx(0.5)
