@@ -49,7 +49,7 @@ def read(raw: Raw, task: str, where: str, options: Options | None = None, *, few
     _check_task(task)
     labels = _read(raw, task, where, options or Options())
     if labels.task in CLASSIFICATION and fewest > 1:
-        _check_counts(labels.classes, np.bincount(labels.y), where)
+        _check_counts(labels, where)
     if options and options.positive is not None and labels.task != "binary":
         what = f"belongs to a binary task, and this one is {labels.task}"
         raise InputError(what, where="positive", hint="Leave it out.")
@@ -125,7 +125,7 @@ def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str], list[str]]:
         return y, [], []
     tidy = y.map(lambda value: (value.strip() or None) if isinstance(value, str) else value)
     count = int(padded.sum())
-    note = f"{count} labels have" if count > 1 else "1 label has"
+    note = f"{count:,} labels have" if count > 1 else "1 label has"
     mark = f"{count} labels are blank or have spaces around them, taken off."
     return tidy, [f"{note} spaces around, taken off."], [mark]
 
@@ -261,17 +261,17 @@ def _infer(y: pd.Series[Any], *, in_folders: bool) -> tuple[str, str]:
     distinct = int(y.nunique())
     by_classes = "binary" if distinct == 2 else "multiclass"
     if in_folders:
-        return by_classes, f"folders of {distinct} classes"
+        return by_classes, f"folders of {distinct:,} classes"
     if not columns.is_number(y.dtype):
         return by_classes, f"labels of type {_kind(y)}"
     whole = bool((y == np.floor(y)).all())
     if whole and distinct <= FEW:
-        return by_classes, f"whole numbers with {distinct} distinct values"
+        return by_classes, f"whole numbers with {distinct:,} distinct values"
     values = y.to_numpy(float)
     zeros = float((values == 0).mean())
     if not whole and zeros >= MANY_ZEROS and _is_skewed(values):
         return "positive", f"skewed numbers of 0 and more, {zeros:.0%} of them exactly 0"
-    return "regression", f"{'whole' if whole else 'real'} numbers with {distinct} distinct values"
+    return "regression", f"{'whole' if whole else 'real'} numbers with {distinct:,} distinct values"
 
 
 def _kind(y: pd.Series[Any]) -> str:
@@ -320,16 +320,21 @@ def _have(rows: NDArray[np.int64]) -> str:
     return "has" if len(rows) == 1 else "have"
 
 
-def _check_counts(classes: Sequence[str], counts: NDArray[np.int64], where: str) -> None:
+def _check_counts(labels: Labels, where: str) -> None:
     """Raise `DataError` for classes of a single row."""
-    single = [name for name, rows in zip(classes, counts, strict=True) if rows < 2]
-    if single:
-        verb = "has" if len(single) == 1 else "have"
-        raise DataError(
-            f"{len(single)} of {len(classes)} classes {verb} a single row ({', '.join(single[:5])})",
-            where=where,
-            hint='Drop or merge them, or set task = "regression" or "count" if the target is a number.',
-        )
+    single = [name for name, rows in zip(labels.classes, np.bincount(labels.y), strict=True) if rows < 2]
+    if not single:
+        return
+    verb = "has" if len(single) == 1 else "have"
+    what = f"{len(single):,} of {len(labels.classes):,} classes {verb} a single row ({', '.join(single[:5])})"
+    may_be_numbers = labels.values and columns.is_number(pd.Series(labels.values).dtype)
+    other = (
+        ', or set task = "regression" or "count" if the target is a number'
+        if may_be_numbers
+        else ", or choose another target"
+    )
+    why = [note for note in labels.notes if note.startswith("The labels: ")]
+    raise DataError(what, where=where, hint=" ".join([f"Drop or merge them{other}.", *why]))
 
 
 def _alike(classes: Sequence[str]) -> list[str]:
@@ -395,7 +400,7 @@ def _check_classes(classes: Sequence[str], task: str, raw: Raw, where: str) -> N
         raise DataError(f"one class only ({classes[0]})", where=where, hint=hint)
     needed = "binary" if len(classes) == 2 else "multiclass"
     if task != needed:
-        what = f"{len(classes)} classes ({listed(classes, 5)}) and task {task}"
+        what = f"{len(classes):,} classes ({listed(classes, 5)}) and task {task}"
         raise DataError(what, where=where, hint=f'Set task = "{needed}".')
 
 
@@ -410,7 +415,7 @@ def _values(y: pd.Series[Any], task: str, where: str, rows: RowNumbers) -> Label
     label_gaps.check(np.isnan(values), np.isinf(values), where, rows)
     if (far := np.abs(values) > LARGEST).any():
         is_are = "is" if far.sum() == 1 else "are"
-        what = f"{int(far.sum())} of {len(values)} labels {is_are} above {LARGEST:.1e} in size ({values[far][0]:g})"
+        what = f"{int(far.sum()):,} of {len(values):,} labels {is_are} above {LARGEST:.1e} in size ({values[far][0]:g})"
         raise DataError(what, where=where, hint="Correct these rows, or divide the target by a constant.")
     _check_domain(values, task, where)
     return Labels(task, values, notes=_fractions(values, rows) if task == "count" else [])
@@ -423,8 +428,8 @@ def _fractions(values: NDArray[np.float64], rows: RowNumbers) -> list[str]:
         return []
     are, first = "is no whole number" if odd.size == 1 else "are no whole numbers", rows.named(odd[:1])
     return [
-        f"{odd.size} of {len(values)} labels {are} ({values[odd[0]]:g} in {first}), and task count is for counts: for "
-        "claims per year and the like, give counts and data.exposure, or rates and data.weight."
+        f"{odd.size:,} of {len(values):,} labels {are} ({values[odd[0]]:g} in {first}), and task count is for counts: "
+        "for claims per year and the like, give counts and data.exposure, or rates and data.weight."
     ]
 
 

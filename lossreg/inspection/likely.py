@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lossreg.data import identifiers
+from lossreg.data import identifiers, kinds
 from lossreg.data.columns import is_number
 from lossreg.inspection import columns
 
@@ -38,6 +38,13 @@ def describe(column: pd.Series[Any], name: str) -> str:
     if distinct < 2 or any(identifiers.of(column.to_frame(name), {})):
         return ""
     if not is_number(there.dtype):
-        return f"{distinct} classes" if distinct <= len(there) // 2 else ""
+        return _of_texts(there, distinct)
     is_classes = distinct <= FEW and bool((there == there.round()).all())
-    return f"{distinct} classes" if is_classes else "numbers"
+    return f"{distinct:,} classes" if is_classes else "numbers"
+
+
+def _of_texts(there: pd.Series[Any], distinct: int) -> str:
+    kind = kinds.infer(there).kind
+    if kind == "number" and distinct > FEW:
+        return "numbers"
+    return f"{distinct:,} classes" if kind != "date" and distinct <= len(there) // 2 else ""

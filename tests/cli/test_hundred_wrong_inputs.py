@@ -117,7 +117,7 @@ CASES = [
     (ROWS + 'encoding = "utf-16"', CSV, "is not text in utf-16", 'or set "utf-8"'),
     (PARQUET + 'encoding = "latin-1"', parquet(), "data.encoding: belongs to text files", "Leave it"),
     ('source = "sklearn:iris"\nencoding = "latin-1"', "", "data.encoding: belongs to text files"),
-    (PLAIN + '\ntarget = "age"\ndecimal = ","', CSV, "classes have a single row"),
+    (PLAIN + '\ntarget = "age"\ndecimal = ","', CSV, "classes have a single row", "The labels: numbers in another"),
     (PLAIN + '\ntarget = "age"\ntask = "regression"\ndecimal = ","', CSV, "numbers with a decimal ','", "'20.0'"),
     (ROWS + 'decimal = ","\npreprocess = "none"\ndrop = ["word", "when", "three"]', CSV, "column age holds '2"),
     (ROWS + 'thousands = "."\ncolumns = { age = "number" }', CSV, "column age", "is to be a number"),

@@ -106,6 +106,13 @@ def test_likely_targets_are_called_so_or_stand_last():
     assert likely.describe(ROWS.a, "a") == "numbers"
 
 
+def test_a_likely_target_of_text_is_described_as_it_would_be_read():
+    number = np.arange(3000)
+    for text, kind in {"{:,} %": "numbers", "2024-01-{:02}": "", "k{}": "1,500 classes"}.items():
+        column = pd.Series([text.format(value % (28 if "-" in text else 1500) + 1) for value in number])
+        assert likely.describe(column, "y") == kind
+
+
 @pytest.mark.parametrize(
     "given",
     long_but(
