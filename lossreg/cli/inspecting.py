@@ -86,11 +86,13 @@ def _of_rows(inspection: Inspection) -> dict[str, str]:
 
 
 def _of_target(inspection: Inspection) -> dict[str, str]:
+    from lossreg.inspection.recommendation import NONE_RARE
+
     task, metric, numbers = inspection.task, inspection.metric, inspection.numbers
     facts = {"task": f"{task.value}: {task.reason}"}
     if rows := inspection.classes:
         facts["classes"] = ", ".join(_classes(rows))
-        facts["imbalance"] = _imbalance(rows)
+        facts["imbalance"] = "" if metric.reason.startswith(NONE_RARE) else _imbalance(rows)
     if numbers is not None:
         facts["target"] = (
             f"{numbers.low:.4g} to {numbers.high:.4g}, median {numbers.median:.4g}, mean {numbers.mean:.4g}, "
@@ -111,7 +113,7 @@ def _classes(rows: dict[str, int]) -> Iterator[str]:
     for name, number in list(rows.items())[:SHOWN]:
         yield f"{name} {number:,} ({number / total:.1%})"
     if len(rows) > SHOWN:
-        yield f"and {len(rows) - SHOWN} more"
+        yield f"and {len(rows) - SHOWN:,} more"
 
 
 def _imbalance(rows: dict[str, int]) -> str:

@@ -41,6 +41,7 @@ FOR_RARE_CLASSES = {
     "class_balanced_ce": "rare classes count more, by their effective number of rows",
     "logit_adjusted_ce": "rare classes count more: raw scores are shifted by the classes' frequencies",
 }
+NONE_RARE = "no class is rare"
 FOR_FAR_VALUES = {
     "mean_absolute_error": "far values have no more influence than others; it predicts the median",
     "huber": "beyond delta far values have limited influence",
@@ -107,7 +108,7 @@ def _why(read: Labels) -> str:
     note = next((note for note in read.notes if note.startswith("Task ")), "")
     reason = note.partition("inferred from ")[2].partition(";")[0].rstrip(".")
     if reason == "labels of type text":
-        return f"text with {len(read.classes)} distinct values"
+        return f"text with {len(read.classes):,} distinct values"
     return reason or "numbers, some of which stand there once"
 
 
@@ -135,7 +136,7 @@ def metric(dataset: Dataset, numbers: Numbers | None) -> Choice:
     rows = target.counts(np.concatenate([part.y for part in _parts(dataset)]), dataset.n_classes, several=False)
     share = rows.max() / rows.sum()
     if not target.are_unequal(rows):
-        return Choice("accuracy", f"no class is rare: {_times(rows)}")
+        return Choice("accuracy", f"{NONE_RARE}: {_times(rows)}")
     return Choice(
         usual, f"all classes count alike; accuracy would be {share:.2f} for a model that always predicts the commonest"
     )
@@ -195,7 +196,7 @@ def _situation(dataset: Dataset, numbers: Numbers | None) -> tuple[Mapping[str, 
         rows = np.asarray(dataset.constants.class_counts)
         if dataset.task not in ("binary", "multiclass") or target.are_unequal(rows):
             return FOR_RARE_CLASSES, {}
-        return {}, dict.fromkeys(FOR_RARE_CLASSES, f"no class is rare: {_times(rows)}")
+        return {}, dict.fromkeys(FOR_RARE_CLASSES, NONE_RARE)
     reasons = dict(FOR_FAR_VALUES) if numbers.has_outliers else {}
     needless = {} if numbers.zeros else dict.fromkeys(FOR_ZEROS, "no value is 0")
     if numbers.low == 0 and numbers.zeros >= MANY_ZEROS and numbers.skewness >= SKEWED and dataset.task in REGRESSION:

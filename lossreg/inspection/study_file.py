@@ -161,8 +161,10 @@ class Draft:
     def _search(self) -> Iterator[str]:
         yield "[search]"
         number = len(self.losses)
+        about = "about " if self.trials % number else ""
         yield _with_reason(
-            f"trials = {self.trials}", f"{self.trials // number} for each of {count_of(number, 'loss', 'losses')}"
+            f"trials = {self.trials}",
+            f"{about}{self.trials // number} for each of {count_of(number, 'loss', 'losses')}",
         )
         yield _with_reason(f"metric = {toml(self.metric.value)}", self.metric.reason)
 

@@ -471,8 +471,10 @@ def test_balanced_classes_of_numbers_are_not_offered_as_counts():
 
 def test_the_reason_for_accuracy_fits_the_rows():
     frame = pd.DataFrame({"a": np.arange(N) % 7, "y": np.where(np.arange(N) % 16 < 5, "yes", "no")})
-    reason = lossreg.init(frame, "y").metric.reason
-    assert reason == "no class is rare: the commonest has 2.2 times as many rows as the rarest"
+    seen = lossreg.init(frame, "y")
+    assert seen.metric.reason == "no class is rare: the commonest has 2.2 times as many rows as the rarest"
+    assert seen.text.count("2.2 times") == 1
+    assert f"about {64 // len(seen.losses)} for each of {len(seen.losses)} losses" in seen.text
 
 
 def test_losses_follow_from_the_target():
