@@ -79,7 +79,7 @@ def weighted_bce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any, class
     recommended=("binary", "segmentation"),
 )
 def binary_focal(y_true: Any, y_pred: Any, *, gamma: Any, alpha: Any) -> Any:
-    """Cross-entropy that fades on well classified samples; class 1 weighs alpha, class 0 the rest of 1.
+    """Cross-entropy that fades on well classified samples; alpha is the weight of class 1, 1 - alpha of class 0.
 
         -alpha_t (1 - p_t)^gamma log p_t
 

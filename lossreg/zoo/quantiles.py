@@ -57,7 +57,7 @@ def expectile(y_true: Any, y_pred: Any, *, tau: Any) -> Any:
 
         abs(tau - 1[e > 0]) e^2
 
-    An underestimate weighs tau, an overestimate 1 - tau. y_true and y_pred `(batch, *spatial_shape, 1)`,
+    An underestimate has the weight tau, an overestimate 1 - tau. y_true and y_pred `(batch, *spatial_shape, 1)`,
     standardised; tau in (0, 1). Returns `(batch,)`.
 
     >>> y_true, raw_scores = ops.array([[0.0], [0.0]]), ops.array([[2.0], [-2.0]])

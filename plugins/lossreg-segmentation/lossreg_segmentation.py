@@ -80,7 +80,7 @@ def _tversky(y_true, y_pred, fn_weight, smooth):
     limits=(Limit({"fn_weight": 0.5, "smooth": 0.5}, "dice", {"smooth": 1.0}),),
 )
 def tversky(y_true, y_pred, *, fn_weight, smooth):
-    """Overlap in which what is missed weighs otherwise than what is added.
+    """Overlap in which pixels that are missed have another weight than those that are added.
 
         1 - (TP + smooth)/(TP + (1 - fn_weight) FP + fn_weight FN + smooth)
 
