@@ -200,8 +200,9 @@ def score_axis(result: StudyResult) -> str:
 
 def gain_axis(result: StudyResult, verdict: Verdict) -> tuple[str, str]:
     """Return the two lines of the title of an axis of gains: what it shows, and which side is better."""
-    lower = "" if result.direction == "maximize" else f" (lower {result.metric})"
-    return f"gain in {result.metric} on {tested(verdict)}", f"above 0: {compared(verdict)[0]} is better{lower}"
+    gain = f"gain in {result.metric}" if result.direction == "maximize" else f"gain (lower {result.metric})"
+    winner = "the chosen loss" if len(verdict.folds_won) > 1 else compared(verdict)[0]
+    return f"{gain} on {tested(verdict)}", f"above 0: {winner} is better"
 
 
 def is_boxed(scores: Sequence[float]) -> bool:

@@ -57,7 +57,7 @@ def _adds_up(arms: Arms, main: Comparison, rounding: Rounding) -> bool:
 
 def _title(arms: Arms) -> str:
     outer = arms.verdict.outer
-    how = f" in {outer} outer folds" if outer else ", the same in all repeats"
+    how = f" in {outer} outer folds" if outer else ""
     return f"{arms.result.metric} on {tested(arms.verdict)}{how}, {arrow(arms.result.direction)}"
 
 
