@@ -34,6 +34,7 @@ def new_plugin(
         f"    pip install -e {where} pytest\n"
         f"    lossreg check {named.loss}\n"
         f"    pytest {where}\n"
-        f"Then put your own formula and its source into {root / named.module}.py; the docstring of lossreg.LossSpec\n"
-        f"says what else a loss may declare. A study searches over it with a table [losses.{named.loss}]."
+        f"Then put your own formula and its source into {root / named.module}.py. All that a loss may declare:\n"
+        f"    python -c 'import lossreg; help(lossreg.LossSpec)'\n"
+        f"A study searches over it with a table [losses.{named.loss}]."
     )
