@@ -40,7 +40,7 @@ def test_the_page_runs_as_it_stands(folder, capsys):
         exec(compile(quick, "python.md", "exec"), names)
     said = capsys.readouterr()
     assert said.err.count("lossreg.tune: reading the study") == 1
-    assert len(names["result"].trials) == 10
+    assert len(names["result"].trials) == 24
     assert len(re.findall(r"^(?:cross_entropy|brier) 0\.", said.out, re.MULTILINE)) == 2
     assert "candidate" in said.out
     labels = names["predictor"].predict(names["rows"])
