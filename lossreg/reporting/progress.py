@@ -276,7 +276,7 @@ class Display(Watcher):
         return Group(*board, line, *last)
 
     def _trials(self) -> RenderableType:
-        count = f"{self.pace.done}/{self.pace.total} trials"
+        count = f"{self.pace.done:,}/{self.pace.total:,} trials"
         pace = str(self.pace) or self._so_far()
         return self._bar(
             self.pace.trials(), self.pace.total, count, ", ".join(filter(None, [pace, self._running]))

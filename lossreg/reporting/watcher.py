@@ -160,7 +160,7 @@ class Watcher(Observer):
         running = self.pace.running()
         trained = f"{count} {where(running) or 'running'}" if (count := len(in_training(running))) else ""
         best = so_far(self._result, running) if self._result else ""
-        counts = f"{self.pace.done}/{self.pace.total} trials"
+        counts = f"{self.pace.done:,}/{self.pace.total:,} trials"
         pace = str(self.pace) or (self._so_far() if self.pace.done == 0 else "")
         return ", ".join(filter(None, [counts, trained, best, pace]))
 
@@ -178,7 +178,7 @@ def standing(result: StudyResult) -> str:
     score = values.number(result.compared_score(best))
     violates = "" if best is None or result.keeps(best) else ", which violates a constraint"
     leader = f"{top} {score} ({best.candidate}{tied}{violates})" if best else "no trial completed yet"
-    others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
+    others = [f"{count:,} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([leader, *others])
 
 

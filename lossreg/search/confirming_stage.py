@@ -95,7 +95,7 @@ class ConfirmingStage(FinalStage):
             return sum((name, split) in kept.known for name in group.plans for split in range(splits))
 
         if before := done():
-            self.progress.message(f"{before} of {total} trainings that confirm settings were done before")
+            self.progress.message(f"{before:,} of {total:,} trainings that confirm settings were done before")
         self._announce(total - before)
         try:
             yield kept
@@ -103,7 +103,7 @@ class ConfirmingStage(FinalStage):
             with suppress(LossregError, OSError):
                 kept.write()
             if isinstance(error, KeyboardInterrupt):
-                self.progress.message(f"{done()} of {total} trainings that confirm settings are kept")
+                self.progress.message(f"{done():,} of {total:,} trainings that confirm settings are kept")
             raise
         kept.write()
 
@@ -113,7 +113,7 @@ class ConfirmingStage(FinalStage):
         minutes = trainings * estimate.pace(self.result.trials, members) / 60
         if minutes >= LONG:
             self.progress.message(
-                f"confirming the best settings takes {trainings} trainings, about "
+                f"confirming the best settings takes {trainings:,} trainings, about "
                 f"{count_of(round(minutes), 'minute')} at this study's pace; a smaller search.confirm takes less, "
                 "and 0 ranks by the scores of the search"
             )

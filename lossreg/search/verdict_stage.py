@@ -189,7 +189,7 @@ class VerdictStage(FinalStage):
     def _announce(self, outer: int, repeats: int, done: int) -> None:
         """Say how long it takes, where that is long or every row is a test row."""
         new = self._estimate(outer, repeats - done)
-        trainings = f"up to {new.trainings} trainings, about"
+        trainings = f"up to {new.trainings:,} trainings, about"
         if outer:
             self.progress.phase(f"verdict: {outer}-fold nested cross-validation, {trainings} {new.in_words}")
         elif new.minutes >= nested.LONG:
