@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -102,5 +103,6 @@ def _word(name: str) -> str:
 
 
 def _positive(pair: Pair, index: int, reason: str, *, is_guess: bool = False) -> Positive:
-    other = f'; data.positive = "{pair.names[1 - index]}" takes the other' if is_guess else ""
+    quoted = json.dumps(pair.names[1 - index], ensure_ascii=False)
+    other = f"; data.positive = {quoted} takes the other" if is_guess else ""
     return Positive(index, f"Positive class (index 1): {pair.names[index]}, {reason}{other}.")

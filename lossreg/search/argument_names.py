@@ -15,7 +15,7 @@ from lossreg.search.result import Result
 from lossreg.storage.observer import Observer
 
 # a literal of TOML; a full stop after a number is not part of it
-VALUE = r"""true|false|-?\d+(?:\.\d+)?(?:e-?\d+)?|"[^"]*"|'[^']*'|\[[^\]]*\]"""
+VALUE = r"""true|false|-?\d+(?:\.\d+)?(?:e-?\d+)?|"(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]"""
 KEY = re.compile(rf"(?<![\w./\\\"'])([a-z_]+)\.([a-z_]+)(?![\w(/]|\.\w)(?: = (?P<value>{VALUE}))?")
 SECTIONS = [name for name in StudySpec.model_fields if name != "name"]
 SECTION = re.compile(rf"\[({'|'.join(SECTIONS)})\](?!\w)")

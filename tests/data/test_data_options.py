@@ -6,6 +6,8 @@ import bz2
 import gzip
 import json
 import lzma
+import re
+import tomllib
 import warnings
 import zipfile
 
@@ -448,7 +450,7 @@ def test_columns_that_training_left_out_are_not_asked_for(tmp_path):
         (["neg", "pos"], "pos", "by its value"), (["negative", "unclear"], "unclear", "by its value"),
         (["da", "net"], "da", "the rarer one"), (["t", "u"], "t", "the rarer one"), (["1", "2"], "1", "the rarer one"),
         (["churned", "stayed"], "churned", "the rarer one, 20 of 60 rows"),
-        (["stayed", "churned"], "stayed", "the rarer one, 20 of 60 rows"),
+        (["stayed", "churned"], "stayed", "the rarer one, 20 of 60 rows"), (["a", 'b "c"'], "a", "the rarer one"),
     ],
 )  # fmt: skip
 def test_the_positive_class_is_chosen_and_said(tmp_path, values, positive, why):
@@ -457,7 +459,8 @@ def test_the_positive_class_is_chosen_and_said(tmp_path, values, positive, why):
     assert dataset.classes[1] == positive
     assert f"Positive class (index 1): {positive}, {why}" in notes(dataset)
     other = next(value for value in values if value != positive)
-    asked = loaded(path, positive=other)
+    said = re.search(r"; data\.(positive = .*) takes the other", notes(dataset))
+    asked = loaded(path, **tomllib.loads(said[1]))
     assert asked.classes[1] == other
     assert f"Positive class (index 1): {other}, as data.positive says." in asked.notes
     assert asked.digest == dataset.digest

@@ -129,6 +129,7 @@ def test_a_function_is_a_metric_with_its_direction():
         ("search.trials = 20", "trials=20"),
         ('data.na_values = ["-", "x"].', 'settings={"data": {"na_values": ["-", "x"]}}.'),
         ("it's data.positive = \"it's\".", 'it\'s settings={"data": {"positive": "it\'s"}}.'),
+        (r'data.positive = "b \"c\"" takes', """settings={"data": {"positive": 'b "c"'}} takes"""),
         ("data.image_size = [height, width] sets", 'settings["data"]["image_size"] = [height, width] sets'),
         ('build = "mlp" under [model] is', 'build = "mlp" under model is'),
         ("data.csv and model.keras and search.db", "data.csv and model.keras and search.db"),
