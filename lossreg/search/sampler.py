@@ -176,12 +176,13 @@ def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> 
     left = max(0, trials - before)
     if 2 * left >= trials:
         return ""
+    losses = count_of(len(published), "loss", "losses")
     at_least = f", and it takes {LEARNS_FROM} trials to learn from" if before == LEARNS_FROM else ""
     few = trials // 2 // PER_LOSS if trials >= 2 * LEARNS_FROM else 0
     fewer = f", or search at most {few} losses, the baseline included" if 1 < few < len(published) else ""
     return (
         f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "
-        f"sampler learns from scores{at_least}. With {len(published)} losses it chooses from trial {before + 1:,} on: "
+        f"sampler learns from scores{at_least}. With {losses} it chooses from trial {before + 1:,} on: "
         f"{f'{left:,}' if left else 'none'} of {count_of(trials, 'trial')}. Set search.trials to {2 * before}{fewer}"
     )
 

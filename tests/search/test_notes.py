@@ -87,6 +87,7 @@ def test_no_setting_follows_from_a_score_before_the_trial_that_is_named(labels):
         (7, 24, "from trial 29 on: none of 24 trials. Set search.trials to 56, or search at most 3 losses"),
         (7, 30, "from trial 29 on: 2 of 30 trials. Set search.trials to 56"),
         (2, 12, "from trial 11 on: 2 of 12 trials. Set search.trials to 20"),
+        (1, 6, "With 1 loss it chooses from trial 11 on: none of 6 trials"),
         (7, 55, "from trial 29 on: 27 of 55 trials. Set search.trials to 56, or search at most 6 losses"),
         (7, 56, ""),
         (7, 64, ""),
