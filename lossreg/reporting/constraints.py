@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lossreg.reporting.arms import Arms, tested
-from lossreg.reporting.values import number
+from lossreg.reporting.values import decimals, fixed, number
 from lossreg.storage.constraints import Constraint
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
@@ -20,29 +20,39 @@ def headings(result: StudyResult) -> list[str]:
     return [constraint.short for constraint in result.constraints]
 
 
-def cells(result: StudyResult, trial: TrialRecord | None) -> list[str]:
-    """Return a trial's value for each constraint, marked where it violates it."""
-    if trial is None:
-        return ["-"] * len(result.constraints)
-    values = result.measured(trial)
-    return [_cell(constraint, values.get(constraint.metric)) for constraint in result.constraints]
+def columns(result: StudyResult, trials: Sequence[TrialRecord | None]) -> list[list[str]]:
+    """Return a column of each constraint: the values of trials in the same decimals, marked where they violate it."""
+    return [_column(result, constraint, trials) for constraint in result.constraints]
 
 
-def _cell(constraint: Constraint, value: float | None) -> str:
-    shown = number(value) if value is None else constraint.text(value, 5)
-    return f"{shown}{f' {VIOLATED}' * (not constraint.is_kept(value))}"
+def _column(result: StudyResult, constraint: Constraint, trials: Sequence[TrialRecord | None]) -> list[str]:
+    values = [result.measured(trial).get(constraint.metric) if trial else None for trial in trials]
+    places = decimals(values)
+    return [
+        _cell(constraint, value, fixed(value, places)) if trial else number(None)
+        for trial, value in zip(trials, values, strict=True)
+    ]
+
+
+def _cell(constraint: Constraint, value: float | None, shown: str) -> str:
+    """Return a value as shown, with more digits where it takes them to be on the same side of the bound."""
+    is_kept = constraint.is_kept(value)
+    if value is not None and constraint.is_kept(float(shown)) != is_kept:
+        shown = constraint.text(value, 5)
+    return f"{shown}{f' {VIOLATED}' * (not is_kept)}"
 
 
 def alone(arms: Arms) -> str:
-    """Return `in validation it alone keeps recall >= 0.9 (0.91, cross_entropy 0.1)` where that decides; or nothing."""
+    """Return `of the two it alone keeps recall >= 0.9 (0.91, cross_entropy 0.1) in validation` where that decides."""
     if not arms.verdict.is_decided_by_constraints:
         return ""
+    other = _candidates(arms)[1]
     kept = [
-        f"{one.constraint.short} ({_text(one, of_it.validation)}, {_names(arms)[1]} {_text(one, of_other.validation)})"
+        f"{one.constraint.short} ({_text(one, of_it.validation)}, {other} {_text(one, of_other.validation)})"
         for one, of_it, of_other in _sides(arms)
         if one.is_kept_by_winner != one.is_kept_by_baseline
     ]
-    return f"in validation it alone keeps {' and '.join(kept)}"
+    return f"of the two it alone keeps {' and '.join(kept)} in validation"
 
 
 def violated(arms: Arms) -> str:
@@ -52,25 +62,36 @@ def violated(arms: Arms) -> str:
     """
     validation = [(one, of_it.validation, of_other.validation) for one, of_it, of_other in _sides(arms)]
     on_test = [(one, _mean(of_it), _mean(of_other)) for one, of_it, of_other in _sides(arms) if of_it.tested]
-    parts = _violated(arms, "in validation", validation) + _violated(arms, "on the test rows", on_test)
-    return "".join(f"; {part}" for part in parts)
+    return _violated("in validation", _candidates(arms), validation) + _violated(
+        f"on {_rows(arms)}", _in_order(arms, arms.winner, arms.baseline), on_test
+    )
 
 
-def _violated(arms: Arms, place: str, values: Iterable[tuple[Kept, float | None, float | None]]) -> list[str]:
-    """Return a part of the sentence for each constraint that the recommended one violates in a place."""
-    it, other = _names(arms)
-    return [
-        f"{place} {f'{it} violates' if is_alone else 'neither keeps'} {one.constraint.short} "
+def _violated(place: str, names: tuple[str, str], values: Iterable[tuple[Kept, float | None, float | None]]) -> str:
+    """Return the part of the sentence on the constraints that the recommended one violates in a place; or nothing."""
+    it, other = names
+    parts = [
+        f"{f'{it} violates' if is_alone else 'neither keeps'} {one.constraint.short} "
         f"({it} {_text(one, of_it)}, {other} {_text(one, of_other)})"
         for one, of_it, of_other in values
         if not one.constraint.is_kept(of_it)
         for is_alone in [of_other is None or one.constraint.is_kept(of_other)]
     ]
+    return f"; {place} {' and '.join(parts)}" if parts else ""
 
 
-def _names(arms: Arms) -> tuple[str, str]:
-    """Return the recommended one and the other by name."""
-    return (arms.winner, arms.baseline) if arms.is_winner else (arms.baseline, arms.winner)
+def _rows(arms: Arms) -> str:
+    return tested(arms.verdict) if arms.verdict.outer else "the test rows"
+
+
+def _candidates(arms: Arms) -> tuple[str, str]:
+    """Return the recommended one and the other by name, also with outer folds."""
+    return _in_order(arms, arms.verdict.winner.candidate, arms.verdict.baseline.candidate)
+
+
+def _in_order(arms: Arms, winner: str, baseline: str) -> tuple[str, str]:
+    """Return two names, that of the recommended one first."""
+    return (winner, baseline) if arms.is_winner else (baseline, winner)
 
 
 def _sides(arms: Arms) -> list[tuple[Kept, KeptBy, KeptBy]]:
@@ -97,7 +118,7 @@ def _sentence(arms: Arms, one: Kept) -> str:
     neither = "" if one.is_kept_by_winner or one.is_kept_by_baseline else BOTH
     start = f"The constraint {one.constraint}: {neither}"
     if one.winner.tested is None and one.baseline.tested is None:
-        return f"{start}nothing is known of it on the test rows."
+        return f"{start}nothing is known of it on {_rows(arms)}."
     first = f"on {tested(arms.verdict)} the {metric} of {arms.winner} is {_value(one, one.winner)}"
     return f"{start}{first}, that of {baseline} {_value(one, one.baseline)}{_doubt(arms, one)}."
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossreg.reporting import constraints, report
-from lossreg.reporting.values import compared, compared_decimals, decimals, fixed, listed, number, scored
+from lossreg.reporting.values import compared, compared_decimals, decimals, fixed, listed, number, scored, shown_name
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.rounding import exact
 from lossreg.storage.study_result import Standing, StudyResult
@@ -124,7 +124,7 @@ def ties(result: StudyResult, most: int = 8) -> str:
     tied = result.ties
     if not tied:
         return ""
-    names = [f"{candidate} (baseline)" if candidate == result.baseline else candidate for candidate in tied]
+    names = [shown_name(result, candidate) for candidate in tied]
     first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
     tie = f"{len(tied)} of {len(result.losses)} candidates tie at {compared(result, result.best)}"
     return f"{tie}: {listed(names, most)}; {first} stands first."
@@ -167,8 +167,7 @@ def _score_columns(result: StudyResult, board: Sequence[Standing]) -> list[list[
     columns = [[compared(result, trial, board) if result.confirmed(trial) else "-" for trial in best]]
     columns = [*columns * bool(result.confirmation), [scored(trial, places) for trial in best]]
     columns += [[fixed(score, decimals(default)) for score in default]] * has_tuned_decisions(result)
-    further = [constraints.cells(result, trial) for trial in best]
-    return [*columns, *map(list, zip(*further, strict=True))]
+    return [*columns, *constraints.columns(result, best)]
 
 
 def score_headings(result: StudyResult) -> list[str]:

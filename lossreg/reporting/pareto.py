@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lossreg.reporting.values import number
+from lossreg.reporting.values import decimals, fixed
 from lossreg.storage.study_result import StudyResult
 from lossreg.terminal import plain_text
 
@@ -27,7 +27,9 @@ def headings(result: StudyResult) -> list[str]:
 
 def cells(result: StudyResult) -> list[list[str]]:
     """Return the cells of the table, a row per trial of the front, the best by the first metric first."""
-    return [[str(t.number), t.candidate, *map(number, result.objective_values(t))] for t in result.front]
+    values = zip(*map(result.objective_values, result.front), strict=True)
+    shown = [[fixed(value, decimals(column)) for value in column] for column in values]
+    return [[str(t.number), t.candidate, *of_trial] for t, *of_trial in zip(result.front, *shown, strict=True)]
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:

@@ -324,12 +324,13 @@ class Display(Watcher):
         from lossreg.reporting import tables
 
         rows, share = self._standings(result), self._shares(result)
+        kept = constraints.columns(result, [row.best for row in rows])
         shown = [
             (
                 row.candidate, values.number(row.best.score if row.best else None),
-                *constraints.cells(result, row.best), *share(row.candidate),
+                *(column[i] for column in kept), *share(row.candidate),
             )
-            for row in rows
+            for i, row in enumerate(rows)
         ]  # fmt: skip
         numbers = [f"{result.extreme} {result.metric}", *constraints.headings(result), *SHARES]
         more = [(f"and {len(rows) - MOST_ROWS} more", *[""] * len(numbers))] if len(rows) > MOST_ROWS else []

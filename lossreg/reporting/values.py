@@ -93,6 +93,12 @@ def compared_decimals(result: StudyResult, board: Sequence[Standing] = ()) -> in
     return decimals((result.compared_score(row.best) for row in rows), errors)
 
 
+def shown_name(result: StudyResult, candidate: str) -> str:
+    """Return a candidate's name, the baseline's marked as such unless its name says so."""
+    is_marked = candidate == result.baseline and not candidate.startswith("baseline")
+    return f"{candidate} (baseline)" if is_marked else candidate
+
+
 def listed(values: Any, most: int = 12) -> str:
     """Return the first values, or keys with their values: `no 30, yes 12, and 3 more`."""
     if isinstance(values, Mapping):

@@ -107,10 +107,22 @@ def test_one_that_alone_keeps_a_constraint_but_not_on_the_test_rows_is_said_with
     )
     result.verdict = replace(result.verdict, constraints=(kept,))
     assert lines(result)[0] == (
-        "Train with focal(gamma=2.1): in validation it alone keeps recall >= 0.5 (0.6, cross_entropy 0.14); on the "
-        "test rows focal violates recall >= 0.5 (focal 0.43, cross_entropy 0.51)."
+        "Train with focal(gamma=2.1): of the two it alone keeps recall >= 0.5 (0.6, cross_entropy 0.14) in validation; "
+        "on the test rows focal violates recall >= 0.5 (focal 0.43, cross_entropy 0.51)."
     )
     assert any(line.endswith("which keeps it; both intervals include the bound.") for line in lines(result))
+
+
+def test_of_outer_folds_validation_is_that_of_the_losses_and_the_rest_that_of_all_rows():
+    focal, cross_entropy = KeptBy(0.2, Value(0.37, 0.3, 0.4, 20)), KeptBy(0.4, Value(0.33, 0.3, 0.4, 20))
+    constraints = tuple(Kept(Constraint(name, 0.8, "maximize"), focal, cross_entropy) for name in ("recall", "f1"))
+    result = sample_verdict.study("no difference, ahead", outer=5, constraints=constraints)
+    assert lines(result)[0].endswith(
+        "; in validation neither keeps recall >= 0.8 (focal 0.2, cross_entropy 0.4) and neither keeps f1 >= 0.8 "
+        "(focal 0.2, cross_entropy 0.4); on all 500 rows neither keeps recall >= 0.8 (the best other loss in each fold "
+        "0.37, cross_entropy 0.33) and neither keeps f1 >= 0.8 (the best other loss in each fold 0.37, cross_entropy "
+        "0.33)."
+    )
 
 
 @pytest.mark.parametrize(

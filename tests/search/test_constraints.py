@@ -124,6 +124,13 @@ def study(trials=TRIALS, direction="maximize"):
     return result
 
 
+def test_values_of_a_constraint_have_the_same_decimals_unless_more_are_needed_to_be_on_their_side_of_the_bound():
+    result = study()
+    recalls = {0: 0.95, 3: 0.9123456, 4: 0.899999999}
+    result.trials = [replace(one, metrics={"recall": recalls.get(one.number, 0.5)}) for one in result.trials]
+    assert [cells[-4] for cells in leaderboard.cells(result)] == ["0.95000", "0.91235", "0.899999999 (violated)"]
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_trials_that_violate_a_constraint_stand_behind_all_that_keep_it_and_are_marked(direction):
     result = study(direction=direction)
@@ -384,7 +391,7 @@ def test_one_that_alone_keeps_the_constraints_in_validation_is_recommended(case,
     (one,) = told.constraints
     assert (one.winner.tested.mean, one.baseline.tested.mean) == tested
     result.verdict = told
-    assert ("in validation it alone keeps recall >= 0.9" in decision(result, told)) is bool(recommended)
+    assert ("of the two it alone keeps recall >= 0.9 (" in decision(result, told)) is bool(recommended)
     (said,) = [line for line in evidence(result, told) if line.startswith("The constraint recall of at least 0.9: ")]
     assert ("neither of the two keeps it in validation" in said) is (recalls == (0.5, 0.4))
     assert said.count("which keeps it") == tested.count(1.0)
