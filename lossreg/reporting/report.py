@@ -16,9 +16,9 @@ LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic. "
 )
 CONFIRMED = (
-    "Scores are means over {splits} of the rows without the test rows, +- the standard error of one setting. The first "
-    "is a little optimistic, since it is the best of {settings}. Scores in the search are much more optimistic, since "
-    "each is the best of many trials. "
+    "Scores are means over {splits} of {rows}, +- the standard error of one setting. The first is a little optimistic, "
+    "since it is the best of {settings}. Scores in the search tend to be far more optimistic, since each is the best "
+    "of several trials. "
 )
 NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for them.", "There are no test rows."
 TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
@@ -58,13 +58,18 @@ def caveat(result: StudyResult) -> str:
 def _confirmed(result: StudyResult) -> str:
     """Return what confirmed scores are; empty where there are none."""
     settings = len(result.confirmation.scores) if result.confirmation else 0
-    return CONFIRMED.format(splits=scored_on(result), settings=settings) if settings else ""
+    rows = "all rows" if _lacks_test_rows(result) else "the rows without the test rows"
+    return CONFIRMED.format(splits=scored_on(result), rows=rows, settings=settings) if settings else ""
+
+
+def _lacks_test_rows(result: StudyResult) -> bool:
+    return bool(result.data.get("rows", {}).get("test") == 0)
 
 
 def _of_test_rows(result: StudyResult) -> str:
     if result.verdict is not None and result.verdict.openings:
         return OUTER_FOLDS if result.verdict.outer else TEST_ROWS
-    return NO_TEST_ROWS if result.data.get("rows", {}).get("test") == 0 else NO_TEST_ROW
+    return NO_TEST_ROWS if _lacks_test_rows(result) else NO_TEST_ROW
 
 
 def _untried(result: StudyResult) -> str:
