@@ -43,6 +43,14 @@ def test_gains_are_above_0_where_the_winner_is_better_whatever_the_direction(dir
     }
 
 
+def test_an_interval_that_is_very_narrow_does_not_lengthen_the_other_numbers():
+    narrow = compared(-3.5e-09, 2e-08)
+    result = sample_verdict.study("no difference, ahead", against_same_rate=narrow)
+    result.verdict = with_scores(result, 0.9314, 0.9194)
+    assert [cells[1:3] for cells in shown(result)[2:4]] == [["0.93140", "+0.01200"], ["0.91940"]]
+    assert shown(result)[4][1:3] == ["0.00000", "0.00000 to 0.00000"]
+
+
 def test_outer_folds_compare_what_each_chose():
     result = sample_verdict.study("better, because of the loss", outer=5)
     title, _, winner, *_ = shown(result)
