@@ -69,11 +69,6 @@ def looks(result: StudyResult) -> dict[str, dict[str, Any]]:
     }
 
 
-def shown_name(result: StudyResult, candidate: str) -> str:
-    """Return a candidate's name, the baseline's marked as such."""
-    return f"{candidate} (baseline)" if candidate == result.baseline else candidate
-
-
 def spans_decades(values: Iterable[Any]) -> bool:
     """Tell whether positive numbers are dense at their low end, as those drawn on a log scale are."""
     numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))

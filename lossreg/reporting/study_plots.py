@@ -35,10 +35,10 @@ from lossreg.reporting.plot_data import (
     ring_heights,
     score_axis,
     searched,
-    shown_name,
     shown_range,
     spans_decades,
 )
+from lossreg.reporting.values import shown_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,8 +97,7 @@ def _curves_of(result: StudyResult, trial: TrialRecord, above: Axes, below: Axes
             axes.plot(range(1, len(values) + 1), values, line, color=colour, label=curve, marker=dot)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.axvline(trial.epoch, color=GREY, linewidth=0.8, linestyle=":")
-    baseline = " (baseline)" if trial.candidate == result.baseline else ""
-    above.set_title(f"{trial.candidate}{baseline}\ntrial {trial.number}, {trial.score:.4g}", fontsize=10)
+    above.set_title(f"{shown_name(result, trial.candidate)}\ntrial {trial.number}, {trial.score:.4g}", fontsize=10)
     below.set_xlabel("epoch")
 
 
@@ -110,8 +109,9 @@ def history(result: StudyResult) -> Figure:
         done = completed(result, candidate)
         numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
         axes.scatter(numbers, scores, label=shown_name(result, candidate), s=26, **look)
-    steps, so_far = [(trial.number, best) for trial, best in result.best_so_far()], f"{result.extreme} so far"
-    axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label=so_far)
+    so_far = f"{result.extreme} so far{', constraints kept' * bool(result.constraints)}"
+    if steps := [(trial.number, best) for trial, best in result.best_so_far()]:
+        axes.step(*zip(*steps, strict=True), where="post", color=GREY, zorder=1, label=so_far)
     _zoom(axes, result)
     axes.set(xlabel="trial", ylabel=f"{result.metric} (validation)", title=f"{result.study}: every trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

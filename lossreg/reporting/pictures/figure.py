@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg.errors import count_of
-from lossreg.reporting.plot_data import GREY, MARKERS, looks, number_outside, shown_name
-from lossreg.reporting.values import loss_params, number
+from lossreg.reporting.plot_data import GREY, MARKERS, looks, number_outside
+from lossreg.reporting.values import loss_params, number, shown_name
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.terminal.plain_text import printable_line
@@ -27,6 +27,7 @@ SYMBOLS = dict(
 )
 LONGEST_NAME = 24  # of a row; a longer one is broken
 LONGEST_LINE = 44  # characters of a line that a page of 400 pixels has room for
+FEW_TICKS = 10  # of a narrow figure
 MOST_CURVES = 12  # losses of which each has a figure
 
 Trace = dict[str, Any]
@@ -51,7 +52,7 @@ def figure(
     traces: Sequence[Trace], *, x: Axis, y: Axis, height: int = 300, title: str = "", legend: bool = True, **more: Any
 ) -> dict[str, Any]:
     """Return a figure in the theme of the page, its legend below."""
-    margin = {"l": 16, "r": 16, "t": 36 if title else 16, "b": 16, **more.pop("margin", {})}
+    margin = {"l": 16, "r": 16, "t": 36 + 16 * title.count("<br>") if title else 16, "b": 16, **more.pop("margin", {})}
     layout = {
         "height": height,
         "margin": {**margin, "autoexpand": True},
@@ -68,13 +69,19 @@ def figure(
         **more,
     }
     if title:
-        layout["title"] = {"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98, "yanchor": "top"}
+        pad = {"t": 8 * title.count("<br>")}
+        layout["title"] = {"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98, "yanchor": "top", "pad": pad}
     return {"data": list(traces), "layout": layout}
 
 
 def _axis(axis: Axis) -> Axis:
     title = {"title": {"text": axis["title"], "standoff": 8}} if "title" in axis else {}
     return {"automargin": True, "gridcolor": GRID, "linecolor": GREY, "zeroline": False, **axis, **title}
+
+
+def whole_numbers(title: str, most: int) -> Axis:
+    """Return an axis of whole numbers up to `most`, with no fraction between few of them."""
+    return {"title": title, **({"dtick": 1} if most <= FEW_TICKS else {})}
 
 
 def rule(x0: float, y0: float, x1: float, y1: float, colour: str = GREY, **more: Any) -> dict[str, Any]:
@@ -137,8 +144,8 @@ def _settings(trial: TrialRecord) -> str:
 
 
 def named(result: StudyResult, candidate: str) -> str:
-    """Return the name of a candidate as figures have it."""
-    return text(shown_name(result, candidate))
+    """Return the name of a candidate as figures have it, in lines that a narrow page has room for."""
+    return name_in_lines(shown_name(result, candidate), LONGEST_LINE)
 
 
 def outside(result: StudyResult, limits: tuple[float, float] | None = None) -> str:
@@ -154,14 +161,14 @@ def text(value: str) -> str:
 
 def broken(value: str, width: int = LONGEST_LINE) -> str:
     """Return text as `text` does, in lines of at most `width` characters that a narrow page has room for."""
-    lines = textwrap.wrap(printable_line(value), width, break_on_hyphens=False)
+    lines = textwrap.wrap(printable_line(value), width)
     return "<br>".join(map(text, lines))
 
 
 def name_in_lines(name: str, width: int = LONGEST_NAME) -> str:
-    """Return a name as `text` does, in lines that are broken at blanks, and after underscores and dots."""
-    marked = re.sub(r"([_.])", r"\1\0 ", printable_line(name))
-    lines = textwrap.wrap(marked, width, break_long_words=False, break_on_hyphens=False)
+    """Return a name as `text` does, in lines that are broken at blanks, and after underscores, dots and hyphens."""
+    marked = re.sub(r"([_.-])", r"\1\0 ", printable_line(name))
+    lines = textwrap.wrap(marked, width, break_on_hyphens=False)
     return "<br>".join(text(re.sub(r"\0 ?", "", line)) for line in lines)
 
 

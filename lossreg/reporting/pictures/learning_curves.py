@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lossreg.reporting import report
 from lossreg.reporting.pictures.figure import (
     MOST_CURVES,
     SYMBOLS,
+    Axis,
     Picture,
     Trace,
     figure,
@@ -16,6 +17,7 @@ from lossreg.reporting.pictures.figure import (
     scatter,
     text,
     vertical,
+    whole_numbers,
 )
 from lossreg.reporting.plot_data import looks
 from lossreg.storage.study_result import StudyResult
@@ -27,7 +29,7 @@ def curves(result: StudyResult) -> Picture:
     best = [row.best for row in result.ranking() if row.best][:MOST_CURVES]
     metric = figure(
         [trace for trial in best for trace in _metric_curves(result, trial)],
-        x={"title": "epoch"},
+        x=_epochs(best),
         y={"title": text(result.metric)},
         height=420,
     )
@@ -63,7 +65,11 @@ def _loss_curves(result: StudyResult, trial: TrialRecord) -> Mapping[str, Any]:
     colour = looks(result)[trial.candidate]["color"]
     traces = [_line(trial.curves.get(curve, ()), colour, dash, 2, part) for curve, part, dash in kinds]
     title = f"{named(result, trial.candidate)}, trial {trial.number}"
-    return figure(traces, x={"title": "epoch"}, y={"title": "loss"}, title=title, shapes=[vertical(trial.epoch)])
+    return figure(traces, x=_epochs([trial]), y={"title": "loss"}, title=title, shapes=[vertical(trial.epoch)])
+
+
+def _epochs(trials: Iterable[TrialRecord]) -> Axis:
+    return whole_numbers("epoch", max((len(curve) for trial in trials for curve in trial.curves.values()), default=0))
 
 
 def _line(values: Sequence[float | None], colour: str, dash: str, width: float, name: str) -> Trace:

@@ -9,6 +9,7 @@ from lossreg.errors import count_of
 from lossreg.reporting import importance as importances
 from lossreg.reporting.pictures.figure import (
     EVERY,
+    LONGEST_LINE,
     MOST_CURVES,
     Picture,
     dots,
@@ -46,9 +47,10 @@ def _slice(result: StudyResult, name: str, drawn: Container[int]) -> Mapping[str
             value = "%{y:.5g} at %{x:.4g}"
             traces.append(dots(result, candidate, values, scores, trials, value=value, drawn=drawn, size=6))
     is_log = spans_decades(trial.params.get(name) for trial in result.trials)
+    log = {"type": "log", "dtick": 1, "tickformat": "~g"} if is_log else {}
     return figure(
         traces,
-        x={"title": text(name), **({"type": "log", "dtick": 1, "tickformat": "~g"} if is_log else {})},
+        x={"title": name_in_lines(name, LONGEST_LINE), **log},
         y={"title": text(result.metric), "range": rounded(shown_range(result))},
         legend=False,
     )

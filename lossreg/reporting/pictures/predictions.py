@@ -91,10 +91,26 @@ def _residuals(result: StudyResult, arms: Mapping[str, Sequence[float]]) -> Pict
         _curve(result, name, [i / (len(values) - 1) for i in range(len(values))], values)
         for name, values in arms.items()
     ]
-    x, y = {"title": "share of the rows", "tickformat": ".0%"}, {"title": "prediction - target"}
+    low, high, is_cut = _shown_errors(list(arms.values()))
+    x, y = {"title": "share of the rows", "tickformat": ".0%"}, {"title": "prediction - target", "range": [low, high]}
     drawn = figure(traces, x=x, y=y, height=380, shapes=[rule(0, 0, 1, 0, xref="paper")])
     note = f"Errors {_of_repeats(result)}, from the smallest to the largest: the flatter at 0, the better."
-    return Picture("residuals", "Residuals", note, (drawn,))
+    return Picture("residuals", "Residuals", f"{note}{OUTSIDE * is_cut}", (drawn,))
+
+
+def _shown_errors(arms: Sequence[Sequence[float]]) -> tuple[float, float, bool]:
+    """Return the range of an axis in which a few large errors do not flatten the rest, and whether it leaves some out.
+
+    arms: quantiles at equal steps, of which the first and the last are the ends.
+    """
+    low, high = min(values[0] for values in arms), max(values[-1] for values in arms)
+    inner_low, inner_high = min(values[1] for values in arms), max(values[-2] for values in arms)
+    is_cut = high - low > MOST_STRETCHED * (inner_high - inner_low) > 0
+    if is_cut:
+        reach = 0.5 * (inner_high - inner_low)
+        low, high = max(low, inner_low - reach), min(high, inner_high + reach)
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin, is_cut
 
 
 def _reliability(result: StudyResult, arms: Mapping[str, Sequence[Sequence[float]]]) -> Picture:
@@ -132,6 +148,9 @@ def _positive(result: StudyResult) -> str:
     return printable_line(f"class {names[1]}") if len(names) == 2 else "the second class"
 
 
+# how many times as long as the range of all errors but the largest hundredths an axis may be
+MOST_STRETCHED = 3
+OUTSIDE = " The largest errors are outside of the axes."
 # the points of decisions in a curve of precision and recall: by key, their marker and who decides
 DECIDED = {"at": ("circle", "probability 1/2"), "at_tuned": ("star", "the threshold that is tuned in each repeat")}
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from lossreg.errors import count_of
 from lossreg.reporting.arms import tested
 from lossreg.reporting.pictures.figure import (
     CLEAR,
@@ -23,6 +24,7 @@ from lossreg.reporting.pictures.figure import (
     scatter,
     text,
     vertical,
+    whole_numbers,
 )
 from lossreg.reporting.plot_data import (
     GREY,
@@ -35,9 +37,10 @@ from lossreg.reporting.plot_data import (
     repeats,
     ring_heights,
     score_axis,
-    shown_name,
     shown_range,
 )
+from lossreg.reporting.values import shown_name
+from lossreg.storage.constraints import in_words
 from lossreg.storage.study_result import Standing, StudyResult
 from lossreg.storage.trial_record import TrialRecord
 
@@ -142,8 +145,25 @@ def history(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
         trials, scores = [trial for trial, _ in done], [score for _, score in done]
         numbers = [trial.number for trial in trials]
         traces.append(dots(result, candidate, numbers, scores, trials, value="%{y:.5g}", drawn=drawn, legend=True))
+    x = whole_numbers("trial", len(result.trials))
+    y = {"title": f"{text(result.metric)} (validation)", "range": rounded(shown_range(result))}
+    picture = figure([*_best_so_far(result), *traces], x=x, y=y, height=420)
+    return Picture("history", "Every trial", f"{_about_history(result)}{outside(result)}", (picture,))
+
+
+def _about_history(result: StudyResult) -> str:
+    """Return what the trials in order show, and how many of them are not there."""
+    kept = f" of those that keep {in_words(result.constraints)}" if result.constraints else ""
+    best = f", and the best score so far{kept}" if result.best_so_far() else ""
+    gone = sum(trial.finite_score is None for trial in result.trials)
+    without = f" {count_of(gone, 'trial without a score is', 'trials without a score are')} left out." if gone else ""
+    return f"The trials of the search, in their order{best}.{without}"
+
+
+def _best_so_far(result: StudyResult) -> list[Trace]:
+    """Return the best score so far as a line; none where no trial keeps the constraints."""
     so_far = _steps(result.best_so_far())
-    best = scatter(
+    line = scatter(
         [trial.number for trial, _ in so_far],
         [score for _, score in so_far],
         "lines",
@@ -151,10 +171,7 @@ def history(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
         name=f"{result.extreme} so far",
         hoverinfo="skip",
     )
-    y = {"title": f"{text(result.metric)} (validation)", "range": rounded(shown_range(result))}
-    picture = figure([best, *traces], x={"title": "trial"}, y=y, height=420)
-    note = f"The trials of the search, in their order, and the best score so far.{outside(result)}"
-    return Picture("history", "Every trial", note, (picture,))
+    return [line] if so_far else []
 
 
 def _steps(so_far: Sequence[tuple[TrialRecord, float]]) -> list[tuple[TrialRecord, float]]:
