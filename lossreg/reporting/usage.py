@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ RAW = (
     "`from_logits=True` for one that ends in probabilities or in the target's own units."
 )
 ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
+OWN = re.compile(r"lossreg\.get\(lossreg\.wrap\((\w+)")
 PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
 NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
 DECISIONS = {
@@ -33,6 +35,8 @@ FITTED = "It was fitted on the validation rows; the model that is kept has it in
 def notes(trial: TrialRecord) -> list[str]:
     """Return the notes to a recipe: the model that it is for, and the rows that its numbers come from."""
     sentences = [RAW, ROWS] if trial.constants else [RAW]
+    if function := OWN.match(trial.recipe):
+        sentences.append(f"`{function[1]}` is the study's own function: import it beside lossreg.")
     weights = dict(trial.weights)
     if column := weights.pop(EXPOSURE, ""):
         sentences.append(_exposed(column))
