@@ -118,8 +118,10 @@ def _steps(result: StudyResult, study: Path) -> dict[str, str]:
     name, steps = shlex.quote(place), {}
     if place and result.is_running:
         steps["Watch the study"] = f"lossreg watch {name}"
-    elif place and result.recommended and result.task != "segmentation":
-        steps["Predict new rows"] = f"lossreg predict {name} ROWS -o predicted.csv"
+    elif place and result.recommended:
+        from lossreg.reporting import instructions
+
+        steps["Predict new rows"] = f"lossreg predict {name} ROWS -o {instructions.predicted(result)}"
         steps["In Python"] = f"lossreg.load_predictor({json.dumps(place, ensure_ascii=False)})"
     if place:
         steps["One HTML page"] = f"lossreg report {name}"

@@ -92,7 +92,7 @@ def export(
     exporting.write(predictor, folder, onnx=onnx)
     say(f"{folder}: trial {predictor.about.trial}{former}. To predict with it:")
     say(f"    {shlex.join(['pip', 'install', '-r', str(folder / 'requirements.txt')])}", whole=True)
-    say(f"    {shlex.join(['python', str(folder / 'predict.py'), 'new.csv', '-o', 'predicted.csv'])}", whole=True)
+    say(f"    {shlex.join(['python', str(folder / 'predict.py'), *exporting.files(predictor)])}", whole=True)
 
 
 def _loaded(study: Path, trial: int | None, loss: str | None, *, train: bool, output: Path | None = None) -> Predictor:

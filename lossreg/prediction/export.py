@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from lossreg.data.exposures import base_of
 from lossreg.errors import InputError, brief, on_disk, one_line
 from lossreg.prediction import bundle, predictor_files
 from lossreg.prediction.description import DESCRIPTION, Column
 from lossreg.prediction.predictor import Predictor
 from lossreg.version import __version__
 
-SCRIPT = '''"""Predict new rows: python predict.py new.csv -o predicted.csv"""
+SCRIPT = '''"""Predict new rows: python predict.py {files}"""
 
 from pathlib import Path
 
@@ -31,7 +32,7 @@ Predicts {target} from raw rows: {what}. Trained as trial {trial} of the study {
 
 ```sh
 pip install -r requirements.txt
-python predict.py new.csv -o predicted.csv
+python predict.py {files}
 ```
 
 In Python, from this folder:
@@ -71,7 +72,8 @@ def write(predictor: Predictor, folder: Path, *, onnx: bool = False) -> None:
         shutil.rmtree(folder / bundle.PACKAGE, ignore_errors=True)
         bundle.write(folder)
         texts = {
-            "predict.py": SCRIPT.format(package=bundle.PACKAGE), "README.md": _page(predictor),
+            "predict.py": SCRIPT.format(package=bundle.PACKAGE, files=" ".join(files(predictor))),
+            "README.md": _page(predictor),
             "requirements.txt": "".join(f"{line}\n" for line in predictor.about.requirements),
         }  # fmt: skip
         for name, text in texts.items():
@@ -119,14 +121,26 @@ def is_export(folder: Path) -> bool:
         return True
 
 
+def files(predictor: Predictor) -> list[str]:
+    """Return the arguments of predict.py: a file of new rows that the predictor takes, and one for predictions."""
+    about = predictor.about
+    rows = "folder_of_images" if _has_images(predictor) else "new.csv" if about.columns else "new.npz"
+    return [rows, "-o", f"predicted.{'npz' if about.task == 'segmentation' else 'csv'}"]
+
+
+def _has_images(predictor: Predictor) -> bool:
+    return bool(getattr(base_of(predictor.preprocessor), "images", None))
+
+
 def _page(predictor: Predictor) -> str:
     about, exposed = predictor.about, getattr(predictor.preprocessor, "column", "")
     columns = [f"{column.name}{_may_lack(column, exposed)}" for column in about.columns]
+    arrays = f"Rows are arrays, as in training{', or a folder of images' * _has_images(predictor)}."
     rates = f" Without `{exposed}` predictions are rates, for an exposure of 1." if exposed else ""
     return README.format(
         target=", ".join(about.target), what=_what(predictor), trial=about.trial, study=about.study, loss=about.loss,
-        columns=(f"Columns: {', '.join(columns)}." if columns else "Rows are arrays, as in training.") + rates,
-        package=bundle.PACKAGE, version=__version__,
+        columns=(f"Columns: {', '.join(columns)}." if columns else arrays) + rates,
+        package=bundle.PACKAGE, version=__version__, files=" ".join(files(predictor)),
     )  # fmt: skip
 
 
@@ -136,6 +150,8 @@ def _may_lack(column: Column, exposed: str) -> str:
 
 def _what(predictor: Predictor) -> str:
     about = predictor.about
+    if about.task == "segmentation":
+        return f"a mask of 0 and 1, and the {about.output} of each pixel"
     if about.output == "prediction":
         return "a number in its own unit"
     return f"{'a probability' if about.output == 'probability' else 'a score'} of each of {', '.join(about.names)}"

@@ -134,7 +134,7 @@ def _loading_markdown(result: StudyResult) -> str:
         for how, code in ways
         if how != instructions.MLFLOW
     ]
-    return _section("Load the model from the study", *blocks, instructions.ROWS) if blocks else ""
+    return _section("Load the model from the study", *blocks, instructions.about_rows(result)) if blocks else ""
 
 
 def _recipes_markdown(result: StudyResult) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lossreg.contract.data_options import GIVEN
 from lossreg.contract.recipes import WIDTH, wrapped
@@ -23,8 +24,12 @@ NO_FILE = (
     "the study as a file."
 )
 REPEAT, GO_ON, AGAIN = "Repeat the study", "Go on with the study", "-again"
-ROWS = (
-    "`rows` are raw rows as the study read them, such as a pandas DataFrame with the columns of the training data. "
+FLAT = "`rows` are raw rows as the study read them, such as a pandas DataFrame with the columns of the training data."
+ARRAYS = (
+    "`rows` are raw rows as the study read them: an array, a dictionary of inputs, an .npz file of these, or a folder "
+    "of images."
+)
+FILES = (
     "`model.keras` is written into the folder in which the command runs. It takes preprocessed rows, which "
     "`model.preprocessor.json`, written beside it, makes of raw ones."
 )
@@ -67,14 +72,36 @@ def loading(result: StudyResult, study: str = "", folder: str = "") -> list[tupl
     study = _named(result, study)
     model = f"lossreg model {shlex.quote(study)} -o model.keras"
     ways = [] if is_renamed else [("As a Keras model, in a file", model)]
-    if result.task != "segmentation":
-        load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
-        ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
-        predict = f"lossreg predict {shlex.quote(folder or study)} rows.csv -o predicted.csv"
-        ways.insert(0, ("Predictions for new rows", predict))
+    load = f"predictor = lossreg.load_predictor({json.dumps(folder or study)})"
+    ways.insert(0, ("From raw rows to predictions", f"import lossreg\n{load}\npredictor.predict(rows)"))
+    files = f"{_rows(result)} -o {predicted(result)}"
+    ways.insert(0, ("Predictions for new rows", f"lossreg predict {shlex.quote(folder or study)} {files}"))
     if code := from_mlflow(result):
         ways.append((MLFLOW, code))
     return ways
+
+
+def predicted(result: StudyResult) -> str:
+    """Return a name for the file of predictions, of a kind that can hold them."""
+    return "predicted.npz" if result.task == "segmentation" else "predicted.csv"
+
+
+def _rows(result: StudyResult) -> str:
+    """Return a name for new rows, of a kind that the study's model takes."""
+    source = str(result.spec.get("data", {}).get("source", ""))
+    is_folder = ":" not in source and source != GIVEN and not Path(source).suffix
+    return "rows.csv" if _is_flat(result) else "folder_of_images" if is_folder else "rows.npz"
+
+
+def about_rows(result: StudyResult) -> str:
+    """Return what raw rows are, and what the files of the model are for."""
+    return f"{FLAT if _is_flat(result) else ARRAYS} {FILES}"
+
+
+def _is_flat(result: StudyResult) -> bool:
+    """Tell whether a row is a row of a table, and not an image, a sequence or several inputs."""
+    shape = result.data.get("input_shape", ())
+    return not isinstance(shape, Mapping) and len(shape) <= 1
 
 
 def start_of_paths(study: str = "", folder: str = "") -> str:

@@ -72,7 +72,7 @@ def _facts(result: StudyResult, study: str, folder: str) -> dict[str, Any]:
         "remarks": leaderboard.remarks(result) if best else [],
         "recipes": [(trial, ", ".join(usage.besides(trial)), instructions.recipe(trial)) for trial in best],
         "loading": [] if result.is_running else instructions.loading(result, study, folder),
-        "rows": instructions.ROWS,
+        "rows": instructions.about_rows(result),
         "paths": instructions.start_of_paths(study, folder),
         "step": step,
         "study_file": toml_text.of_study(last_runs.spec(result), result.study),

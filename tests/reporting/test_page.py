@@ -26,6 +26,7 @@ from lossreg import cli
 from lossreg.reporting import (
     description,
     importance,
+    instructions,
     page,
     pictures,
     plot_data,
@@ -38,6 +39,8 @@ from lossreg.reporting import (
 )
 from lossreg.reporting.pictures import differences, time_line
 from lossreg.reporting.pictures import scores as score_pictures
+from lossreg.reporting.pictures.figure import LONGEST_LINE
+from lossreg.reporting.pictures.figure import named as named_of
 from lossreg.search import history
 from lossreg.storage.confirmation import Confirmation
 from lossreg.storage.constraints import Constraint
@@ -455,6 +458,63 @@ def test_a_study_none_of_whose_trials_keeps_its_constraint_says_so_first():
     text = description.markdown(result, title=False)
     assert text.replace("\\", "").startswith(f"{sentence} Highest validation score (accuracy) **")
     assert "No trial keeps" not in description.markdown(sample.study(6))
+
+
+@pytest.mark.parametrize(
+    ("bound", "words", "first"),
+    [(0.5, ", and the best score so far of those that keep recall of at least 0.5", 1), (0.99, "", None)],
+)
+def test_the_best_score_so_far_is_that_of_trials_that_keep_the_constraints(bound, words, first):
+    trials = [dataclasses.replace(one, metrics={"recall": 0.4 + 0.1 * one.number}) for one in sample.study(6).trials]
+    result = sample.study(6, trials=trials, constraints=(Constraint("recall", bound, "maximize"),))
+    picture = score_pictures.history(result)
+    lines = [trace for trace in picture.figures[0]["data"] if trace["mode"] == "lines"]
+    assert picture.note == f"The trials of the search, in their order{words}. 1 trial without a score is left out."
+    assert [line["x"][0] for line in lines] == ([] if first is None else [first])
+
+
+def test_a_few_errors_that_are_very_large_do_not_flatten_the_others():
+    usual = [float(i - 50) for i in range(101)]
+    for largest, told in (60.0, False), (90_000.0, True):
+        picture = of_predictions(predicted=predicted_of_both() | {"residuals": {"winner": [*usual[:-1], largest]}})
+        low, high = picture["residuals"].figures[0]["layout"]["yaxis"]["range"]
+        assert ("outside of the axes" in picture["residuals"].note) is told
+        assert (low < -50, high > usual[-2], high < 200) == (True, True, True)
+
+
+def test_long_names_are_broken_into_lines_and_a_baseline_of_that_name_is_marked_once():
+    long = "focal-" * 16
+    result = sample.study(9, losses={"baseline": "cross_entropy", long: "focal"}, baseline="baseline")
+    assert named_of(result, "baseline") == "baseline"
+    lines = named_of(result, long).split("<br>")
+    assert ("".join(lines), max(map(len, lines)) <= LONGEST_LINE) == (long, True)
+
+
+@pytest.mark.parametrize(("epochs", "step"), [(5, 1), (200, None)])
+def test_between_a_few_epochs_no_fractions_are_marked(epochs, step):
+    trials = [
+        dataclasses.replace(one, curves={name: [0.5] * epochs for name in one.curves}) for one in sample.study(3).trials
+    ]
+    drawn = {one.key: one for one in pictures.pictures(sample.study(3, trials=trials))}["curves"]
+    assert {figure["layout"]["xaxis"].get("dtick") for figure in drawn.figures} == {step}
+
+
+@pytest.mark.parametrize(
+    ("task", "shape", "source", "files"),
+    [
+        ("binary", [30], "churn.csv", "rows.csv -o predicted.csv"),
+        ("multiclass", [16, 16, 3], "shapes", "folder_of_images -o predicted.csv"),
+        ("multiclass", [16, 16, 3], "shapes.npz", "rows.npz -o predicted.csv"),
+        ("segmentation", [8, 8, 1], "strokes.py:rows", "rows.npz -o predicted.npz"),
+        ("binary", {"a": [3], "b": [4]}, "two.py:rows", "rows.npz -o predicted.csv"),
+    ],
+)
+def test_the_command_for_new_rows_names_files_of_a_kind_that_the_model_takes(task, shape, source, files):
+    result = sample.study(9, task=task)
+    result.spec, result.data = result.spec | {"data": {"source": source}}, result.data | {"input_shape": shape}
+    assert dict(instructions.loading(result, "toy.toml"))["Predictions for new rows"] == (
+        f"lossreg predict toy.toml {files}"
+    )
 
 
 def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
