@@ -364,7 +364,7 @@ def reference(function: Any) -> Any:
 def _candidate_name(candidate: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]+", candidate) is None:
         hint = f"Try {safe(candidate)}." if safe(candidate) else ""
-        raise InputError("the name of a loss has only letters, digits, _ and -", hint=hint)
+        raise InputError("the name of a loss has only letters from a to z, digits, _ and -", hint=hint)
     return candidate
 
 
@@ -384,7 +384,8 @@ def _registered(value: Any) -> Any:
 def _name(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) is None:
         hint = f'Try "{safe(name)}".' if safe(name) else ""
-        what = f"{shown(name)} names a folder and an experiment, so it has up to 100 letters, digits, _, - and ."
+        allowed = "up to 100 letters from a to z, digits, _, - and ."
+        what = f"{shown(name)} names a folder and an experiment, so it has {allowed}"
         raise InputError(what, hint=hint)
     return name
 
