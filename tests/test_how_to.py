@@ -6,6 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -17,6 +18,7 @@ from lossreg.registry import registry
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+SMALL = ("train.epochs=2", "search.trials=8", "search.confirm=0", "verdict.enabled=false", "tracking.enabled=false")
 PLUGINS = {"ordinal": "lossreg-ordinal", "segmentation": "lossreg-segmentation"}
 
 
@@ -73,9 +75,21 @@ def test_a_dry_run_shows_the_losses_of_the_study(page):
 
 @pytest.mark.long
 def test_the_study_runs(page):
-    small = ("train.epochs=2", "search.trials=8", "search.confirm=0", "verdict.enabled=false", "tracking.enabled=false")
-    shown = run(page, *(part for setting in small for part in ("--set", setting)))
+    shown = run(page, *(part for setting in SMALL for part in ("--set", setting)))
     assert all(name in shown for name in losses(page))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", [ROOT / "docs" / "how-to" / "quantiles.md"], indirect=True)
+def test_the_interval_has_the_levels_in_order_around_the_prediction(page):
+    study = Path("stock.toml")
+    study.write_text(study.read_text() + "[losses.multi_quantile]\nlevels = [0.05, 0.5, 0.95]\n")
+    run(page, *(part for setting in SMALL for part in ("--set", setting)))
+    rows = np.random.default_rng(0).random((50, 10))
+    shown = runpy.run_path("interval.py")
+    low, middle, high = shown["quantiles"](rows).T
+    assert ((low < middle) & (middle < high)).all()
+    assert np.array_equal(middle, shown["model"].predict(shown["preprocessor"].transform(rows))[:, 0])
 
 
 def test_there_are_ten():
