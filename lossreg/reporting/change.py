@@ -28,7 +28,7 @@ def reversed_comparison(comparison: Comparison) -> Comparison:
 
 def won(comparison: Comparison, *, in_percent: bool = False) -> str:
     """Return the repeats in which the winner was better: `12 of 20`, or `58% of 20` where ties count half."""
-    if in_percent or not comparison.won.is_integer():
+    if in_percent or comparison.has_ties:
         return f"{comparison.share_won:.0%} of {comparison.repeats}"
     return f"{comparison.won:g} of {comparison.repeats}"
 

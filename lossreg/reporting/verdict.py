@@ -75,7 +75,7 @@ def _won(comparison: Comparison) -> str:
     """Return ` It was better in 14 of 20 repeated trainings.`; nothing where none was finished."""
     if not comparison.repeats:
         return ""
-    ties = "" if comparison.won.is_integer() else ", a tie counting half"
+    ties = ", a tie counting half" if comparison.has_ties else ""
     trainings = f"repeated training{'s' * (comparison.repeats != 1)}"
     return f" It was better in {won(comparison)} {trainings}{ties}."
 

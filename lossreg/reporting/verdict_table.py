@@ -45,7 +45,7 @@ def _comparisons(arms: Arms) -> list[Comparison]:
 
 
 def _has_ties(arms: Arms) -> bool:
-    return not all(comparison.won.is_integer() for comparison in _comparisons(arms))
+    return any(comparison.has_ties for comparison in _comparisons(arms))
 
 
 def _adds_up(arms: Arms, main: Comparison, rounding: Rounding) -> bool:

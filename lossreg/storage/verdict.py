@@ -90,6 +90,11 @@ class Comparison:
         """The number of repeats in which the winner had the better score, a tie counting half."""
         return round(2 * self.share_won * self.repeats) / 2
 
+    @property
+    def has_ties(self) -> bool:
+        """True if some repeats tied, as far as half a win, or no difference at all, shows it."""
+        return not self.won.is_integer() or (self.share_won == 0.5 and not self.difference)
+
     def is_within(self, margin: float) -> bool:
         """Return whether the interval lies within the margin, also with what unseen rows may add to it."""
         return abs(self.difference) + math.hypot(self.half, self.unseen) < margin

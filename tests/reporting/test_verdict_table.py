@@ -63,6 +63,8 @@ def test_a_tie_counts_half_and_lost_repeats_are_not_counted():
     result = sample_verdict.study("better, because of the loss", against_baseline=main)
     assert shown(result)[2][-1] == "75% of 18"
     assert shown(result)[-1] == ["A tie counts half."]
+    result = sample_verdict.study("no difference at all")
+    assert {"50% of 20", "A tie counts half."} < {cells[-1] for cells in shown(result)}
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
