@@ -56,6 +56,7 @@ def facts(studies: Named) -> dict[str, list[str]]:
         "data": lambda one: str(one.data.get("name", "")),
         "rows": lambda one: rows_of(one.data).removesuffix(" rows"),
         "metric": lambda one: f"{one.metric}, {report.arrow(one.direction)}",
+        "constraints": lambda one: ", ".join(constraint.short for constraint in one.constraints),
         "trials": report.counts,
         "time": lambda one: f"{seconds:.1f} s" if (seconds := report.elapsed(one)) is not None else "",
         "verdict": lambda one: verdict_words.decision(one, one.verdict) if one.verdict else state.in_brief(one),

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from lossreg.reporting import side_by_side, tables, verdict
 from lossreg.storage.confirmation import Confirmation
+from lossreg.storage.constraints import Constraint
 
 STUDY = sample.study(4)
 SPEC = STUDY.spec
@@ -33,6 +34,12 @@ def test_what_keeps_scores_from_being_compared_is_named(name):
 
 def test_studies_alike_have_no_remark():
     assert side_by_side.remarks({"a": STUDY, "b": dataclasses.replace(STUDY, study="b", trials=STUDY.trials[:2])}) == []
+
+
+def test_constraints_are_named_where_a_study_has_some():
+    bound = dataclasses.replace(STUDY, constraints=(Constraint("recall", 0.9, "maximize"),))
+    assert side_by_side.facts({"a": bound, "b": STUDY})["constraints"] == ["recall >= 0.9", ""]
+    assert "constraints" not in side_by_side.facts({"b": STUDY})
 
 
 def test_data_without_a_digest_are_not_taken_as_the_same():
