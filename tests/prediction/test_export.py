@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import mlflow
@@ -289,3 +290,16 @@ def test_an_export_has_no_onnx_file_of_an_earlier_one(study, monkeypatch, tmp_pa
     assert (tmp_path / "new" / "model.onnx").read_text() == "one"
     export.write(study[1], tmp_path / "new")
     assert not (tmp_path / "new" / "model.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "images", "files"),
+    [
+        ("binary", ("a",), None, "new.csv -o predicted.csv"),
+        ("multiclass", (), {"height": 16}, "folder_of_images -o predicted.csv"),
+        ("segmentation", (), None, "new.npz -o predicted.npz"),
+    ],
+)
+def test_the_files_of_the_command_are_of_a_kind_that_it_takes(task, columns, images, files):
+    about, preprocessor = SimpleNamespace(task=task, columns=columns), SimpleNamespace(images=images)
+    assert " ".join(export.files(SimpleNamespace(about=about, preprocessor=preprocessor))) == files
