@@ -69,7 +69,7 @@ def by_name(metric: str, task: str) -> str:
 
 def in_words(what: str) -> str:
     """Return what is tuned as users read it."""
-    return "prior shift" if what == SHIFT else what
+    return "shift per class" if what == SHIFT else what
 
 
 def _is_of_probabilities(metric: str) -> bool:

@@ -20,6 +20,12 @@ def sentence(arms: Arms) -> str:
     }[arms.verdict.answer](arms)
 
 
+def names_tuned(arms: Arms) -> bool:
+    """Return whether `sentence` says how the two do with tuned decisions."""
+    is_as_it_is = arms.verdict.answer is Answer.NO_DIFFERENCE and arms.is_ahead and not arms.verdict.reason
+    return is_as_it_is or (arms.verdict.answer is Answer.WORSE and arms.is_worse_untuned)
+
+
 def _better(arms: Arms) -> str:
     start, lacks = f"{arms.first} is better than {arms.baseline}", arms.lacks_tuned
     if arms.verdict.cause is None:
@@ -27,18 +33,22 @@ def _better(arms: Arms) -> str:
     end = f"; there is too little data to tune the {arms.tuned_part} of both." if lacks else "."
     if arms.verdict.cause is Cause.LOSS:
         perhaps = f", though perhaps by the {arms.tuned_part} alone" if lacks else ""
-        same = _at_same_rate(arms, "both were otherwise trained alike", "is still worse")
+        same = _at_same_rate(arms, "both were otherwise trained alike", "still better")
         return f"{start}, because of the loss{perhaps}: {same}{end}"
     perhaps = f", or the {arms.tuned_part} alone," if lacks else ""
-    same = _at_same_rate(arms, "there is no comparison with the same for both", "is not shown to be worse")
+    same = _at_same_rate(arms, "there is no comparison with the same for both", _open(arms.at_same_rate))
     return f"{start}, but the {arms.differing}{perhaps} may have done it: {same}{end}"
 
 
-def _at_same_rate(arms: Arms, missing: str, verb: str) -> str:
-    """Return how the baseline does with the winner's settings of training; `missing` without that comparison."""
+def _open(same: Comparison | None) -> str:
+    return "worse" if same and same.high < 0 else "not shown to be better"
+
+
+def _at_same_rate(arms: Arms, missing: str, how: str) -> str:
+    """Return how the winner does where both have its settings of training; `missing` without that comparison."""
     if arms.at_same_rate is None:
         return missing
-    return f"with the {arms.differing} of {arms.winner}, {arms.baseline} {verb} ({arms.of_baseline(arms.at_same_rate)})"
+    return f"with the same {arms.differing} for both, it is {how} ({arms.in_brief(arms.at_same_rate)})"
 
 
 def _no_difference(arms: Arms) -> str:
@@ -46,17 +56,19 @@ def _no_difference(arms: Arms) -> str:
         return f"{arms.first} is called neither better than {arms.baseline} nor equal{_reason(arms)}."
     if arms.is_ahead and arms.tuned:
         return _better_as_it_is(arms, arms.tuned)
-    if arms.is_winner:
-        return f"{arms.first} is not shown to be better than {arms.baseline}{_choice(arms)}.{_detectable(arms)}"
-    return f"No difference between the two is shown{' as they are' * bool(arms.tuned)}.{_detectable(arms)}"
+    return f"{_not_shown(arms)}.{_detectable(arms)}"
 
 
-def _choice(arms: Arms) -> str:
-    """Return what speaks for each of two that are not shown to differ, where the winner is recommended."""
-    if arms.seldom or arms.verdict.is_decided_by_constraints:
-        return "" if arms.is_one_loss else ", which is the simpler choice"
-    simpler = "" if arms.is_one_loss else f", {arms.baseline} is the simpler choice"
-    return f". Either may do: {arms.verdict.recommended.candidate} has the better estimate{simpler}"
+def _not_shown(arms: Arms) -> str:
+    """Return what speaks for each of two that the headline offers; else that no difference between them is shown."""
+    simpler = f", {arms.baseline} is the simpler choice" * (not arms.is_one_loss)
+    if arms.is_either:
+        return f"{arms.first} has the better estimate{simpler}"
+    if arms.is_winner and arms.verdict.is_decided_by_constraints:
+        return f"No difference between the two is shown{simpler}"
+    default = f" without a tuned {arms.tuned_part}" * bool(arms.tuned)
+    estimate = f"; {arms.first} has the better estimate" * arms.is_winner
+    return f"No difference between the two is shown{default}{estimate}"
 
 
 def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:
@@ -78,11 +90,10 @@ def _detectable(arms: Arms) -> str:
 
 
 def _equal(arms: Arms) -> str:
-    either = " Either will do." * (not arms.verdict.is_decided_by_constraints)
-    return (
-        f"{arms.first} and {arms.baseline} are practically equal: the interval lies within the margin of "
-        f"{arms.verdict.margin:g}.{either}"
-    )
+    within = f"the interval lies within the margin of {arms.verdict.margin:g}"
+    if arms.is_one_loss or arms.verdict.is_decided_by_constraints:
+        return f"{arms.first} and {arms.baseline} are practically equal: {within}."
+    return f"{within[0].upper()}{within[1:]}{', so either will do' * (not arms.is_winner)}."
 
 
 def _worse(arms: Arms) -> str:

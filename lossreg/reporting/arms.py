@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossreg.errors import count_of
-from lossreg.reporting.change import Change, known, reversed_comparison
+from lossreg.reporting.change import DIGITS, Change, Rounding, known
 from lossreg.reporting.usage import training
 from lossreg.reporting.values import loss_params
 from lossreg.storage.study_result import StudyResult
-from lossreg.storage.verdict import Arm, Comparison, Verdict
+from lossreg.storage.verdict import Answer, Arm, Comparison, Verdict
 
 LONGEST_ARM = 60
 MOST_NAMED = 4
@@ -86,6 +86,23 @@ class Arms:
         return self.main is not None and self.main.low > 0
 
     @property
+    def is_other_better_tuned(self) -> bool:
+        """True if the one that is not recommended is shown to be better with tuned decisions of both."""
+        if self.tuned is None or self.verdict.reason or self.result.constraints or self.result.objectives:
+            return False
+        return self.tuned.high < 0 if self.is_winner else self.tuned.low > self.verdict.margin
+
+    @property
+    def is_either(self) -> bool:
+        """True if the winner is recommended, though nothing speaks against the baseline but the estimate."""
+        if not self.is_winner or self.is_one_loss or self.verdict.is_decided_by_constraints:
+            return False
+        if self.verdict.answer is Answer.EQUAL:
+            return True
+        is_open = self.verdict.answer is Answer.NO_DIFFERENCE and not self.is_ahead
+        return is_open and not self.is_other_better_tuned
+
+    @property
     def is_of_few_rows(self) -> bool:
         """True if what rows that are not shown may change is more than half of the interval."""
         return self.main is not None and self.main.unseen > self.main.half
@@ -104,6 +121,17 @@ class Arms:
     def tuned(self) -> Comparison | None:
         """The winner against the baseline with tuned decisions of both."""
         return known(self.verdict.against_tuned_decision)
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The comparisons between the two."""
+        return [comparison for comparison in (self.main, self.at_same_rate, self.tuned) if comparison]
+
+    @property
+    def rounding(self) -> Rounding:
+        """The rounding of the narrowest interval of these, with at most two decimals more than that of the first."""
+        decimals = [Rounding.of(comparison).decimals for comparison in self.comparisons]
+        return Rounding(min(max(decimals), decimals[0] + DIGITS))
 
     @property
     def is_worse_untuned(self) -> bool:
@@ -154,8 +182,8 @@ class Arms:
         if not self.is_seldom:
             return ""
         if not count:
-            return f"None of them tested {name}: the numbers are those of other losses."
-        return f"Only {count} of them tested {name}: the numbers are mostly those of other losses."
+            return f"None of them chose {name}: the numbers are those of other losses."
+        return f"Only {count} of them chose {name}: the numbers are mostly those of other losses."
 
     def change(self, comparison: Comparison) -> Change:
         """Return a comparison as a change of the study's metric."""
@@ -170,7 +198,7 @@ class Arms:
             f"{change.interval})"
         )
 
-    def of_baseline(self, comparison: Comparison) -> str:
-        """Return a comparison from the baseline's side, in a few words."""
-        change = self.change(reversed_comparison(comparison))
+    def in_brief(self, comparison: Comparison) -> str:
+        """Return a comparison from the winner's side, in a few words."""
+        change = self.change(comparison)
         return f"{self.result.metric} {change.size or 'about the same'}, 95% interval: {change.interval}"

@@ -17,15 +17,6 @@ def known(comparison: Comparison | None) -> Comparison | None:
     return comparison if all(value is not None and math.isfinite(value) for value in values) else None
 
 
-def reversed_comparison(comparison: Comparison) -> Comparison:
-    """Return the comparison as the other arm sees it."""
-    return Comparison(
-        difference=-comparison.difference, low=-comparison.high, high=-comparison.low,
-        share_won=1 - comparison.share_won, detectable=comparison.detectable, repeats=comparison.repeats,
-        unseen=comparison.unseen,
-    )  # fmt: skip
-
-
 def won(comparison: Comparison, *, in_percent: bool = False) -> str:
     """Return the repeats in which the winner was better: `12 of 20`, or `58% of 20` where ties count half."""
     if in_percent or comparison.has_ties:

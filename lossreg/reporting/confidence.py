@@ -15,6 +15,8 @@ def in_words(arms: Arms) -> str:
         other = arms.baseline if arms.is_winner else arms.winner
         same = f": the same loss as {other}, from which it differs in {arms.differing}"
         return f"{same}{constraints.violated(arms)}"
+    if arms.is_either:
+        return f"{_either(arms)}{constraints.violated(arms)}"
     shown = _if_tuned(arms) or f": {_of_winner(arms) if arms.is_winner else _of_baseline(arms)}"
     return f"{shown}{constraints.violated(arms)}"
 
@@ -25,22 +27,27 @@ def _though_worse(arms: Arms) -> str:
     return ", though it is shown to be worse" * is_worse
 
 
+def _either(arms: Arms) -> str:
+    """Return ` or cross_entropy: no difference between them is shown`, or that they are practically equal."""
+    baseline = arm_of(arms.result, arms.verdict.baseline)
+    is_long = arms.is_seldom or "," in arm_of(arms.result, arms.verdict.recommended) + baseline
+    start = f", or with {baseline}" if is_long else f" or {baseline}"
+    if arms.verdict.answer is Answer.EQUAL:
+        equal = f"{arms.winner} is" if arms.is_seldom else "they are"
+        return f"{start}: {equal} practically equal"
+    return f"{start}: no difference{' between them' * (not arms.is_seldom)} is shown"
+
+
 def _if_tuned(arms: Arms) -> str:
     """Return the other arm, where it is shown to be better with tuned decisions of both; else an empty text."""
-    if arms.tuned is None or arms.verdict.reason:
-        return ""
-    if arms.result.constraints or arms.result.objectives:
-        return ""
-    is_better = arms.tuned.high < 0 if arms.is_winner else arms.tuned.low > arms.verdict.margin
     other = arms.verdict.baseline if arms.is_winner else arms.verdict.winner
-    return f", or with {arm_of(arms.result, other)} if you tune the {arms.tuned_part}" * is_better
+    return f", or with {arm_of(arms.result, other)} if you tune the {arms.tuned_part}" * arms.is_other_better_tuned
 
 
 def _of_winner(arms: Arms) -> str:
     return {
         Answer.BETTER: f"{f'{arms.winner} is ' * bool(arms.seldom)}shown to be better{_cause(arms)}",
-        Answer.NO_DIFFERENCE: _not_shown(arms),
-        Answer.EQUAL: f"practically equal to {arms.baseline}",
+        Answer.NO_DIFFERENCE: _ahead(arms),
         Answer.WORSE: "a best guess",
         Answer.NOT_ENOUGH_DATA: f"not compared with {arms.baseline}",
     }[arms.verdict.answer]
@@ -62,11 +69,9 @@ def _cause(arms: Arms) -> str:
     return ", because of the loss" if arms.verdict.cause is Cause.LOSS else f", perhaps by the {arms.differing}"
 
 
-def _not_shown(arms: Arms) -> str:
-    if not arms.is_ahead:
-        return f"a best guess, not shown to be better than {arms.baseline}"
+def _ahead(arms: Arms) -> str:
     if arms.tuned is None or arms.verdict.reason:
-        return "a best guess"
+        return f"ahead of {arms.baseline}, but not called better"
     return f"better than {arms.baseline} as it is, not shown to be with a tuned {arms.tuned_part} for both"
 
 

@@ -61,7 +61,7 @@ def facts(studies: Named) -> dict[str, list[str]]:
         "time": lambda one: f"{seconds:.1f} s" if (seconds := report.elapsed(one)) is not None else "",
         "verdict": lambda one: verdict_words.decision(one, one.verdict) if one.verdict else state.in_brief(one),
         "gain": _gain,
-        "train with": lambda one: _setting(one) if one.verdict else "",
+        "recommended": lambda one: _setting(one) if one.verdict else "",
         "best so far": lambda one: "" if one.verdict else _setting(one),
     }
     shown = {name: [of(one) for one in studies.values()] for name, of in rows.items()}
@@ -69,9 +69,11 @@ def facts(studies: Named) -> dict[str, list[str]]:
 
 
 def _setting(result: StudyResult) -> str:
-    """Return a candidate with what has to be set for it."""
-    trial = result.recommended
-    return ", ".join(filter(None, [trial.candidate, loss_params(trial), *usage.besides(trial)])) if trial else ""
+    """Return a candidate with what has to be set for it; without its parameters where the verdict has them."""
+    if (trial := result.recommended) is None:
+        return ""
+    params = "" if result.verdict else loss_params(trial)
+    return ", ".join(filter(None, [trial.candidate, params, *usage.besides(trial)]))
 
 
 def recipes(studies: Named) -> list[str]:

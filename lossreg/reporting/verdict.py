@@ -7,7 +7,7 @@ import statistics
 
 from lossreg.reporting import answer, confidence, constraints, remarks
 from lossreg.reporting.arms import Arms, arm_of, tested
-from lossreg.reporting.change import reversed_comparison, won
+from lossreg.reporting.change import won
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Answer, Comparison, Verdict
@@ -22,7 +22,8 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
     """
     start = "Of the losses that were tried, train with" if result.untried else "Train with"
     arms = Arms(result, verdict)
-    few = f", tested in {arms.tested_in or 'none'} of {verdict.outer} outer folds" * arms.is_seldom
+    count = f"only {arms.tested_in}" if arms.tested_in else "none"
+    few = f", chosen in {count} of {verdict.outer} outer folds" * arms.is_seldom
     exploratory = " (exploratory)" * (verdict.exploratory and verdict.answer is not Answer.NOT_ENOUGH_DATA)
     return f"{start} {arm_of(result, verdict.recommended)}{few}{confidence.in_words(arms)}{exploratory}."
 
@@ -33,7 +34,7 @@ def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) 
     has_table: what was measured is shown as a table, and left out here.
     """
     arms = Arms(result, verdict)
-    further = (_of_rate(arms), _of_loss(arms)) if has_table else (_at_same_rate(arms), _tuned(arms))
+    further = (_of_rate(arms), _of_tuned(arms)) if has_table else (_at_same_rate(arms), _tuned(arms))
     lines = (
         "" if has_table else _measured(arms), answer.sentence(arms), _folds(arms), *further, _decisions(arms),
         _chosen(arms), _trials(arms), *constraints.sentences(arms), *remarks.sentences(arms),
@@ -42,51 +43,50 @@ def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) 
 
 
 def _measured(arms: Arms) -> str:
-    """Return the difference between the recommended arm and the other on the test rows."""
+    """Return the difference of the winner from the baseline on the test rows."""
     if arms.main is None:
         return ""
-    change = arms.change(arms.main if arms.is_winner else reversed_comparison(arms.main))
-    score = change.rounding.score(arms.verdict.recommended.score)
+    change = arms.change(arms.main)
+    score = change.rounding.score(arms.verdict.winner.score)
     value = f"{score}, " if score else ""
-    against = f"{change.size} than that of" if change.size else "about the same as that of"
+    against = f"{change.size} than" if change.size else "about the same as"
     return (
-        f"{_whose(arms)} is {value}{against} {_other(arms)} (95% interval: {change.interval}).{_won(change.comparison)}"
+        f"{_where(arms)} the {arms.result.metric} of {_winner(arms)} is {value}{against} that of {arms.baseline} (95% "
+        f"interval: {change.interval}).{_won(arms, arms.main)}"
     )
 
 
-def _whose(arms: Arms) -> str:
-    """Return where the metric was measured, and of what: `On 500 test rows its accuracy`."""
-    rows, metric = tested(arms.verdict), arms.result.metric
-    if not arms.verdict.outer:
-        return f"On {rows} its {metric}"
-    return (
-        f"In {arms.verdict.outer}-fold nested cross-validation on {rows}, the {metric} of "
-        f"{arms.winner if arms.is_winner else arms.baseline}"
-    )
+def _where(arms: Arms) -> str:
+    """Return where the metric was measured: `On 500 test rows`."""
+    rows, outer = tested(arms.verdict), arms.verdict.outer
+    return f"In {outer}-fold nested cross-validation on {rows}," if outer else f"On {rows}"
 
 
-def _other(arms: Arms) -> str:
+def _winner(arms: Arms) -> str:
+    """Return the winner, with its parameters where they are not in the headline, which names the baseline alone."""
     if arms.is_winner or arms.verdict.outer:
-        return arms.baseline if arms.is_winner else arms.winner
-    return f"{arm_of(arms.result, arms.verdict.winner)}, the best other loss"
+        return arms.winner
+    return f"{arm_of(arms.result, arms.verdict.winner)}, the best other loss,"
 
 
-def _won(comparison: Comparison) -> str:
-    """Return ` It was better in 14 of 20 repeated trainings.`; nothing where none was finished."""
+def _won(arms: Arms, comparison: Comparison) -> str:
+    """Return ` focal was better in 14 of 20 repeated trainings.`; nothing where none was finished."""
     if not comparison.repeats:
         return ""
     ties = ", a tie counting half" if comparison.has_ties else ""
     trainings = f"repeated training{'s' * (comparison.repeats != 1)}"
-    return f" It was better in {won(comparison)} {trainings}{ties}."
+    return f" {arms.first} was better in {won(comparison)} {trainings}{ties}."
 
 
 def _folds(arms: Arms) -> str:
-    """Return the best other losses of the outer folds, and whether the recommended one is seldom among them."""
+    """Return the losses that the outer folds chose, and whether the recommended one is seldom among them."""
     won = [f"{name} in {count}" for name, count in arms.verdict.folds_won.items()]
     if not won:
         return ""
     seldom = f" {arms.seldom}" if arms.seldom else ""
-    return f"Of the {arms.verdict.outer} outer folds, the best other loss was {', '.join(won)}.{seldom}"
+    return (
+        f"Chosen in the {arms.verdict.outer} outer folds, as the best beside {arms.baseline}: {', '.join(won)}.{seldom}"
+    )
 
 
 def _at_same_rate(arms: Arms) -> str:
@@ -98,9 +98,21 @@ def _at_same_rate(arms: Arms) -> str:
 
 
 def _of_rate(arms: Arms) -> str:
-    """Return that little or nothing is left of a gain with the same settings of training; else an empty text."""
-    left = _left(arms)
+    """Return which is better with the same settings of training, or what is left of a gain; else an empty text."""
+    left, same = _left(arms), arms.at_same_rate
+    if same and not arms.verdict.cause and (better := _beyond_zero(arms, same)):
+        return f"With the same {arms.differing} for both, {better}."
     return f"By the estimates, {left} with the same {arms.differing} for both." if left else ""
+
+
+def _beyond_zero(arms: Arms, comparison: Comparison) -> str:
+    """Return which of the two is better by an interval that leaves 0 out; empty where it has 0 or does not matter."""
+    near = min(comparison.interval, key=abs)
+    has_0 = comparison.low <= 0 <= comparison.high or arms.rounding.is_zero(near)
+    if has_0 or (arms.verdict.answer is Answer.EQUAL and comparison.is_within(arms.verdict.margin)):
+        return ""
+    above, better = ("above", arms.winner) if comparison.low > 0 else ("below", arms.baseline)
+    return f"the interval lies {above} 0: there {better} is better"
 
 
 def _left(arms: Arms) -> str:
@@ -112,10 +124,14 @@ def _left(arms: Arms) -> str:
     return f"{'hardly anything' if same.difference > 0 else 'none'} of the gain is left"
 
 
-def _of_loss(arms: Arms) -> str:
-    if arms.tuned is None or arms.verdict.answer is not Answer.BETTER:
+def _of_tuned(arms: Arms) -> str:
+    """Return what a table's row with tuned decisions shows, where the answer does not say it; else an empty text."""
+    if arms.tuned is None or answer.names_tuned(arms):
         return ""
-    return f"The gain is not one of the {arms.tuned_part} alone."
+    if arms.verdict.answer is Answer.BETTER:
+        return f"The gain is not one of the {arms.tuned_part} alone."
+    better = _beyond_zero(arms, arms.tuned)
+    return f"With a tuned {arms.tuned_part} for both, {better}." if better else ""
 
 
 def _tuned(arms: Arms) -> str:

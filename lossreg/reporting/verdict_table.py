@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lossreg.reporting import tables
 from lossreg.reporting.arms import Arms, tested
-from lossreg.reporting.change import DIGITS, Change, Rounding, won
+from lossreg.reporting.change import Change, Rounding, won
 from lossreg.reporting.report import arrow
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison, Verdict
@@ -25,7 +25,7 @@ def table(result: StudyResult, verdict: Verdict) -> Table | None:
     arms = Arms(result, verdict)
     if arms.main is None:
         return None
-    rounding = _rounding(arms, arms.main)
+    rounding = arms.rounding
     grid = tables.table(_title(arms), COLUMNS, _rows(arms, arms.main, rounding))
     grid.spare = ("better in",)
     captions = [TIES] * _has_ties(arms) + [ROUNDED] * (not _adds_up(arms, arms.main, rounding))
@@ -34,18 +34,8 @@ def table(result: StudyResult, verdict: Verdict) -> Table | None:
     return grid
 
 
-def _rounding(arms: Arms, main: Comparison) -> Rounding:
-    """Return the rounding of the narrowest interval, with at most two decimals more than that of the main one."""
-    decimals = max(Rounding.of(comparison).decimals for comparison in _comparisons(arms))
-    return Rounding(min(decimals, Rounding.of(main).decimals + DIGITS))
-
-
-def _comparisons(arms: Arms) -> list[Comparison]:
-    return [comparison for comparison in (arms.main, arms.at_same_rate, arms.tuned) if comparison]
-
-
 def _has_ties(arms: Arms) -> bool:
-    return any(comparison.has_ties for comparison in _comparisons(arms))
+    return any(comparison.has_ties for comparison in arms.comparisons)
 
 
 def _adds_up(arms: Arms, main: Comparison, rounding: Rounding) -> bool:

@@ -13,7 +13,7 @@ from lossreg.storage.constraints import Constraint
 from lossreg.storage.stored_types import Count, Known, MaybeInfinite, Scores, Share, Size, as_tuple
 from lossreg.storage.trial_record import finite, spread
 
-OF_FOLDS = "the best other loss in each fold"
+OF_FOLDS = "the loss chosen in each fold"
 TRIALS, MARGIN = "trials", "margin"  # what may be changed after test rows were looked at
 
 

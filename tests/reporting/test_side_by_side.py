@@ -67,8 +67,10 @@ def test_a_gain_whose_interval_has_no_end_is_left_out(end, sign):
 
 
 def test_what_to_train_with_is_told_of_a_verdict_alone():
-    rows = side_by_side.facts({"a": sample_verdict.study("better, at the same rate"), "b": sample.study(4)})
-    assert [bool(cell) for cell in rows["train with"]] == [True, False]
+    known = sample_verdict.study("better, at the same rate")
+    rows = side_by_side.facts({"a": known, "b": sample.study(4)})
+    assert rows["verdict"][0].startswith("Train with focal(gamma=2.1)")
+    assert rows["recommended"] == [f"focal, learning rate {known.recommended.learning_rate:.5g}", ""]
     assert [bool(cell) for cell in rows["best so far"]] == [False, True]
 
 

@@ -132,7 +132,7 @@ def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
         (
             5,
             {"focal": 3, "gce_mild": 2},
-            "toy: the best other loss in each fold against cross_entropy, with 95% intervals",
+            "toy: the loss chosen in each fold against cross_entropy, with 95% intervals",
         ),
     ],
 )
