@@ -17,12 +17,16 @@ LEADERBOARD = (
 )
 CONFIRMED = (
     "Scores are means over {splits} of {rows}, +- the standard error of one setting. The first is a little optimistic, "
-    "since it is the best of {settings}. Scores in the search tend to be far more optimistic, since each is the best "
-    "of several trials. "
+    'since it is the best of {settings}. The column "in the search" has the score of the same trial on the validation '
+    "rows of the search. "
 )
 NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for them.", "There are no test rows."
 TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
 OUTER_FOLDS = "Scores of the verdict come from rows that the search of their outer fold did not use."
+# parts of the time of a study, with their keys
+SPENT = {
+    "training": "training", "choosing and writing trials": "search", "confirming": "confirm", "verdict": "verdict"
+}  # fmt: skip
 # seconds that are more than 0.0 in a text
 LEAST_SHOWN = 0.05
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
@@ -123,21 +127,21 @@ def ended(result: StudyResult, more: str = "") -> str:
 
 
 def took(result: StudyResult) -> str:
-    """Return the time of a study: `28.7 s (training 11.9, search 2.0, verdict 6.1, other 8.7; meanwhile MLflow 20.8)`.
+    """Return the time of a study: `28.7 s (training 11.9, verdict 6.1, other 10.7; MLflow 20.8 at the same time)`.
 
     The parts add up to the whole: other is what is left of it, such as loading data and writing results. Both are sums
-    over all runs of the study.
+    over all runs of the study, which is said where trials were added to it.
     """
     seconds, total = result.seconds, elapsed(result)
     if total is None:
         return "no time"
-    names = {"training": "training", "search": "search", "confirming": "confirm", "verdict": "verdict"}
-    known = {name: seconds[key] for name, key in names.items() if key in seconds}
+    known = {name: seconds[key] for name, key in SPENT.items() if key in seconds}
     parts = [f"{name} {value:.1f}" for name, value in known.items()]
     other, tracking = total - sum(known.values()), seconds.get("tracking")
     parts += [f"other {other:.1f}"] if parts and other >= LEAST_SHOWN else []
-    shown = "; ".join(filter(None, [", ".join(parts), f"meanwhile MLflow {tracking:.1f}" if tracking else ""]))
-    return f"{total:.1f} s ({shown})" if shown else f"{total:.1f} s"
+    shown = "; ".join(filter(None, [", ".join(parts), f"MLflow {tracking:.1f} at the same time" if tracking else ""]))
+    whole = f"{total:.1f} s{' over all runs' * bool(result.extended_to)}"
+    return f"{whole} ({shown})" if shown else whole
 
 
 def elapsed(result: StudyResult) -> float | None:

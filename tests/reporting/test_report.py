@@ -73,7 +73,7 @@ def test_a_page_with_a_verdict_begins_with_it():
     places = [page.index(plain_text.markdown(part) if part.endswith(".") else part) for part in parts]
     assert places == sorted(places)
     assert page.startswith(
-        "# toy\n\n**Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.**"
+        "# toy\n\n**Train with focal(gamma=2.1) or cross_entropy: no difference between them is shown.**"
     )
     assert "- a note of the verdict" in page
 
@@ -472,13 +472,14 @@ def test_a_result_is_shown_in_one_line():
     [
         (
             {"total": 28.7, "training": 11.9, "search": 1.4, "search_spent": 2.0, "verdict": 6.1, "tracking": 20.8},
-            "28.7 s (training 11.9, search 1.4, verdict 6.1, other 9.3; meanwhile MLflow 20.8)",
+            "28.7 s (training 11.9, choosing and writing trials 1.4, verdict 6.1, other 9.3; "
+            "MLflow 20.8 at the same time)",
         ),
         (
             {"total": 12.5, "training": 8.0, "search": 0.5, "tracking": 0.0},
-            "12.5 s (training 8.0, search 0.5, other 4.0)",
+            "12.5 s (training 8.0, choosing and writing trials 0.5, other 4.0)",
         ),
-        ({"total": 8.53, "training": 8.0, "search": 0.5}, "8.5 s (training 8.0, search 0.5)"),
+        ({"total": 8.53, "training": 8.0, "search": 0.5}, "8.5 s (training 8.0, choosing and writing trials 0.5)"),
         ({"total": 3.0}, "3.0 s"),
         ({}, "no time"),
     ],
