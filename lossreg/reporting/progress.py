@@ -189,7 +189,6 @@ class Display(Watcher):
         self._console, self._keys = console, keys
         self._live: Live | None = None
         self._spinner: Spinner | None = None
-        self._active = self._epochs = 0
         self._rows: list[Standing] = []
         self._stale_at = -math.inf
 
@@ -227,11 +226,6 @@ class Display(Watcher):
         if self._keys and is_asked and not self._stop and "q" in self._keys.pressed().lower():
             self.stop(self.stopped_by_q)
         return super().stopping()
-
-    def epoch(self, active: int, epochs_done: int) -> None:
-        """Note what is running."""
-        super().epoch(active, epochs_done)
-        self._active, self._epochs = active, epochs_done
 
     def phase(self, text: str) -> None:
         """Show what is being done, with a spinner."""
@@ -278,9 +272,7 @@ class Display(Watcher):
     def _trials(self) -> RenderableType:
         count = f"{self.pace.done:,}/{self.pace.total:,} trials"
         pace = str(self.pace) or self._so_far()
-        return self._bar(
-            self.pace.trials(), self.pace.total, count, ", ".join(filter(None, [pace, self._running]))
-        )  # fmt: skip
+        return self._bar(self.pace.trials(), self.pace.total, count, pace, self._running)
 
     def _work(self) -> RenderableType:
         """Return the work beside a bar where its trainings are known, else beside a spinner."""
@@ -289,22 +281,28 @@ class Display(Watcher):
 
         if self._task.total:
             left = self.pace.remaining() or self._so_far()
-            return self._bar(self._task.done, self._task.total, ", ".join(filter(None, [self._progress(), left])))
+            return self._bar(self._task.done, self._task.total, self._progress(), left)
         self._spinner = self._spinner or Spinner(_kind(self._console))
         self._spinner.update(text=Text(printable_line(self.doing())))
         return self._spinner
 
-    def _bar(self, done: float, total: int, *cells: str) -> RenderableType:
-        """Return a bar beside its text; the text alone on a terminal where the bar takes more than half of the line."""
+    def _bar(self, done: float, total: int, *parts: str) -> RenderableType:
+        """Return a bar beside its text, or above it where they have no room in a line.
+
+        On a terminal where the bar takes more than half of the line it is the text alone.
+        """
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
+        text = Text(printable_line(", ".join(filter(None, parts))))
         if self._console.width < 2 * BAR:
-            return Text(", ".join(printable_line(cell) for cell in cells if cell))
-        line = Table.grid(padding=(0, 1))
-        line.add_row(ProgressBar(total=max(total, 1), completed=done, width=BAR), *map(printable_line, cells))
-        return line
+            return text
+        bar, grid = ProgressBar(total=max(total, 1), completed=done, width=BAR), Table.grid(padding=(0, 1))
+        is_wide = BAR + 1 + text.cell_len <= self._console.width
+        for row in [(bar, text)] if is_wide else [(bar,), (text,)]:
+            grid.add_row(*row)
+        return grid
 
     def _hint(self) -> list[Text]:
         """Return which key ends the study, where one does."""
@@ -318,7 +316,7 @@ class Display(Watcher):
         running = self.pace.running()
         if trained := len(in_training(running)):
             return ", ".join(filter(None, [f"{trained} running", where(running)]))
-        return f"{self._active} running, {count_of(self._epochs, 'epoch')} so far" if self._epochs else ""
+        return ""
 
     def _board(self, result: StudyResult) -> RenderableType:
         from lossreg.reporting import tables

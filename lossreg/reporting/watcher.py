@@ -159,7 +159,7 @@ class Watcher(Observer):
         """Return `14/64 trials, 20 in epoch 12 of 30, highest accuracy 0.9731 (focal), 2.0 trials/s, 0:25 left`."""
         running = self.pace.running()
         trained = f"{count} {where(running) or 'running'}" if (count := len(in_training(running))) else ""
-        best = so_far(self._result, running) if self._result else ""
+        best = standing(self._result) if self._result and self._result.trials else ""
         counts = f"{self.pace.done:,}/{self.pace.total:,} trials"
         pace = str(self.pace) or (self._so_far() if self.pace.done == 0 else "")
         return ", ".join(filter(None, [counts, trained, best, pace]))
@@ -180,19 +180,6 @@ def standing(result: StudyResult) -> str:
     leader = f"{top} {score} ({best.candidate}{tied}{violates})" if best else "no trial completed yet"
     others = [f"{count:,} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([leader, *others])
-
-
-def so_far(result: StudyResult, running: Sequence[Running]) -> str:
-    """Return `standing`, or the score that a trial in training has, where no trial that has ended is as good.
-
-    With constraints it is `standing` alone: whether a trial keeps them is not known before its end.
-    """
-    scores = [(result.sign * one.score, one) for one in running if one.score is not None]
-    worth, top = max(scores, key=lambda pair: pair[0], default=(0.0, None))
-    best = result.compared_score(result.best)
-    if top is None or result.constraints or (best is not None and result.sign * best >= worth):
-        return standing(result) if result.trials else ""
-    return f"{result.extreme} {result.metric} so far {values.number(top.score)} ({top.candidate})"
 
 
 def in_training(running: Sequence[Running]) -> list[Running]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import itertools
 import threading
@@ -17,9 +16,8 @@ from lossreg.reporting import values
 from lossreg.reporting.pace import FIRST, FURTHER, WRITING, Pace
 from lossreg.reporting.progress import Display, Lines
 from lossreg.reporting.ticker import Ticker
-from lossreg.reporting.watcher import so_far, where
+from lossreg.reporting.watcher import where
 from lossreg.storage.activity import Activity
-from lossreg.storage.constraints import Constraint
 from lossreg.storage.observer import Ahead, Running
 
 
@@ -59,7 +57,7 @@ def test_a_line_comes_every_few_seconds_before_any_trial_has_ended():
     for _ in range(10):
         wave.train(lines, 2.0)
     assert len(written) == 1 + 3
-    assert written[1].startswith("0/8 trials, 4 in epoch 4 of 30, highest accuracy so far 0.533 (focal), ")
+    assert written[1].startswith("0/8 trials, 4 in epoch 4 of 30, 15.0 s per trial, ")
     assert written[1].endswith("15.0 s per trial, 1:54 left")  # 57 epochs of 2 s
     assert not [letter for line in written for letter in line if not letter.isprintable()]
 
@@ -228,7 +226,7 @@ def test_what_another_process_does_is_shown_with_the_speed_and_the_time_left_tha
     wave.begin(lines)
     lines.follow(Activity("", at=now, speed="7.0 trials/s", left=95.0))
     wave.train(lines, 6.0)
-    assert written[-1].startswith("0/8 trials, 4 in epoch 2 of 30, highest accuracy so far")
+    assert written[-1].startswith("0/8 trials, 4 in epoch 2 of 30, 7.0 trials/s, 1:3")
     assert ", 7.0 trials/s, 1:3" in written[-1]
     lines.follow(Activity("verdict", 3.5, 60, now, now, "7.0 trials/s", 20.0))
     assert written[-1].startswith("verdict: 5% of 60 trainings, 0:")
@@ -252,16 +250,29 @@ def test_the_display_shows_trainings_after_the_search_beside_a_bar():
     assert "verdict: winner and baseline: 10% of 60 trainings" in " ".join(console.file.getvalue().split())
 
 
-def test_a_score_in_training_is_shown_only_where_none_that_stands_is_as_good():
-    study = sample.study(12)
-    top = study.best.score
-    assert so_far(study, [Running("huber", 3, 30, top)]).startswith(f"{study.extreme} {study.metric} {top:.5g}"[:20])
-    assert "so far" not in so_far(study, [Running("huber", 3, 30, top), Running("huber", 1, 30, None)])
-    better = top + study.sign * 0.001
-    assert so_far(study, [Running("huber", 3, 30, better)]).endswith("(huber)")
-    # whether it will keep a constraint is not known
-    bound = dataclasses.replace(study, constraints=(Constraint("recall", 0.9, "maximize"),))
-    assert "huber" not in so_far(bound, [Running("huber", 3, 30, better)])
+@pytest.mark.parametrize("epochs", [30, 0])
+def test_the_score_of_a_trial_in_training_which_may_fall_is_not_the_highest(epochs):
+    written, study = [], sample.study(12)
+    lines = Lines(written.append)
+    better = study.best.score + study.sign * 0.001
+    lines.look(study, lambda: [Running("huber", 3, epochs, better)])
+    lines.begin(16, 12, list(study.losses), 4)
+    assert f"{study.extreme} {study.metric} {values.number(study.best.score)} ({study.best.candidate}" in lines.doing()
+
+
+@pytest.mark.parametrize(("width", "beside"), [(80, False), (120, True)])
+def test_a_text_that_has_no_room_beside_the_bar_stands_below_it(width, beside):
+    wave = Wave()
+    shown, console = display(wave, width)
+    wave.begin(shown)
+    wave.train(shown, 1.0)
+    wave.train(shown, 1.0)
+    shown.close()
+    with console.capture() as capture:
+        console.print(shown.render())
+    [line] = [line for line in capture.get().splitlines() if "0/8 trials" in line]
+    assert line.rstrip().endswith("0/8 trials, 7.5 s per trial, 0:58 left, 4 running, in epoch 3 of 30")
+    assert ("━" in line) is beside
 
 
 @pytest.mark.parametrize(
@@ -310,7 +321,7 @@ def test_the_display_shows_what_each_loss_has_had_before_any_trial_has_ended():
     shown.close()
     lines = console.file.getvalue().splitlines()
     assert [line.split() for line in lines if line.split()[:1] == ["focal"]][-1][-3:] == ["0", "4", "100%"]
-    assert "0/8 trials 7.5 s per trial, 0:58 left, 4 running, in epoch 3 of 30" in " ".join("\n".join(lines).split())
+    assert "0/8 trials, 7.5 s per trial, 0:58 left, 4 running, in epoch 3 of 30" in " ".join("\n".join(lines).split())
 
 
 @pytest.mark.parametrize(("width", "most_lines"), [(40, 3), (20, 5)])
