@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,17 @@ MOST_NOTES = 5  # below the leaderboard; `lossreg results` has all
 
 
 def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> None:
-    """Print the leaderboard, recipes and end of a study, and what is missing; spec: None of its folder."""
-    from lossreg.reporting import state
+    """Print the leaderboard, answer, recipes and notes of a study, and what is missing; spec: None of its folder."""
+    from lossreg.reporting import report, state
 
     show_leaderboard(result)
+    _show_end(result)
+    if result.recommended:
+        _show_recommended(result, result.recommended)
+        say("")
     _show_recipes(result)
-    _show_end(result, study, is_marked=True)
+    _show_notes(result, report.notes(result))
+    _show_lacking_in_mlflow(result, study)
     if result.is_running:
         say(state.sentence(result))
     elif spec:
@@ -69,7 +74,8 @@ def _show_recipes(result: StudyResult) -> None:
     for row in result.ranking():
         if row.best:
             say(f"{row.candidate}: {row.best.recipe}", whole=True)
-    say("")
+    if result.best:
+        say("")
 
 
 def conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = ()) -> None:
@@ -77,28 +83,38 @@ def conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: C
     if as_json:
         print_json(result.to_json(), out)
         return
-    _show_end(result, study, shown)
+    from lossreg.reporting import report
+
+    _show_end(result)
+    new, place = [note for note in report.notes(result) if note not in shown], _place(result, study)
+    hidden = max(0, len(new) - MOST_NOTES) if place else 0
+    _show_notes(result, new[hidden:])
+    if hidden:
+        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(place)}", whole=True)
+    if result.recommended:
+        _show_recommended(result, result.recommended)
+    _show_lacking_in_mlflow(result, study)
     _show_steps(result, study)
 
 
-def _show_end(result: StudyResult, study: Path, shown: Collection[str] = (), *, is_marked: bool = False) -> None:
-    """Print the end of a study as `conclude` does, without the commands that go on.
-
-    is_marked: all is shown, and the leaderboard was printed with the verdict's marks, not before there was a verdict.
-    """
+def _show_end(result: StudyResult) -> None:
+    """Print how a study ended, and what each score is the mean of."""
     from lossreg.reporting import report
 
     say(report.ended(result, report.epochs(result)))
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
-    new, place = [note for note in report.notes(result) if note not in shown], _place(result, study)
-    hidden = 0 if is_marked or not place else max(0, len(new) - MOST_NOTES)
-    for line in [*(f"note: {note}" for note in new[hidden:]), *report.failures(result)]:
+
+
+def _show_notes(result: StudyResult, notes: Sequence[str]) -> None:
+    """Print notes, and why trials failed."""
+    from lossreg.reporting import report
+
+    for line in [*(f"note: {note}" for note in notes), *report.failures(result)]:
         say(line)
-    if hidden:
-        say(f"{count_of(hidden, 'more note')}: lossreg results {shlex.quote(place)}", whole=True)
-    if result.recommended:
-        _show_recommended(result, result.recommended, is_marked=is_marked)
+
+
+def _show_lacking_in_mlflow(result: StudyResult, study: Path) -> None:
     if error := "" if is_study_folder(study) else result.tracking.get("error"):
         command = caller.command("sync", result.overrides)
         say(f"MLflow lacks some of it ({error}); write it there: {command}", whole=True)
@@ -157,13 +173,13 @@ def is_one_stream() -> bool:
     return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
 
 
-def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: bool) -> None:
+def _show_recommended(result: StudyResult, trial: TrialRecord) -> None:
     """Print the verdict, and the recipe to train with."""
     from lossreg.reporting import leaderboard, report, usage
 
     say(f"\n{report.caveat(result)}")
-    ties, close = "" if result.verdict else leaderboard.ties(result), "" if is_marked else leaderboard.close(result)
-    for line in filter(None, [ties, close]):
+    ties = "" if result.verdict else leaderboard.ties(result)
+    for line in filter(None, [ties, leaderboard.close(result)]):
         say(line)
     if result.verdict:
         _show_verdict(result, result.verdict)

@@ -33,14 +33,15 @@ from lossreg.errors import LossregError, UnansweredError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
+from lossreg.reporting import leaderboard, report, state, values, verdict
 from lossreg.reporting import progress as terminal
-from lossreg.reporting import report, state, values, verdict
 from lossreg.reporting.pace import clock
 from lossreg.search import follower, history, more, outline, restore, run
 from lossreg.storage import study_folder
 from lossreg.storage.reached import Reached
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.storage.study_result import StudyResult
+from lossreg.storage.verdict import Reevaluated
 from lossreg.terminal import browser, streams
 
 STUDY = """
@@ -605,9 +606,23 @@ def test_a_study_ends_with_its_verdict_and_the_recipe_to_train_with(lossreg, stu
         f"Recommended, trial {result.recommended.number}: {result.recommended.recipe}",
     )]  # fmt: skip
     assert places == sorted(places)
+    after = [out.index(part) > places[-1] for part in ("note: a note", f"cross_entropy: {result.trials[0].recipe}\n")
+             if part in out]  # fmt: skip
+    assert after == ([True, True] if command == "results" else [False])
     assert "validation score (f1_macro):" not in out
     assert ("cross_entropy better " in out) == is_compared
     assert "There is no verdict" not in out
+
+
+@pytest.mark.parametrize("command", ["tune", "results"])
+def test_the_end_of_a_study_names_what_the_first_of_the_leaderboard_is_not_shown_to_beat(
+    lossreg, study, finished, command
+):
+    scores = (0.8, 0.9)
+    fresh = [Reevaluated("focal", 1, scores, 0.5), Reevaluated("cross_entropy", 0, scores, 0.5)]
+    finished.result = sample_verdict.study("no difference, ahead", reevaluated=tuple(fresh))
+    assert leaderboard.close(finished.result)
+    assert leaderboard.close(finished.result) in lossreg(command, study)[1]
 
 
 def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):
@@ -1358,7 +1373,6 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
     for part in (
         "16/16 trials",
         "2.0 trials/s",
-        "0 running, 11 epochs so far",
         "Warning: [odd] thing",
         report.counts(result),
     ):
