@@ -140,19 +140,19 @@ def _of_columns(inspection: Inspection) -> dict[str, str]:
                 ],
             )
         ),
-        "likely groups": listed(groups, SHOWN),
-        "likely times": listed(times, SHOWN),
-        "likely parts": listed(suspects.splits, SHOWN),
+        "may be group": listed(groups, SHOWN),
+        "may be time": listed(times, SHOWN),
+        "may be split": listed(suspects.splits, SHOWN),
     }
 
 
 def _gaps(inspection: Inspection, name: str) -> str:
-    """Return `, not offered: 12 gaps` of a column that cannot cut the rows since it has gaps."""
+    """Return `, but has 12 gaps` of a column that cannot cut the rows since it has gaps."""
     import pandas as pd
 
     x = inspection.dataset.rows.raw.x
     gaps = int(x[name].isna().sum()) if isinstance(x, pd.DataFrame) and name in x else 0
-    return f", not offered: {count_of(gaps, 'gap')}" if gaps else ""
+    return f", but has {count_of(gaps, 'gap')}, so it cannot be used" if gaps else ""
 
 
 def _losses(inspection: Inspection) -> Table:

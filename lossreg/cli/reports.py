@@ -157,9 +157,9 @@ def compare(
     with only_json(as_json) as out:
         if len(studies) < 2:
             raise InputError(
-                "one study has nothing beside it",
+                "compare needs two studies or more",
                 where=brief(studies[0]),
-                hint="Name another one; `results` shows one.",
+                hint="Name another one; `lossreg results` shows one.",
             )
         from lossreg.reporting import side_by_side
 

@@ -19,7 +19,7 @@ from lossreg.data.parts import KNOWN, TRAIN, WORDS, counted
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, count_of, did_you_mean, shortened
 
-# Rows that stand more than once are kept together if they are at most this share of all rows, or if they are copies:
+# Rows that occur more than once are kept together if they are at most this share of all rows, or if they are copies:
 # where equal features come with different targets at most this share as often as any two rows do. In tables of few
 # categories equal rows are draws of their own, which a cut between them makes look too bad (docs/study/data.md).
 FEW, COPIES = 0.1, 0.1
@@ -113,7 +113,7 @@ def _groups(raw: Raw, origin: Origin, *, is_tested: bool) -> tuple[NDArray[np.in
         raise origin.error(f"{what}, and {PARTS[is_tested]} rows take {2 + is_tested} groups at least")
     spread = f"{sizes.min():,} to {sizes.max():,} rows" if sizes.min() < sizes.max() else count_of(int(sizes[0]), "row")
     return numbers, [
-        f"{name}: {len(sizes):,} groups of {spread} each, which no cut takes apart; the column is no feature."
+        f"{name}: {len(sizes):,} groups of {spread} each, which stay together in every split; the column is no feature."
     ]
 
 
@@ -250,17 +250,19 @@ def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None, opti
     if not again:
         return replace(layout, units=groups)
     layout = replace(layout, repeated=again)
-    what = f"{again:,} of {rows:,} rows stand more than once, with the same features and the same target"
+    what = f"{again:,} of {rows:,} rows occur more than once, with the same features and the same target"
     if largest > LARGEST * rows or not (again <= FEW * rows or twins.are_copies(alike, codes, raw.y, COPIES)):
-        note = f"{what}: not kept together, since the data have few distinct rows, not copies"
+        note = f"{what}; they are not kept together, since the data have few distinct rows rather than copies"
         return replace(layout, units=groups, notes=[*layout.notes, f"{note}."])
     units = codes if groups is None else twins.joined(groups, codes)
     if groups is not None and np.bincount(units).max() > max(np.bincount(groups).max(), LINKED * rows):
-        note = f"{what}; those of different groups may be on both sides of a cut, since they link too many"
+        note = (
+            f"{what}; those in different groups may be on both sides of a split, since they would join too many groups"
+        )
         return replace(layout, units=groups, notes=[*layout.notes, f"{note}."])
-    kept = f"{what}; no cut takes them apart"
+    kept = f"{what}; equal rows stay together in every split"
     if layout.given is not None and (both := _on_both(codes, layout.given)):
-        kept += f", but for {both:,} of them, which the given parts have on both sides"
+        kept += f", except {both:,} of them, which the given parts have on both sides"
     is_lumpy = again > MOST_SHIFTED * rows or largest > max(2, LARGEST_SHIFTED * rows)
     return replace(layout, units=units, lumpy=is_lumpy, notes=[*layout.notes, f"{kept}."])
 

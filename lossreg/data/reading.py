@@ -33,7 +33,9 @@ class Reading(NamedTuple):
     gaps: frozenset[str] = frozenset()
 
 
-FREE_TEXT = Reading("text", note=f"free text, its words or their parts in {TEXT_WIDTH} columns", mark="free text")
+FREE_TEXT = Reading(
+    "text", note=f"free text, read as {TEXT_WIDTH} columns made of its words or parts of words", mark="free text"
+)
 
 
 def number(numbers: Numerals) -> Reading:

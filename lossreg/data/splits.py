@@ -113,7 +113,7 @@ class _Cutter:
             sides[np.searchsorted(rows, part)] = number
         moved = twins.together(sides, equal[rows], None if strata is None else strata[rows], rng, whole)
         if moved is None:
-            what = "rows that stand more than once are too many of their class to be kept together"
+            what = "rows that occur more than once are too many of their class to be kept together"
             raise DataError(what, where=self.where, hint="Remove the copies.")
         return [rows[moved == number] for number in range(len(parts))]
 

@@ -43,8 +43,8 @@ FOR_RARE_CLASSES = {
 }
 NONE_RARE = "no class is rare"
 FOR_FAR_VALUES = {
-    "mean_absolute_error": "far values have no more influence than others; it predicts the median",
-    "huber": "beyond delta far values have limited influence",
+    "mean_absolute_error": "outliers have no more influence than other rows; it predicts the median",
+    "huber": "errors beyond delta have limited influence",
     "log_cosh": "smoothly between squared and absolute errors",
 }
 FOR_ZEROS = {"tweedie": "for positive values with many exact zeros"}
@@ -159,7 +159,7 @@ def _of_errors(numbers: Numbers, usual: str) -> Choice:
     if numbers.has_outliers:
         return Choice(
             "mean_absolute_error",
-            f"{numbers.far:,} far values hold {numbers.far_share:.0%} of the variance, and would decide squared errors",
+            f"{numbers.far:,} outliers have {numbers.far_share:.0%} of the variance, and would decide squared errors",
         )
     return Choice(usual, "it has no unit: 0 is the mean, 1 is perfect")
 

@@ -30,7 +30,7 @@ def of(dataset: Dataset, metric: Metric) -> list[str]:
 
 
 def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
-    """Return a line on differences of scores that are noise, where these are large; the formulas: `noise`."""
+    """Return a line on the standard error of scores, where it is large; the formulas: `noise`."""
     if dataset.task == "segmentation":
         return []
     y = np.concatenate([fold.validation.y for fold in dataset.folds])
@@ -41,12 +41,12 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
     size, shown = (error, "{:.2g}") if error >= NOISY else (relative, "{:.0%}")
-    differences = f"differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
-    line = f"{_rows(dataset, y, units)}: {differences}"
+    error_of = f"the standard error of {metric.name} is {shown.format(size)}, and smaller differences may be chance"
+    line = f"{_rows(dataset, y, units)}: {error_of}"
     if dataset.further_folds or not can_fold(dataset.rows) or not noise.falls_with_rows(metric):
         return [line]
     fewer = shown.format(size * math.sqrt(number / layout.independent(dataset.rows.development)))
-    return [f"{line}; with data.folds = {FOLDS}, which scores every row outside the test, those under {fewer}"]
+    return [f"{line}; with data.folds = {FOLDS}, which validates on all rows but the test rows, it is {fewer}"]
 
 
 def can_fold(rows: LoadedRows) -> bool:

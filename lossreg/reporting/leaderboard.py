@@ -127,7 +127,7 @@ def ties(result: StudyResult, most: int = 8) -> str:
     names = [shown_name(result, candidate) for candidate in tied]
     first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
     tie = f"{len(tied)} of {len(result.losses)} candidates tie at {compared(result, result.best)}"
-    return f"{tie}: {listed(names, most)}; {first} stands first."
+    return f"{tie}: {listed(names, most)}; {first} is listed first."
 
 
 def markdown(result: StudyResult) -> str:

@@ -81,11 +81,11 @@ def note(begun: optuna.Study | None, spec: StudySpec, more: int | None) -> list[
     stored = begun.user_attrs.get(ATTRIBUTE, {})
     looks = openings(stored)
     after = (
-        f"; since the test rows were looked at before ({count_of(looks, 'time')}), a verdict after them is exploratory"
+        f"; a verdict after them is exploratory, since the test rows were looked at before ({count_of(looks, 'time')})"
         if looks and spec.has_verdict
         else ""
     )
-    return [f"{count_of(more, 'trial is', 'trials are')} added: {spec.search.trials:,} in all{after}"]
+    return [f"{count_of(more, 'trial')} added, {spec.search.trials:,} in all{after}"]
 
 
 def require_searched(more: int | None, *, is_searched: bool) -> None:

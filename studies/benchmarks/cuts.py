@@ -62,7 +62,7 @@ def twins() -> None:
     ]
     for name, bias in made:
         twice, apart, together = np.mean([bias() for _ in range(TABLES)], axis=0)
-        print(f"{name}: {twice:.2f} stand more than once, bias {apart:+.3f} at random, {together:+.3f} kept together")
+        print(f"{name}: {twice:.2f} occur more than once, bias {apart:+.3f} at random, {together:+.3f} kept together")
 
 
 def _categories(levels: int, columns: int) -> list[float]:
@@ -82,7 +82,7 @@ def _copies(share: float) -> list[float]:
 
 
 def _bias(x: Array, y: Array, further_x: Array, further_y: Array) -> list[float]:
-    """Return the share of rows that stand more than once, and the bias of both cuts."""
+    """Return the share of rows that occur more than once, and the bias of both cuts."""
     codes = np.unique(np.column_stack([x, y]), axis=0, return_inverse=True)[1].reshape(-1)
     biases = [float((np.bincount(codes)[codes] > 1).mean())]
     for kind in (ShuffleSplit, GroupShuffleSplit):

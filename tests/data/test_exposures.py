@@ -191,8 +191,8 @@ def test_exposures_of_files_of_test_rows_and_of_rows_with_a_label_are_those_of_t
 
 def test_rows_that_differ_in_their_exposure_alone_are_no_copies() -> None:
     twice = pd.concat([TABLE, TABLE.assign(days=TABLE.days + 1)])
-    assert not any("stand more than once" in note for note in of(twice, **NAMED).notes)
-    assert any("stand more than once" in note for note in of(pd.concat([TABLE, TABLE]), **NAMED).notes)
+    assert not any("occur more than once" in note for note in of(twice, **NAMED).notes)
+    assert any("occur more than once" in note for note in of(pd.concat([TABLE, TABLE]), **NAMED).notes)
 
 
 def test_data_with_another_exposure_are_other_data() -> None:

@@ -105,7 +105,7 @@ def written(tmp_path: Path, values: Any) -> Path:
 def test_a_study_reads_text_and_says_so(tmp_path: Path) -> None:
     data = loading.load(written(tmp_path, reviews()), target="y")
     assert data.input_shape == (31,)
-    assert "'note': free text, its words or their parts in 30 columns." in data.notes
+    assert "'note': free text, read as 30 columns made of its words or parts of words." in data.notes
 
 
 def test_folds_have_the_same_columns_and_terms_of_their_own_training_rows(tmp_path: Path) -> None:

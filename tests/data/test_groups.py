@@ -368,8 +368,8 @@ def copied(folder: Path, copies: int, distinct: int = 400) -> pd.DataFrame:
 def test_rows_that_stand_twice_are_on_one_side_of_every_cut(tmp_path: Path, copies: int, folds: int | None) -> None:
     copied(tmp_path, copies)
     study = data.load("t.csv", target="left", base=tmp_path, folds=folds)
-    note = f"{2 * copies} of {400 + copies} rows stand more than once, with the same features and the same target"
-    assert f"{note}; no cut takes them apart." in study.notes
+    note = f"{2 * copies} of {400 + copies} rows occur more than once, with the same features and the same target"
+    assert f"{note}; equal rows stay together in every split." in study.notes
     plain = data.load("sklearn:wine")
     assert not any("more than once" in note for note in plain.notes)
     for made in every_split(study):
@@ -402,7 +402,7 @@ def test_tables_of_few_categories_are_cut_row_by_row(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": RNG.choice(list("xyz"), N), "b": RNG.choice(list("uv"), N), "left": LABELS["binary"]})
     frame.to_csv(tmp_path / "t.csv", index=False)
     study = data.load("t.csv", target="left", base=tmp_path)
-    assert any("600 of 600 rows stand more than once" in note and "not kept together" in note for note in study.notes)
+    assert any("600 of 600 rows occur more than once" in note and "not kept together" in note for note in study.notes)
     assert [len(part) for part in (study.train, study.validation, study.test)] == [384, 96, 120]
 
 
@@ -427,7 +427,7 @@ def test_copies_that_differ_in_columns_that_are_left_out_alone_are_copies(column
     frame = pd.concat([distinct, distinct.iloc[:30]], ignore_index=True).assign(code=column)
     made = layout.of(Raw("here", frame[["a", "code"]], frame.y), "here")
     assert made.units is not None
-    assert made.notes[0].startswith("60 of 430 rows stand more than once")
+    assert made.notes[0].startswith("60 of 430 rows occur more than once")
     given = {"words": frame[["a"]], "codes": frame[["code"]]}
     assert layout.of(Raw("here", given, frame.y), "here").notes == made.notes
 
@@ -443,7 +443,7 @@ def test_copies_of_images_are_found(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "a.npz", x=np.concatenate([x, x[:20]]), y=np.concatenate([np.arange(100) % 2, np.arange(20) % 2])
     )
-    assert any("40 of 120 rows stand more than once" in note for note in data.load("a.npz", base=tmp_path).notes)
+    assert any("40 of 120 rows occur more than once" in note for note in data.load("a.npz", base=tmp_path).notes)
 
 
 def test_a_study_that_was_begun_with_equal_rows_apart_goes_on_so(tmp_path: Path) -> None:
@@ -605,6 +605,6 @@ def test_rows_that_given_parts_have_twice_are_counted(tmp_path: Path) -> None:
     frame.loc[[199, 150], ["at", "plan", "left"]] = frame.loc[[0, 0], ["at", "plan", "left"]].to_numpy()
     frame.to_csv(tmp_path / "t.csv", index=False)
     study = data.load("t.csv", target="left", base=tmp_path, split="part")
-    assert any("3 of 200 rows stand more than once" in note and "but for 3 of them, which the given parts" in note
+    assert any("3 of 200 rows occur more than once" in note and "except 3 of them, which the given parts" in note
                for note in study.notes)  # fmt: skip
     assert len(study.test) == 30

@@ -57,7 +57,7 @@ def test_added_trials_stay_without_the_option():
     faked()
     added = faked(more=5)
     assert len(added.trials) == 13
-    assert [note for note in added.notes if "5 trials are added: 13 in all" in note]
+    assert [note for note in added.notes if "5 trials added, 13 in all" in note]
     before = journal()
     assert len(faked().trials) == 13
     assert created(journal()) == created(before) == 13

@@ -56,7 +56,7 @@ def test_of_equals_the_best_trial_is_the_baselines_everywhere(tied):
 def test_of_equals_without_the_baseline_the_earliest_is_first():
     result = study({"gce": 0.97, "focal": 0.97, "cross_entropy": 0.9})
     assert result.best.candidate == "gce"
-    assert "the earliest trial stands first" in leaderboard.ties(result)
+    assert "the earliest trial is listed first" in leaderboard.ties(result)
     assert study({"gce": 0.97, "focal": 0.96}).ties == []
     assert leaderboard.ties(study({"gce": 0.97, "focal": 0.96})) == ""
 
@@ -91,7 +91,9 @@ def test_the_best_of_many_is_the_first_in_order_however_close_they_are(direction
 
 def test_everything_printed_says_that_several_are_at_the_top(tied):
     page, table = description.markdown(tied), printed(tables.leaderboard(tied))
-    message = "3 of 5 candidates tie at 0.975: cross_entropy (baseline), focal, gce; the baseline's trial stands first"
+    message = (
+        "3 of 5 candidates tie at 0.975: cross_entropy (baseline), focal, gce; the baseline's trial is listed first"
+    )
     assert message in page
     assert page.startswith("# toy\n\nHighest validation score (accuracy) **0.975**: **cross_entropy**")
     assert [line.split("|")[1].strip(" \\") for line in page.splitlines() if line.startswith("| ")][2:7] == [*"1114-"]
