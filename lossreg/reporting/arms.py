@@ -176,6 +176,11 @@ class Arms:
         return self.is_winner and 2 * self.tested_in < self.verdict.outer
 
     @property
+    def is_doubtful(self) -> bool:
+        """True if few outer folds tested the recommended loss, and the decision does not leave it open."""
+        return self.is_seldom and not (self.is_either and self.verdict.answer is Answer.NO_DIFFERENCE)
+
+    @property
     def seldom(self) -> str:
         """The number of outer folds that tested the recommended loss, in words, where it is below half; else empty."""
         name, count = self.verdict.winner.candidate, self.tested_in

@@ -30,12 +30,11 @@ def _though_worse(arms: Arms) -> str:
 def _either(arms: Arms) -> str:
     """Return ` or cross_entropy: no difference between them is shown`, or that they are practically equal."""
     baseline = arm_of(arms.result, arms.verdict.baseline)
-    is_long = arms.is_seldom or "," in arm_of(arms.result, arms.verdict.recommended) + baseline
+    is_long = arms.is_doubtful or "," in arm_of(arms.result, arms.verdict.recommended) + baseline
     start = f", or with {baseline}" if is_long else f" or {baseline}"
     if arms.verdict.answer is Answer.EQUAL:
-        equal = f"{arms.winner} is" if arms.is_seldom else "they are"
-        return f"{start}: {equal} practically equal"
-    return f"{start}: no difference{' between them' * (not arms.is_seldom)} is shown"
+        return f"{start}: {f'{arms.winner} is' if arms.is_doubtful else 'they are'} practically equal"
+    return f"{start}: no difference between them is shown"
 
 
 def _if_tuned(arms: Arms) -> str:

@@ -23,7 +23,7 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
     start = "Of the losses that were tried, train with" if result.untried else "Train with"
     arms = Arms(result, verdict)
     count = f"only {arms.tested_in}" if arms.tested_in else "none"
-    few = f", chosen in {count} of {verdict.outer} outer folds" * arms.is_seldom
+    few = f", chosen in {count} of {verdict.outer} outer folds" * arms.is_doubtful
     exploratory = " (exploratory)" * (verdict.exploratory and verdict.answer is not Answer.NOT_ENOUGH_DATA)
     return f"{start} {arm_of(result, verdict.recommended)}{few}{confidence.in_words(arms)}{exploratory}."
 
