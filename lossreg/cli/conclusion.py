@@ -124,6 +124,8 @@ def _show_steps(result: StudyResult, study: Path) -> None:
     """Print commands and code that go on with a study, one per line, below each other."""
     steps = _steps(result, study)
     width = max(map(len, steps), default=0) + 1
+    if steps:
+        say("")
     for title, text in steps.items():
         say(f"{f'{title}:':{width}} {text}", whole=True)
 
