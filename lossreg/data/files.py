@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lossreg.data import room
+from lossreg.data import compressed, room
 from lossreg.errors import DataError, did_you_mean, is_text, one_line, paths_start, refusal
 from lossreg.runtime import system
 
@@ -30,7 +30,8 @@ def check_name(source: str) -> None:
 def near(path: Path) -> str:
     """Return a hint on a file or folder beside a missing one that may be meant; empty where there is none."""
     others = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-    return did_you_mean(path.name, others, "".join(path.suffixes))
+    packed = path.suffix if path.suffix.lower() in compressed.OPENERS else ""
+    return did_you_mean(path.name, others, Path(path.name.removesuffix(packed)).suffix + packed)
 
 
 def existing(source: str, base: Path | None = None) -> Path:
