@@ -39,7 +39,7 @@ def show_results(study: Path, spec: StudySpec | None, result: StudyResult) -> No
     if result.is_running:
         say(state.sentence(result))
     elif spec:
-        _show_missing(spec, result, shlex.quote(str(study)))
+        _show_missing(spec, result, str(study))
     _show_steps(result, study)
     if line := _going_on(spec, result, str(study)):
         say(line, whole=True)
@@ -54,10 +54,7 @@ def _going_on(spec: StudySpec | None, result: StudyResult, study: str) -> str:
         return ""
     cut = "" if reached.is_over else "The study was interrupted. "
     done = f"{cut}Nobody runs this study now: {reached.ended:,} of {reached.trials:,} trials are done."
-    how = shlex.join(["lossreg", spec.command, study]) if spec else ""
-    if spec and reached.is_interrupted:
-        how = instructions.next_step(result, study).command
-    return f"{done} `{how}` goes on with it." if how else done
+    return f"{done} `{instructions.going_on(result, study)}` goes on with it." if spec else done
 
 
 def show_leaderboard(result: StudyResult) -> None:
@@ -216,22 +213,23 @@ def _show_missing(spec: StudySpec, result: StudyResult, study: str) -> None:
 
 def _unconfirmed(spec: StudySpec, result: StudyResult, study: str) -> str:
     """Return which command confirms the best settings; empty where they are, or need not be."""
+    from lossreg.reporting import instructions
     from lossreg.search import completion
 
     if completion.is_confirmed(spec, result):
         return ""
-    return (
-        f"These are scores of the search: `lossreg {spec.command} {study}` confirms the best settings on fresh splits."
-    )
+    command = instructions.going_on(result, study)
+    return f"These are scores of the search: `{command}` confirms the best settings on fresh splits."
 
 
 def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
     """Return the commands that reach a verdict; empty where there is one, or nothing to compare."""
+    from lossreg.reporting import instructions
     from lossreg.search import completion
 
     if result.verdict or not spec.has_verdict or not completion.is_comparable(result):
         return ""
-    on_these = f"`lossreg verdict {study}` reaches one on the trials that there are."
+    on_these = f"`{instructions.going_on(result, study, 'verdict')}` reaches one on the trials that there are."
     is_awaited = spec.verdict.enabled and not result.failure
-    rest = f"`lossreg {spec.command} {study}` runs what is missing and reaches one; " if is_awaited else ""
+    rest = f"`{instructions.going_on(result, study)}` runs what is missing and reaches one; " if is_awaited else ""
     return f"There is no verdict yet. {rest}{on_these}"

@@ -116,11 +116,6 @@ class StudySpec(Section):
         """True if several workers share the storage of its trials."""
         return self.storage.url is not None
 
-    @property
-    def command(self) -> str:
-        """The command that runs it: `tune`, or `worker` where its storage is shared."""
-        return "worker" if self.is_shared else "tune"
-
     def is_overridden(self, dotted_key: str) -> bool:
         """Return whether an override, such as `--set`, gave a key its value."""
         return dotted_key in self._origin.overridden

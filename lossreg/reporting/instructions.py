@@ -155,11 +155,18 @@ def next_step(result: StudyResult, study: str = "", folder: str = "") -> NextSte
     if _has_rows_given(result):
         return NextStep(GO_ON, "", (ROWS_GIVEN_UNFINISHED,)) if is_interrupted else NextStep(REPEAT, "", (ROWS_GIVEN,))
     if is_interrupted:
-        return NextStep(GO_ON, _command(result, study, _kept_by(result)), _unfinished(result))
+        return NextStep(GO_ON, going_on(result, study), _unfinished(result))
     again, overrides = f"name={result.study}{AGAIN}", [*result.overrides, *last_runs.overrides(result)]
     shown = SHOWN_SHARED if result.is_shared else SHOWN.format(printable_line(f"{result.study}{AGAIN}"))
     sentences = (REPEATING, shown, *_other_seed(result, study, overrides), *_unfinished(result))
     return NextStep(REPEAT, _command(result, study, overrides, again), sentences)
+
+
+def going_on(result: StudyResult, study: str, verb: str = "") -> str:
+    """Return the command that goes on with a study as it was run; verb: another command than that for its trials."""
+    # it keeps the number of trials that `--more` set
+    kept = [one for one in result.overrides if not result.extended_to or key_of(one) != last_runs.TRIALS]
+    return _command(result, study, kept, verb=verb)
 
 
 def _other_seed(result: StudyResult, study: str, overrides: Sequence[str]) -> tuple[str, ...]:
@@ -177,14 +184,10 @@ def _is_tested_at_random(result: StudyResult) -> bool:
     return has_test and not is_given and data.get("time") is None and data.get("split") is None
 
 
-def _kept_by(result: StudyResult) -> list[str]:
-    """Return the overrides without which a study does not go on: it keeps the number of trials that `--more` set."""
-    return [one for one in result.overrides if not result.extended_to or key_of(one) != "search.trials"]
-
-
-def _command(result: StudyResult, study: str, overrides: Sequence[str], *further: str) -> str:
+def _command(result: StudyResult, study: str, overrides: Sequence[str], *further: str, verb: str = "") -> str:
     """Return the command that runs a study with these overrides; of one key the last is taken."""
-    verb, last = "worker" if result.is_shared else "tune", {key_of(one): one for one in (*overrides, *further)}
+    last = {key_of(one): one for one in (*overrides, *further)}
+    verb = verb or ("worker" if result.is_shared else "tune")
     given = [part for override in last.values() for part in ("--set", override)]
     return printable_line(shlex.join(["lossreg", verb, _named(result, study), *given]))
 

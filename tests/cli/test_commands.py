@@ -508,8 +508,11 @@ def test_a_study_that_was_cut_off_after_its_last_trial_names_the_command_that_go
     finished.result.overrides = ["train.epochs=5"]
     [line] = [line for line in lossreg("results", study)[1].splitlines() if "interrupted" in line]
     assert "12 of 12 trials are done. `lossreg tune toy.toml --set train.epochs=5` goes on with it." in line
+    finished.result.reached = Reached(9, 12, False, True)
+    line = "Nobody runs this study now: 9 of 12 trials are done. `lossreg tune toy.toml --set train.epochs=5` goes on"
+    assert f"\n{line}" in lossreg("results", study)[1]
     finished.result.reached = Reached(12, 12, False, True)
-    assert "interrupted" not in lossreg("results", study)[1]
+    assert "Nobody runs" not in lossreg("results", study)[1]
 
 
 def test_the_next_steps_of_a_study_that_was_renamed_are_its_own(lossreg, study, finished):
@@ -579,7 +582,12 @@ def test_results_name_the_commands_that_reach_a_verdict(lossreg, study, finished
     )
     study.write_text(f"{STUDY}[verdict]\nenabled = false\n")
     assert last_line().endswith("`lossreg verdict toy.toml` reaches one on the trials that there are.")
+    finished.result.overrides = ["train.epochs=5"]
+    assert last_line().endswith(
+        "`lossreg verdict toy.toml --set train.epochs=5` reaches one on the trials that there are."
+    )
     study.write_text(STUDY)
+    assert "yet. `lossreg tune toy.toml --set train.epochs=5` runs what is missing" in last_line()
     finished.result.failure = "boom"
     assert last_line().endswith("that there are.")
     study.write_text(STUDY.replace("[data]\n", "[data]\ntest = 0\n"))
