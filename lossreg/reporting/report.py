@@ -20,7 +20,7 @@ CONFIRMED = (
     'since it is the best of {settings}. The column "in the search" has the score of the same trial on the validation '
     "rows of the search. "
 )
-NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for them.", "There are no test rows."
+NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for these scores.", "There are no test rows."
 TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
 OUTER_FOLDS = "Scores of the verdict come from rows that the search of their outer fold did not use."
 # parts of the time of a study, with their keys

@@ -35,7 +35,7 @@ from lossreg.tracking import entities
 
 OPTIMISM = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic. "
-    "No test row was used for them."
+    "No test row was used for these scores."
 )
 
 
