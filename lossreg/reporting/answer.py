@@ -67,7 +67,7 @@ def _not_shown(arms: Arms) -> str:
     if arms.is_winner and arms.verdict.is_decided_by_constraints:
         return f"No difference between the two is shown{simpler}"
     default = f" without a tuned {arms.tuned_part}" * bool(arms.tuned)
-    estimate = f"; {arms.first} has the better estimate" * arms.is_winner
+    estimate = f"; {arms.winner} has the better estimate" * arms.is_winner
     return f"No difference between the two is shown{default}{estimate}"
 
 
@@ -93,7 +93,7 @@ def _equal(arms: Arms) -> str:
     within = f"the interval lies within the margin of {arms.verdict.margin:g}"
     if arms.is_one_loss or arms.verdict.is_decided_by_constraints:
         return f"{arms.first} and {arms.baseline} are practically equal: {within}."
-    return f"{within[0].upper()}{within[1:]}{', so either will do' * (not arms.is_winner)}."
+    return f"{within[0].upper()}{within[1:]}, so either will do."
 
 
 def _worse(arms: Arms) -> str:
@@ -105,7 +105,7 @@ def _worse(arms: Arms) -> str:
 
 
 def _not_enough_data(arms: Arms) -> str:
-    return f"{arms.winner} was not compared with {arms.baseline}{_reason(arms)}."
+    return f"{arms.first} was not compared with {arms.baseline}{_reason(arms)}."
 
 
 def _reason(arms: Arms) -> str:

@@ -95,12 +95,9 @@ class Arms:
     @property
     def is_either(self) -> bool:
         """True if the winner is recommended, though nothing speaks against the baseline but the estimate."""
-        if not self.is_winner or self.is_one_loss or self.verdict.is_decided_by_constraints:
+        if self.verdict.answer is not Answer.NO_DIFFERENCE or not self.is_winner or self.is_ahead:
             return False
-        if self.verdict.answer is Answer.EQUAL:
-            return True
-        is_open = self.verdict.answer is Answer.NO_DIFFERENCE and not self.is_ahead
-        return is_open and not self.is_other_better_tuned
+        return not (self.is_one_loss or self.verdict.is_decided_by_constraints or self.is_other_better_tuned)
 
     @property
     def is_of_few_rows(self) -> bool:
@@ -172,17 +169,17 @@ class Arms:
 
     @property
     def is_seldom(self) -> bool:
-        """True if fewer than half of the outer folds tested the recommended loss."""
-        return self.is_winner and 2 * self.tested_in < self.verdict.outer
+        """True if fewer than half of the outer folds tested the winner, which is recommended, also if one tunes."""
+        return (self.is_winner or self.is_other_better_tuned) and 2 * self.tested_in < self.verdict.outer
 
     @property
     def is_doubtful(self) -> bool:
         """True if few outer folds tested the recommended loss, and the decision does not leave it open."""
-        return self.is_seldom and not (self.is_either and self.verdict.answer is Answer.NO_DIFFERENCE)
+        return self.is_winner and self.is_seldom and not self.is_either
 
     @property
     def seldom(self) -> str:
-        """The number of outer folds that tested the recommended loss, in words, where it is below half; else empty."""
+        """The number of outer folds that tested the winner, in words, where `is_seldom`; else empty."""
         name, count = self.verdict.winner.candidate, self.tested_in
         if not self.is_seldom:
             return ""

@@ -81,7 +81,7 @@ class Change:
         """The 95% interval: `0.004 lower to 0.028 higher`, or `0.012 to 0.050 higher`."""
         text, (near, far) = self.rounding.text, sorted(self.comparison.interval, key=abs)
         if near * far >= 0:
-            return f"{text(near)} to {text(far)} {self._side(far)}"
+            return f"{text(near)} to {text(far)}{'' if self.rounding.is_zero(far) else f' {self._side(far)}'}"
         low, high = sorted((near, far), reverse=not self.is_maximized)
         return f"{text(low)} {self._side(low)} to {text(high)} {self._side(high)}"
 

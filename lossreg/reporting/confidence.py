@@ -28,13 +28,11 @@ def _though_worse(arms: Arms) -> str:
 
 
 def _either(arms: Arms) -> str:
-    """Return ` or cross_entropy: no difference between them is shown`, or that they are practically equal."""
-    baseline = arm_of(arms.result, arms.verdict.baseline)
-    is_long = arms.is_doubtful or "," in arm_of(arms.result, arms.verdict.recommended) + baseline
-    start = f", or with {baseline}" if is_long else f" or {baseline}"
-    if arms.verdict.answer is Answer.EQUAL:
-        return f"{start}: {f'{arms.winner} is' if arms.is_doubtful else 'they are'} practically equal"
-    return f"{start}: no difference between them is shown"
+    """Return ` or cross_entropy: no difference between them is shown`."""
+    winner, baseline = (arm_of(arms.result, arm) for arm in (arms.verdict.winner, arms.verdict.baseline))
+    start = f", or with {baseline}" if "," in winner + baseline else f" or {baseline}"
+    untuned = f" without a tuned {arms.tuned_part}" * (arms.tuned is not None and arms.tuned.low > 0)
+    return f"{start}: no difference between them is shown{untuned}"
 
 
 def _if_tuned(arms: Arms) -> str:
@@ -44,12 +42,14 @@ def _if_tuned(arms: Arms) -> str:
 
 
 def _of_winner(arms: Arms) -> str:
-    return {
-        Answer.BETTER: f"{f'{arms.winner} is ' * bool(arms.seldom)}shown to be better{_cause(arms)}",
+    how_sure = {
+        Answer.BETTER: f"shown to be better{_cause(arms)}",
         Answer.NO_DIFFERENCE: _ahead(arms),
-        Answer.WORSE: "a best guess",
+        Answer.EQUAL: f"practically equal to {arms.baseline}",
+        Answer.WORSE: "shown to be worse",
         Answer.NOT_ENOUGH_DATA: f"not compared with {arms.baseline}",
     }[arms.verdict.answer]
+    return f"{f'{arms.winner} is ' * arms.is_seldom}{how_sure}"
 
 
 def _of_baseline(arms: Arms) -> str:

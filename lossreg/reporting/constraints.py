@@ -58,25 +58,28 @@ def alone(arms: Arms) -> str:
 def violated(arms: Arms) -> str:
     """Return `; in validation neither keeps recall >= 0.9 (focal 0.51, cross_entropy 0.14)`, and of the test rows.
 
-    That is said of constraints that the recommended one violates.
+    That is said of constraints that the recommended one violates, or the other where either may do.
     """
     validation = [(one, of_it.validation, of_other.validation) for one, of_it, of_other in _sides(arms)]
     on_test = [(one, _mean(of_it), _mean(of_other)) for one, of_it, of_other in _sides(arms) if of_it.tested]
-    return _violated("in validation", _candidates(arms), validation) + _violated(
-        f"on {_rows(arms)}", _in_order(arms, arms.winner, arms.baseline), on_test
+    return _violated(arms, "in validation", _candidates(arms), validation) + _violated(
+        arms, f"on {_rows(arms)}", _in_order(arms, arms.winner, arms.baseline), on_test
     )
 
 
-def _violated(place: str, names: tuple[str, str], values: Iterable[tuple[Kept, float | None, float | None]]) -> str:
-    """Return the part of the sentence on the constraints that the recommended one violates in a place; or nothing."""
+def _violated(
+    arms: Arms, place: str, names: tuple[str, str], values: Iterable[tuple[Kept, float | None, float | None]]
+) -> str:
+    """Return the part of the sentence on the constraints that are violated in a place; or nothing."""
     it, other = names
-    parts = [
-        f"{f'{it} violates' if is_alone else 'neither keeps'} {one.constraint.short} "
-        f"({it} {_text(one, of_it)}, {other} {_text(one, of_other)})"
-        for one, of_it, of_other in values
-        if not one.constraint.is_kept(of_it)
-        for is_alone in [of_other is None or one.constraint.is_kept(of_other)]
-    ]
+    parts = []
+    for one, of_it, of_other in values:
+        is_kept = one.constraint.is_kept(of_it)
+        is_kept_by_other = of_other is None or one.constraint.is_kept(of_other)
+        if is_kept and (is_kept_by_other or not arms.is_either):
+            continue
+        who = f"{other} violates" if is_kept else f"{it} violates" if is_kept_by_other else "neither keeps"
+        parts.append(f"{who} {one.constraint.short} ({it} {_text(one, of_it)}, {other} {_text(one, of_other)})")
     return f"; {place} {' and '.join(parts)}" if parts else ""
 
 

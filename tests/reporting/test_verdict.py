@@ -397,21 +397,6 @@ def test_a_difference_within_the_margin_is_no_reason_to_change():
     ]
 
 
-@pytest.mark.parametrize(
-    ("won", "told"),
-    [
-        ({}, " or cross_entropy: they are practically equal."),
-        ({"outer": 5, "folds_won": {"gce_mild": 5}}, ", chosen in none of 5 outer folds, or with cross_entropy: the "
-         "loss chosen in each fold is practically equal."),
-    ],
-)  # fmt: skip
-def test_one_of_two_equal_losses_is_offered_beside_the_other(won, told):
-    result = sample_verdict.study("equal", **won)
-    result.verdict = replace(result.verdict, recommended=result.verdict.winner)
-    assert lines(result)[0] == f"Train with focal(gamma=2.1){told}"
-    assert "The interval lies within the margin of 0.005." in lines(result)
-
-
 @pytest.mark.parametrize("tuned", [None, compared(0.02, 0.03)])
 def test_a_winner_that_few_outer_folds_chose_is_offered_beside_the_baseline(tuned):
     result = sample_verdict.study("no difference, ahead", **SELDOM, against_tuned_decision=tuned)
@@ -423,6 +408,33 @@ def test_a_winner_that_few_outer_folds_chose_is_offered_beside_the_baseline(tune
 
 
 CLEAR = compared(0.02, 0.01)
+
+
+def test_no_difference_without_a_tuned_threshold_is_called_so_where_there_is_one_with_it():
+    result = sample_verdict.study("no difference, ahead", against_tuned_decision=CLEAR)
+    assert lines(result)[0] == (
+        "Train with focal(gamma=2.1) or cross_entropy: no difference between them is shown without a tuned threshold."
+    )
+
+
+def test_a_loss_to_be_tuned_that_few_outer_folds_chose_is_said_to_be():
+    result = sample_verdict.study("worse", **SELDOM, against_tuned_decision=CLEAR)
+    assert lines(result)[0] == "Train with cross_entropy, or with focal(gamma=2.1) if you tune the threshold."
+    assert any("Only 1 of them chose focal" in line for line in lines(result))
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ("no difference, ahead", "; on the test rows cross_entropy violates recall >= 0.5 (focal 0.6, cross_entropy "
+         "0.4)."),
+        ("better, because of the loss", ": shown to be better."),
+    ],
+)  # fmt: skip
+def test_a_constraint_that_the_baseline_violates_is_told_where_either_may_do(case, told):
+    focal, cross_entropy = KeptBy(0.6, Value(0.6, 0.5, 0.7, 20)), KeptBy(0.6, Value(0.4, 0.3, 0.5, 20))
+    kept = Kept(Constraint("recall", 0.5, "maximize"), focal, cross_entropy)
+    assert lines(sample_verdict.study(case, constraints=(kept,)))[0].endswith(told)
 
 
 @pytest.mark.parametrize(
@@ -473,6 +485,7 @@ UNTUNED = "focal is shown to be worse as it is, but not with a tuned threshold f
         ("better by less than the margin", {}, "focal is better, but not by more than the margin"),
         ("no difference, ahead", AHEAD | {"against_tuned_decision": compared(0.01, 0.02)}, ALIKE),
         ("no difference, ahead", AHEAD, "ahead of cross_entropy, but not called better"),
+        ("no difference, ahead", AHEAD | SELDOM, f"{OF_FOLDS} is ahead of cross_entropy, but not called better"),
         ("no difference, ahead", AHEAD | UNSTABLE, "ahead of cross_entropy, but not called better"),
         ("no difference, behind", AHEAD | UNSTABLE, "focal is called neither better nor equal"),
         ("no difference, behind", SMALL, "focal is better as it is, but not by more than the margin"),
@@ -515,6 +528,7 @@ LIMITS = {
     "one row": {"test_rows": 1},
     "outer folds": {"outer": 5},
     "a tuned decision": {"against_tuned_decision": compared(0.01, 0.002)},
+    "a worse tuned decision": {"outer": 5, "against_tuned_decision": compared(-0.01, 0.002)},
 }
 
 
@@ -525,6 +539,7 @@ def test_all_that_is_said_is_sentences(case, direction, limits):
     result = sample_verdict.study(case, direction, **LIMITS[limits])
     for sentence in [*lines(result), report.caveat(result)]:
         assert sentence.endswith(".")
+        assert not re.search(rf"^{OF_FOLDS}|[;,] {OF_FOLDS.capitalize()}", sentence)
         assert sentence == sentence.strip()
         assert not re.search(r"  |\.\.|nan|inf\b|None|-0|\(\)| ,", sentence), sentence
         assert not re.search(r"\b1 (rows|test rows|repeats|repeated trainings|times|are)\b", sentence)
@@ -681,6 +696,7 @@ def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
         (5123.4, 4567.0, "5100 higher than that of cross_entropy (95% interval: 600 to 9700 higher)"),
         (2e-9, 1e-9, "2.0e-09 higher than that of cross_entropy (95% interval: 1.0e-09 to 3.0e-09 higher)"),
         (1e-5, 0.016, "about the same as that of cross_entropy (95% interval: 0.016 lower to 0.016 higher)"),
+        (0.0, 0.0, "about the same as that of cross_entropy (95% interval: 0.000 to 0.000)"),
         (0.02, 0.0, "0.020 higher than that of cross_entropy (95% interval: 0.020 to 0.020 higher)"),
     ],
 )
