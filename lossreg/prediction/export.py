@@ -129,7 +129,7 @@ def files(predictor: Predictor) -> list[str]:
 
 
 def _has_images(predictor: Predictor) -> bool:
-    return bool(getattr(base_of(predictor.preprocessor), "images", None))
+    return bool(getattr(base_of(predictor.preprocessor), "images_", None))
 
 
 def _page(predictor: Predictor) -> str:

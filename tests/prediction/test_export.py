@@ -25,6 +25,8 @@ from typer.testing import CliRunner
 
 import lossreg
 from lossreg import cli
+from lossreg.data.image_files import ImageReader
+from lossreg.data.preprocess import ImagePreprocessor
 from lossreg.errors import InputError
 from lossreg.prediction import bundle, export
 from lossreg.reporting import study_plots
@@ -296,10 +298,11 @@ def test_an_export_has_no_onnx_file_of_an_earlier_one(study, monkeypatch, tmp_pa
     ("task", "columns", "images", "files"),
     [
         ("binary", ("a",), None, "new.csv -o predicted.csv"),
-        ("multiclass", (), {"height": 16}, "folder_of_images -o predicted.csv"),
+        ("multiclass", (), ImageReader(16, 16, 3), "folder_of_images -o predicted.csv"),
         ("segmentation", (), None, "new.npz -o predicted.npz"),
     ],
 )
 def test_the_files_of_the_command_are_of_a_kind_that_it_takes(task, columns, images, files):
-    about, preprocessor = SimpleNamespace(task=task, columns=columns), SimpleNamespace(images=images)
+    about, preprocessor = SimpleNamespace(task=task, columns=columns), ImagePreprocessor()
+    preprocessor.images_ = images
     assert " ".join(export.files(SimpleNamespace(about=about, preprocessor=preprocessor))) == files
