@@ -45,5 +45,5 @@ def take(file: IO[bytes]) -> bool:
 def is_at(file: IO[bytes] | FileIO, path: Path) -> bool:
     """Return whether an open file is still the one of that path, and was not removed."""
     with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False

@@ -187,6 +187,13 @@ def test_a_journal_that_is_no_longer_in_its_place_takes_nothing(tmp_path, away):
         study.set_user_attr("a", 2)
 
 
+def test_a_journal_that_is_a_link_to_another_place_is_written_there(tmp_path):
+    (tmp_path / "kept.log").touch()
+    (tmp_path / "journal.log").symlink_to("kept.log")
+    optuna_study(StudyStorage(Journal(tmp_path / "journal.log"))).set_user_attr("a", 1)
+    assert '"a":1' in (tmp_path / "kept.log").read_text()
+
+
 @pytest.mark.parametrize("change", [lambda text: text[:-20], lambda text: text.replace(b"1.0", b"3.0") + b"{}\n"])
 def test_a_journal_with_other_lines_than_before_is_not_read_on(path, change):
     study = optuna_study(StudyStorage(Journal(path)))
