@@ -36,7 +36,7 @@ def _of_verdict(result: StudyResult) -> dict[str, Any]:
         return {}
     usual: dict[str, Any] = {
         "enabled": True,
-        "outer": 0,
+        "outer": None,  # another machine may choose another number
         "repeats": Verdict().repeats_with(verdict.outer),
         "margin": 0.0,
     }

@@ -42,7 +42,7 @@ def test_the_command_repeats_what_set_and_more_changed():
 @pytest.mark.parametrize(
     ("begun", "reached", "wanted"),
     [
-        ({"outer": None}, {}, []),
+        ({"outer": None}, {}, ["verdict.outer=0"]),
         ({"outer": None, "repeats": None}, {"outer": 5, "repeats": 6}, ["verdict.outer=5"]),
         ({"outer": 5}, {"outer": 5, "repeats": 6}, []),
         ({"repeats": 10}, {"repeats": 40}, ["verdict.repeats=40"]),
@@ -54,7 +54,7 @@ def test_the_command_repeats_what_set_and_more_changed():
 )
 def test_the_commands_repeat_a_verdict_that_was_asked_for_later(begun, reached, wanted):
     result = sample_verdict.study("better, because of the loss", **reached)
-    result = dataclasses.replace(result, spec=result.spec | {"verdict": begun})
+    result = dataclasses.replace(result, spec=result.spec | {"verdict": {"outer": 0} | begun})
     options = [part for override in wanted for part in ("--set", override)]
     assert command(result) == ["lossreg", "tune", "toy.toml", *options, "--set", "name=toy-again"]
     [other] = [one for one in instructions.next_step(result, "toy.toml").sentences if "other test" in one]

@@ -174,7 +174,7 @@ def test_the_verdict_comes_first_then_what_one_does_with_it():
     assert f"import lossreg\n\n{recommended.recipe}" in code
     assert "lossreg predict 'my study.toml' rows.csv -o predicted.csv" in code
     assert 'import lossreg\npredictor = lossreg.load_predictor("my study.toml")\npredictor.predict(rows)' in code
-    asked = "--set verdict.margin=0.01 --set search.confirm=3"
+    asked = "--set verdict.outer=0 --set verdict.margin=0.01 --set search.confirm=3"
     assert f"lossreg tune 'my study.toml' {asked} --set name=toy-again" in code
     assert any("margin = 0.01" in text and "confirm = 3" in text for text in code)
     assert f"Trained with learning rate {values.number(recommended.learning_rate)}, batch size 32" in elements.text("p")

@@ -93,7 +93,7 @@ def test_mlflow_s_description_says_in_two_lines_what_to_train_with_and_how_to_lo
     assert [title.split()[0] for title in titles] == [
         "Question", "Leaderboard", "Parameters", "Load", "Recipes", "Repeat", *["Notes"] * ("Notes" in page), "Facts",
     ]  # fmt: skip
-    assert "```sh\nlossreg tune 'my toy.toml' --set name=toy-again\n```" in page
+    assert "```sh\nlossreg tune 'my toy.toml' --set verdict.outer=0 --set name=toy-again\n```" in page
     assert f"trained with learning rate {values.number(result.recommended.learning_rate)}, " in page
     assert "mlflow" not in description.markdown(dataclasses.replace(result, tracking={"uri": "x"}), 8000, title=False)
 
