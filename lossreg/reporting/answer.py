@@ -66,7 +66,8 @@ def _not_shown(arms: Arms) -> str:
         return f"{arms.first} has the better estimate{simpler}"
     if arms.is_winner and arms.verdict.is_decided_by_constraints:
         return f"No difference between the two is shown{simpler}"
-    default = f" without a tuned {arms.tuned_part}" * bool(arms.tuned)
+    is_shown_tuned = arms.tuned is not None and not arms.tuned.low <= 0 <= arms.tuned.high
+    default = f" without a tuned {arms.tuned_part}" * is_shown_tuned
     estimate = f"; {arms.winner} has the better estimate" * arms.is_winner
     return f"No difference between the two is shown{default}{estimate}"
 

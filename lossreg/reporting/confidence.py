@@ -58,7 +58,7 @@ def _of_baseline(arms: Arms) -> str:
         Answer.NO_DIFFERENCE: _none_better(arms),
         Answer.EQUAL: f"{arms.winner} is practically equal",
         Answer.WORSE: _worse(arms),
-        Answer.NOT_ENOUGH_DATA: f"not compared with {arms.winner}",
+        Answer.NOT_ENOUGH_DATA: f"the baseline is kept, as {arms.winner} could not be compared with it",
     }[arms.verdict.answer]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,12 @@ def plans(winner: Plan, baseline: Plan) -> dict[str, Plan]:
     )  # fmt: skip
     both = {WINNER: winner, BASELINE: baseline}
     return both if same_rate == baseline else {**both, SAME_RATE: same_rate}
+
+
+def in_words(names: Collection[str]) -> str:
+    """Return which trainings arms are, by their names."""
+    also = ", the latter also with the winner's settings" * (SAME_RATE in names)
+    return f"winner and baseline{also}"
 
 
 def _arm(trial: TrialRecord, scores: np.ndarray | None) -> Arm:

@@ -166,7 +166,8 @@ class Nested:
         rows = [(part.test[:, None] * len(pixels) + pixels).ravel() for part in self.parts]
         groups = _groups([self._plans(fold, chosen) for fold, chosen in enumerate(settings)])
         splits = range(SPLITS_OF_FOLD + repeats.start, SPLITS_OF_FOLD + repeats.stop)
-        task = f"verdict: winner and baseline, {len(repeats)} times each in {len(self.parts)} outer folds"
+        named = arms.in_words({name for group in groups for name in group.plans})
+        task = f"verdict: {named}, {len(repeats)} times each in {len(self.parts)} outer folds"
         return predicted_by_arm(retrainer, groups, rows, splits, task)
 
     def _plans(self, fold: int, chosen: Settings) -> dict[str, Plan]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lossreg.search import confirming
-from lossreg.search.arms import Arms
+from lossreg.search.arms import Arms, in_words
 from lossreg.search.confirming import Choice
 from lossreg.search.frozen import Frozen
 from lossreg.search.predictions import Predictions, predicted_by_arm
@@ -50,5 +50,5 @@ def predictions(arms: Arms, repeats: range, retrainer: Retrainer) -> Predictions
     dataset = retrainer.prepared.problem.dataset
     rows = np.arange(len(dataset.test) * math.prod(dataset.spatial_shape))
     splits = range(FIRST + repeats.start, FIRST + repeats.stop)
-    task = f"verdict: winner and baseline, {len(repeats)} times each"
+    task = f"verdict: {in_words(arms.plans)}, {len(repeats)} times each"
     return predicted_by_arm(retrainer, [Group(arms.plans)], [rows], splits, task)

@@ -462,7 +462,7 @@ def test_an_interval_of_the_table_that_leaves_0_out_has_a_sentence(case, changes
 
 def test_too_few_rows_are_the_reason_for_no_answer():
     assert lines(sample_verdict.study("not enough data")) == [
-        "Train with cross_entropy: not compared with focal.",
+        "Train with cross_entropy: the baseline is kept, as focal could not be compared with it.",
         "focal was not compared with cross_entropy: 80 rows, and a verdict needs at least 100.",
     ]
 

@@ -41,7 +41,7 @@ class Heard(Observer):
         self.phases.append(text)
 
     def stopping(self):
-        return bool(self._at) and self._at in self.phases[-1]
+        return bool(self._at) and any(self._at in text for text in self.phases[-1:])
 
 
 @pytest.fixture
