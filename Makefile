@@ -43,7 +43,7 @@ tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml): about a minute; th
 ui: $(DONE) ## the MLflow UI on that study's store
 	$(BIN)/lossreg ui $(STUDY)
 
-test: $(DONE_DEV) postgresql ## the tests: 15 minutes on two idle cores
+test: $(DONE_DEV) postgresql ## the tests: 8 minutes on two idle cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
