@@ -214,7 +214,10 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     numbers = Numbers.of(development) if task.value in REGRESSION and len(np.unique(development)) > 1 else None
     metric = _usable(recommendation.metric(dataset, numbers), dataset)
     losses, left_out = recommendation.losses(registry.default(), dataset, numbers)
-    warning_lines = [*suspects.lines(), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
+    resolved = catalogue.resolve(metric.value, task.value)
+    warning_lines = [
+        *suspects.lines(), *warnings.of_noise(dataset, resolved), *warnings.of_verdict(dataset, resolved),
+    ]  # fmt: skip
     batch_size, epochs = recommendation.training(len(dataset.train))
     saved, unlabelled = (
         _saved(source, suspects.beside) if where == HERE else "",

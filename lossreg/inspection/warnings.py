@@ -16,6 +16,7 @@ from lossreg.errors import count_of
 from lossreg.inspection import noise
 from lossreg.inspection.suspects import Suspects
 from lossreg.metrics.catalogue import Metric
+from lossreg.verdict import shortage
 
 Array = NDArray[Any]
 
@@ -27,6 +28,11 @@ FOLDS = 5  # that are advised
 def of(dataset: Dataset, metric: Metric) -> list[str]:
     """Return what may make the scores of this data better than they are, or differences of them noise."""
     return [*Suspects.of(dataset).lines(), *of_noise(dataset, metric)]
+
+
+def of_verdict(dataset: Dataset, metric: Metric, outer: int | None = None) -> list[str]:
+    """Return a line on a verdict that rows, or those of a class, are too few for; outer: as in `shortage.foreseen`."""
+    return list(filter(None, [shortage.foreseen(dataset, metric, outer)]))
 
 
 def of_noise(dataset: Dataset, metric: Metric) -> list[str]:

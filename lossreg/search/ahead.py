@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lossreg.search import confirming, nested
 from lossreg.search.nested import ARMS
 from lossreg.storage.observer import Ahead
+from lossreg.verdict import shortage
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
@@ -14,15 +15,18 @@ if TYPE_CHECKING:
 
 def of(prepared: Prepared) -> Ahead:
     """Return what follows the search of a study, at most."""
-    spec, rows = prepared.spec, prepared.problem.dataset.rows
+    spec, dataset = prepared.spec, prepared.problem.dataset
     number, splits = len(prepared.candidates), spec.search.confirm
     after = Ahead(number * confirming.settings(number, prepared.trials) * splits, per_trial=_per_trial(prepared))
-    if not (spec.verdict.enabled and spec.has_verdict):
+    if not (spec.verdict.enabled and spec.has_verdict) or shortage.foreseen(
+        dataset, prepared.metric, spec.verdict.outer
+    ):
         return after
     verdict = of_verdict(prepared, spec.verdict.outer or 0, spec.verdict.repeats_with(spec.verdict.outer or 0))
     after = verdict._replace(confirm=after.confirm)
+    rows = dataset.rows
     is_open = spec.verdict.outer is None and not rows.layout.is_fixed and nested.is_usual(len(rows.labels.y), 0.0)
-    folds = of_verdict(prepared, nested.USUAL, spec.verdict.repeats_with(nested.USUAL)).verdict
+    folds = of_verdict(prepared, shortage.USUAL, spec.verdict.repeats_with(shortage.USUAL)).verdict
     return after._replace(in_folds=folds, most=60 * nested.LONG) if is_open else after
 
 

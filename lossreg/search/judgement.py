@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lossreg.data import splits
-from lossreg.errors import InputError, count_of
+from lossreg.errors import count_of
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, BEFORE, ODDS, SAME_RATE, TUNED, WINNER, Arms
 from lossreg.search.final_stage import why
@@ -238,20 +238,6 @@ def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:
 # ------------------------------------------------------------ without predictions
 
 
-def shortage(prepared: Prepared) -> str:
-    """Return why the data do not allow a verdict; empty where they do."""
-    dataset = prepared.problem.dataset
-    if dataset.loaded and dataset.loaded.layout.grouped:
-        y = dataset.loaded.labels.y.reshape(len(dataset.loaded.labels.y), -1)
-        counts = (
-            {} if dataset.spatial_shape else dict(zip(dataset.classes, _counts(dataset, y, slice(None)), strict=True))
-        )
-        return answers.shortage(_independent(dataset, np.ones(len(y), bool)), counts, "groups")
-    facts = dataset.summary()
-    counts = {} if dataset.spatial_shape else facts["classes"]
-    return answers.shortage(sum(facts["rows"].values()), counts)
-
-
 def too_few(dataset: Dataset, metric: Metric) -> str:
     """Return what repeats leave out too few of to tune a decision on: rows, or groups or times of many rows."""
     development, layout = dataset.rows.development, dataset.rows.layout
@@ -259,51 +245,6 @@ def too_few(dataset: Dataset, metric: Metric) -> str:
     if not has_rows or layout.dependent is None:
         return "rows"
     return "groups" if layout.times is None else "times"
-
-
-def _independent(dataset: Dataset, mask: np.ndarray, rows: np.ndarray | slice = slice(None)) -> int:
-    """Return how many of these rows are in a mask, or how many groups, if the study names them."""
-    layout = dataset.loaded.layout if dataset.loaded else None
-    groups = layout.units if layout and layout.grouped else None
-    return int(mask.sum()) if groups is None else len(np.unique(groups[rows][mask]))
-
-
-def _counts(dataset: Dataset, y: np.ndarray, rows: np.ndarray | slice) -> list[int]:
-    """Return the rows or groups of each class, or with each label; y: `(n, columns)` of these rows."""
-    if dataset.task == "multilabel":
-        return [_independent(dataset, column > 0, rows) for column in y.T]
-    return [_independent(dataset, (y == label).any(axis=1), rows) for label in range(dataset.n_classes)]
-
-
-def shortage_of_test_rows(prepared: Prepared) -> str:
-    """Return why the test rows do not allow a verdict without outer folds; empty where they do."""
-    dataset, metric = prepared.problem.dataset, prepared.metric
-    try:
-        metric.check(dataset.scored_labels(dataset.test.scored), dataset.n_classes)
-    except InputError as error:
-        return f"of the test rows, {error.what}"
-    absent = dataset.rows.labels.absent(dataset.rows.test) if dataset.task in ("binary", "multiclass") else []
-    if absent:
-        return f"no test row is of class {absent[0]!r}"
-    layout, test = dataset.rows.layout, dataset.rows.test
-    if layout.dependent is not None and len(np.unique(layout.dependent[test])) < FEWEST:
-        return f"the test rows are all of one {'group' if layout.times is None else 'time'}"
-    what = "group" if layout.grouped else "row"
-    return answers.shortage_of_tested(_tested_counts(dataset, metric), metric.name, what)
-
-
-def _tested_counts(dataset: Dataset, metric: Metric) -> dict[str, int]:
-    """Return the test rows or groups of each class or label, masks with a pixel of it; none where they do not matter.
-
-    Of labels without which the metric is undefined for rows of one kind alone, it is the smaller number of both kinds.
-    """
-    if not variation.hangs_on_classes(metric):
-        return {}
-    y, rows = dataset.test.y.reshape(len(dataset.test.y), -1), dataset.rows.test
-    counts = _counts(dataset, y, rows)
-    if dataset.task == "multilabel" and metric.every_class:
-        counts = [*map(min, counts, _counts(dataset, 1 - y, rows))]
-    return dict(zip(dataset.classes, counts, strict=True))
 
 
 def without_comparison(

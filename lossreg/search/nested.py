@@ -26,6 +26,7 @@ from lossreg.search.predictions import Predictions, predicted_by_arm
 from lossreg.search.retrainer import Finished, Group, OnSplit, Retrainer
 from lossreg.storage.observer import Observer
 from lossreg.terminal import caller
+from lossreg.verdict import shortage
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
 # of the settings and splits by which a fold is confirmed, where the study has 20 and `search.confirm`
 SETTINGS_OF_FOLD, SPLITS_OF_FOLD = 10, 2
 ARMS = 3  # at most
-# outer folds of a study that names none, if it has fewer rows than that and they take fewer minutes than that
-USUAL, MOST_ROWS, LONG = 5, 2000, 2.0
+LONG = 2.0  # minutes from which a study has no outer folds unasked
 LONGEST = 60  # minutes of outer folds that are proposed to a study of more rows
 # numbers of a fold's splits: that of its search, then those that confirm it, then those of the repeats
 OF_FOLD = 10_000
@@ -50,7 +50,7 @@ Settings = dict[str, dict[str, Any]]  # of a fold: candidate and parameters of w
 
 def is_usual(rows: int, minutes: float) -> bool:
     """Return whether a study of so many rows has outer folds unasked, where they take so many minutes."""
-    return rows < MOST_ROWS and minutes < LONG
+    return rows < shortage.MOST_ROWS and minutes < LONG
 
 
 def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
@@ -59,10 +59,11 @@ def proposal(rows: int, new: Estimate, *, is_open: bool) -> str:
     Of a study that has them unasked if they take little time always; of a larger one where no difference is shown
     and they take no more than an hour. is_open: whether no difference is shown.
     """
-    if rows >= MOST_ROWS and not (is_open and new.minutes <= LONGEST):
+    if rows >= shortage.MOST_ROWS and not (is_open and new.minutes <= LONGEST):
         return ""
     how = caller.words(
-        f"`lossreg verdict STUDY --set verdict.outer={USUAL}` does it", f"verdict.outer = {USUAL} asks for it"
+        f"`lossreg verdict STUDY --set verdict.outer={shortage.USUAL}` does it",
+        f"verdict.outer = {shortage.USUAL} asks for it",
     )
     return (
         "only one split was tested: nested cross-validation tests every row, and can show smaller differences than "

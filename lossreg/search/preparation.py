@@ -161,4 +161,6 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     if not rehearsed:
         return prepared
     unmapped, rehearsal_notes = rehearsal.rehearse(prepared)
-    return replace(prepared, unmapped=unmapped, notes=[*notes, *rehearsal_notes, *warnings.of(dataset, metric)])
+    notes += [*rehearsal_notes, *warnings.of(dataset, metric)]
+    notes += warnings.of_verdict(dataset, metric, spec.verdict.outer) if spec.verdict.enabled else []
+    return replace(prepared, unmapped=unmapped, notes=notes)

@@ -31,6 +31,7 @@ from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord
 from lossreg.storage.verdict import Answer, Verdict
 from lossreg.terminal import caller
+from lossreg.verdict import shortage
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -87,7 +88,8 @@ class VerdictStage(FinalStage):
         if top is None or baseline is None:
             self.progress.message("there is no verdict: it takes a completed trial of the baseline and of another loss")
             return None
-        if reason := judgement.shortage(self.prepared):
+        dataset = self.prepared.problem.dataset
+        if reason := shortage.of_rows(dataset):
             return judgement.without_comparison(self.prepared, self._notes, top, baseline, reason)
         outer = self._outer()
         try:
@@ -110,11 +112,12 @@ class VerdictStage(FinalStage):
 
     def _compared_in(self, outer: int) -> Verdict | Failed | str:
         """Return the verdict with so many outer folds, 0 for the test rows; where they are too few, why."""
-        if not outer and (reason := judgement.shortage_of_test_rows(self.prepared)):
+        dataset, metric = self.prepared.problem.dataset, self.prepared.metric
+        if not outer and (reason := shortage.of_test_rows(dataset, metric)):
             return reason
         repeats, trials = self.prepared.spec.verdict.repeats_with(outer), len(self.result.trials)
         folds = Nested.of(self.prepared, outer, trials, self.progress) if outer else None
-        tested = Tested.of(self.prepared.problem.dataset, folds.parts if folds else ())
+        tested = Tested.of(dataset, folds.parts if folds else ())
         noted = self._notes.of_outer(outer)
         known = tested.matching(self.folder.predictions.load(noted.key, outer) if noted else {})
         done = min(map(len, known.values()), default=0)
@@ -169,14 +172,14 @@ class VerdictStage(FinalStage):
 
     def _usual_folds(self) -> int:
         """Return the number of outer folds of a study that names none; they are proposed where they take long."""
-        rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
+        rows, usual = self.prepared.problem.dataset.rows, shortage.USUAL
         new = self._estimate(usual, self.prepared.spec.verdict.repeats_with(usual))
         is_usual = not rows.layout.is_fixed and nested.is_usual(len(rows.labels.y), new.minutes)
         return usual if is_usual else 0
 
     def _advice(self, verdict: Verdict) -> str:
         """Return how long outer folds would take, where one split was compared by default; else empty."""
-        rows, asked, usual = self.prepared.problem.dataset.rows, self.prepared.spec.verdict, nested.USUAL
+        rows, asked, usual = self.prepared.problem.dataset.rows, self.prepared.spec.verdict, shortage.USUAL
         is_unasked = asked.outer is None and self._unasked and not self._unasked.get("reason")
         if verdict.outer or not is_unasked or rows.layout.is_fixed:
             return ""

@@ -534,7 +534,9 @@ def test_a_run_warns_of_what_init_warns_of():
     lines = [line.rstrip() for line in shown.file.getvalue().splitlines()]
     assert {f"note: {line}" for line in inspection.warnings} <= {*lines}, "as a dry run has them"
     _, dataset, metric, *_ = prepared(inspection.text)
-    assert warnings.of(dataset, metric) == inspection.warnings
+    assert [*warnings.of(dataset, metric), *warnings.of_verdict(dataset, metric)] == inspection.warnings
+    few = f"{(frame.left == 'yes').sum()} rows of class 'yes', and a verdict needs at least 30 of each"
+    assert few in inspection.warnings[-1]
 
 
 @pytest.mark.parametrize("folds", [None, 5])

@@ -17,6 +17,7 @@ from lossreg.metrics import catalogue
 from lossreg.search import judgement, preparation, study_metrics
 from lossreg.storage.verdict import Answer
 from lossreg.training import scoring
+from lossreg.verdict import shortage
 from lossreg.verdict.comparison import compare
 
 N, PER = 330, 3
@@ -67,8 +68,10 @@ def test_no_split_of_a_study_with_verdict_takes_a_group_apart(outer, tmp_path, m
     assert verdict.against_baseline.high == pytest.approx(by_hand.high, rel=1e-3)
 
 
-def shortage(sections, of=judgement.shortage):
-    return of(preparation.prepare(studies.of(sections), rehearsed=False))
+def too_few(sections, *, tested=False):
+    prepared = preparation.prepare(studies.of(sections), rehearsed=False)
+    dataset = prepared.problem.dataset
+    return shortage.of_test_rows(dataset, prepared.metric) if tested else shortage.of_rows(dataset)
 
 
 def classes(folder, **keys):
@@ -80,14 +83,14 @@ def classes(folder, **keys):
 
 def test_groups_are_counted_where_rows_are_not_independent(tmp_path):
     write(tmp_path, "binary", groups=60)
-    assert shortage(classes(tmp_path)) == ""
-    assert shortage(classes(tmp_path, group="customer")) == "60 groups, and a verdict needs at least 100"
+    assert too_few(classes(tmp_path)) == ""
+    assert too_few(classes(tmp_path, group="customer")) == "60 groups, and a verdict needs at least 100"
     y = (np.arange(N) < 90).astype(int)
     np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(N, 2)), y=y, customer=np.arange(N) // 3)
-    assert shortage(classes(tmp_path, group="customer")) == ""
+    assert too_few(classes(tmp_path, group="customer")) == ""
     np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(N, 2)), y=y,
              customer=np.r_[np.arange(90) // 5, np.arange(90, N)])  # fmt: skip
-    assert shortage(classes(tmp_path, group="customer")) == (
+    assert too_few(classes(tmp_path, group="customer")) == (
         "18 groups of class '1', and a verdict needs at least 30 of each"
     )
 
@@ -101,9 +104,9 @@ def test_test_groups_are_counted_for_metrics_that_hang_on_classes(tmp_path):
     customer[:16] = np.arange(16) // 4
     np.savez(tmp_path / "rows.npz", x=rng.normal(size=(N, 2)), y=y, customer=customer, part=given)
     keys = {"group": "customer", "split": "part"}
-    said = shortage(classes(tmp_path, **keys), judgement.shortage_of_test_rows)
+    said = too_few(classes(tmp_path, **keys), tested=True)
     assert said == "4 test groups of class '1', and a verdict by f1_macro needs at least 5 of each"
-    assert shortage(classes(tmp_path, split="part"), judgement.shortage_of_test_rows) == ""
+    assert too_few(classes(tmp_path, split="part"), tested=True) == ""
 
 
 @pytest.mark.parametrize("keys", [{"time": "week"}, {"group": "week"}, {"group": "week", "folds": 2}])

@@ -26,6 +26,7 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer, Cause
+from lossreg.verdict import shortage
 
 N, OUTER, REPEATS = 150, 3, 2
 VERDICT = {"outer": OUTER, "repeats": REPEATS}
@@ -140,7 +141,7 @@ def test_what_is_cut_off_is_done_again_with_the_same_answer(finished, tmp_path, 
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
     unasked = study(verdict={"repeats": REPEATS})
-    monkeypatch.setattr(nested, "USUAL", OUTER)
+    monkeypatch.setattr(shortage, "USUAL", OUTER)
     for taken, last in ((True, "the search again"), (False, "winner and baseline")):
         monkeypatch.setattr(nested, "is_usual", lambda *_, taken=taken: taken)
         with pytest.raises(KeyboardInterrupt):
@@ -206,7 +207,7 @@ def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path
     [line] = [line for line in told.lines if "there is no verdict" in line]
     assert "fold 2, a.csv" in line
     assert "verdict.outer = 0 compares on the test rows alone" in line
-    monkeypatch.setattr(nested, "USUAL", OUTER)
+    monkeypatch.setattr(shortage, "USUAL", OUTER)
     verdict = run.verdict(study(verdict={"repeats": REPEATS})).verdict
     assert (verdict.outer, verdict.repeats, verdict.test_rows, verdict.openings) == (0, REPEATS, 30, 2)
     assert [note for note in verdict.notes if "fold 2, a.csv" in note]
@@ -225,7 +226,7 @@ def test_an_error_that_passes_does_not_give_up_outer_folds(finished, tmp_path, m
     Path(f".lossreg/small/verdict-{OUTER}.npz").unlink()
     with StudyFolder(Path(".lossreg/small"), "small").opened("minimize", None, None) as stored:
         stored.set_user_attr(ATTRIBUTE, {**stored.user_attrs[ATTRIBUTE], "verdict": None, FROZEN: []})
-    monkeypatch.setattr(nested, "USUAL", OUTER)
+    monkeypatch.setattr(shortage, "USUAL", OUTER)
     monkeypatch.setattr(nested, "is_usual", lambda *_: True)
     unasked = study(verdict={"repeats": REPEATS})
     with monkeypatch.context() as patch:

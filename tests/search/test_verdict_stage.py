@@ -21,7 +21,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.errors import ReplacedError
 from lossreg.reporting.verdict import decision
 from lossreg.runtime import system
-from lossreg.search import completion, fresh_scores, judgement, nested, preparation, restore, run
+from lossreg.search import completion, fresh_scores, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.outline import plan
 from lossreg.search.retrainer import Retrainer
@@ -34,7 +34,7 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
 from lossreg.tracking import entities
 from lossreg.training.population import Population
-from lossreg.verdict import answers
+from lossreg.verdict import answers, shortage
 
 REPEATS = 4
 
@@ -287,7 +287,8 @@ def given(folder, y_test, outer=0, metric="f1_macro"):
 
 
 def short(sections):
-    return judgement.shortage_of_test_rows(preparation.prepare(studies.of(sections), rehearsed=False))
+    prepared = preparation.prepare(studies.of(sections), rehearsed=False)
+    return shortage.of_test_rows(prepared.problem.dataset, prepared.metric)
 
 
 @pytest.mark.parametrize(
@@ -366,7 +367,7 @@ def test_the_margin_that_an_older_version_did_not_note_is_that_of_its_verdict():
 
 @pytest.mark.usefixtures("again")
 def test_without_a_comparison_a_verdict_is_exploratory_too_where_trials_were_added(monkeypatch):
-    monkeypatch.setattr(judgement, "shortage", lambda prepared: "too few")
+    monkeypatch.setattr(shortage, "of_rows", lambda dataset: "too few")
     more = lossreg.tune(study(search={"trials": 7, "metric": "mean_absolute_error", "lanes": 4})).verdict
     assert (more.answer, more.exploratory, more.changed) == (Answer.NOT_ENOUGH_DATA, True, ("trials",))
 
