@@ -21,7 +21,7 @@ from lossreg.inspection import columns
 from lossreg.inspection.recommendation import Choice, may_be_count
 from lossreg.inspection.suspects import Suspects, can_cut
 from lossreg.inspection.target import Numbers
-from lossreg.inspection.warnings import FOLDS, can_fold
+from lossreg.inspection.warnings import ADVICE, FOLDS, can_fold
 from lossreg.registry import registry
 from lossreg.terminal.plain_text import printable_line
 
@@ -35,6 +35,8 @@ WHY = {
     "group": "rows of one {} stay together",
     "time": "the newest rows are the test rows",
 }
+FOLDED = f"scores all rows outside the test, in {FOLDS} trainings per trial"
+FOLDED = f"scores all rows outside the test, in {FOLDS} trainings per trial"
 KINDS = ("number", "category", "text", "date")  # that `[data.columns]` may name
 
 
@@ -107,7 +109,9 @@ class Draft:
         if guessed := self._guessed():
             yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
         if can_fold(self.dataset.rows):
-            yield _with_reason(f"# folds = {FOLDS}", "scores every row outside the test, in place of validation")
+            is_advised = any(ADVICE in warning for warning in self.warnings)
+            when = "advised, as scores are noisy" if is_advised else "not needed without a note on noise"
+            yield _with_reason(f"# folds = {FOLDS}", f"{when}: {FOLDED}")
 
     def _cuts(self) -> Iterator[tuple[str, str]]:
         """Yield the keys that may cut the rows, with columns."""

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 NOISY = 0.04  # of a score between 0 and 1, from which its noise is said
 NOISY_ERROR = 0.06  # of a mean error, relative to it
 FOLDS = 5  # that are advised
+ADVICE = f"with data.folds = {FOLDS}, which validates on all rows but the test rows,"
 
 
 def of(dataset: Dataset, metric: Metric) -> list[str]:
@@ -52,7 +53,7 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     if dataset.further_folds or not can_fold(dataset.rows) or not noise.falls_with_rows(metric):
         return [line]
     fewer = shown.format(size * math.sqrt(number / layout.independent(dataset.rows.development)))
-    return [f"{line}; with data.folds = {FOLDS}, which validates on all rows but the test rows, it is {fewer}"]
+    return [f"{line}; {ADVICE} it is {fewer}"]
 
 
 def can_fold(rows: LoadedRows) -> bool:

@@ -535,6 +535,7 @@ def test_a_run_warns_of_what_init_warns_of():
     assert {f"note: {line}" for line in inspection.warnings} <= {*lines}, "as a dry run has them"
     _, dataset, metric, *_ = prepared(inspection.text)
     assert [*warnings.of(dataset, metric), *warnings.of_verdict(dataset, metric)] == inspection.warnings
+    assert "# folds = 5  # advised, as scores are noisy: " in inspection.text
     few = f"{(frame.left == 'yes').sum()} rows of class 'yes', and a verdict needs at least 30 of each"
     assert few in inspection.warnings[-1]
 
@@ -573,7 +574,9 @@ def test_columns_that_are_used_as_they_are_may_be_of_any_numeric_type(values):
 def test_many_rows_are_not_noisy():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=5000), "y": rng.integers(0, 2, 5000)})
-    assert lossreg.init(frame, "y").warnings == []
+    inspection = lossreg.init(frame, "y")
+    assert inspection.warnings == []
+    assert "# folds = 5  # not needed without a note on noise: " in inspection.text
 
 
 # -------------------------------------------------------------------------------- sources
