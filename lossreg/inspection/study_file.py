@@ -36,7 +36,6 @@ WHY = {
     "time": "the newest rows are the test rows",
 }
 FOLDED = f"scores all rows outside the test, in {FOLDS} trainings per trial"
-FOLDED = f"scores all rows outside the test, in {FOLDS} trainings per trial"
 KINDS = ("number", "category", "text", "date")  # that `[data.columns]` may name
 
 

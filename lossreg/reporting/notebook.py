@@ -119,7 +119,7 @@ class Notebook(Watcher):
     def _lines(self) -> list[str]:
         lines = [self._doing, *([self._stop] if self._stop and self.training else []), *self._last_notes()]
         if self.training:
-            lines[0] = self._reached()
+            lines[0] = self._reached(self.pace.running())
         return [printable_line(line) for line in lines if line]
 
     def _last_notes(self) -> list[str]:

@@ -125,7 +125,7 @@ class Lines(Watcher):
         super().epoch(active, epochs_done)
         new = self.pace.done - self._counted
         if self.training and (new >= max(1, self.pace.total // 10) or (new and not active)):
-            self._count()
+            self._tell()
         self.meanwhile()
 
     def retrained(self, task: str, done: float, total: int) -> None:
@@ -147,7 +147,7 @@ class Lines(Watcher):
     def searched(self) -> None:
         """Write how far the study came."""
         if self.training and self.pace.done > self._counted:
-            self._count()
+            self._tell()
         super().searched()
         super().phase("")
 
@@ -157,12 +157,10 @@ class Lines(Watcher):
         if self._ticker:
             self._ticker.stop()
 
-    def _count(self) -> None:
-        self._counted = self.pace.done
-        self._tell()
-
     def _tell(self) -> None:
-        text = self.doing()
+        """Write how far the study is; where trials have ended since the last line, not how far the others are."""
+        text = self.doing(with_running=self.pace.done == self._counted)
+        self._counted = self.pace.done
         if text and text != self._written:
             self._written = text
             self._write(text)

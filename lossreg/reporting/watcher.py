@@ -134,10 +134,13 @@ class Watcher(Observer):
     def close(self) -> None:
         """Remove what is shown."""
 
-    def doing(self) -> str:
-        """Return what is done now, in one line, with its own progress and the time left; empty before anything is."""
+    def doing(self, *, with_running: bool = True) -> str:
+        """Return what is done now, in one line, with its own progress and the time left; empty before anything is.
+
+        with_running: trials that run are counted, with their epochs.
+        """
         if self.training:
-            return self._reached() if self._result else ""
+            return self._reached(self.pace.running() if with_running else ()) if self._result else ""
         if not self._task.text:
             return ""
         left = self.pace.remaining() if self._task.total else ""
@@ -155,9 +158,8 @@ class Watcher(Observer):
         seconds = self._now() - self._task.since
         return f"{clock(seconds)} so far" if seconds >= 1 and not self._task.done else ""
 
-    def _reached(self) -> str:
+    def _reached(self, running: Sequence[Running]) -> str:
         """Return `14/64 trials, 20 in epoch 12 of 30, highest accuracy 0.9731 (focal), 2.0 trials/s, 0:25 left`."""
-        running = self.pace.running()
         trained = f"{count} {where(running) or 'running'}" if (count := len(in_training(running))) else ""
         best = standing(self._result) if self._result and self._result.trials else ""
         counts = f"{self.pace.done:,}/{self.pace.total:,} trials"

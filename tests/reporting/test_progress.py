@@ -62,6 +62,18 @@ def test_a_line_comes_every_few_seconds_before_any_trial_has_ended():
     assert not [letter for line in written for letter in line if not letter.isprintable()]
 
 
+def test_a_line_on_trials_that_have_ended_does_not_say_in_which_epoch_others_are():
+    written, wave = [], Wave()
+    lines = Lines(written.append, wave.clock)
+    wave.begin(lines)
+    for number in range(2):
+        lines.trial(sample.trial(number), wave.study)
+    for _ in range(2):
+        wave.train(lines, 6.0)
+    assert [line[:10] for line in written[1:]] == ["2/8 trials", "2/8 trials"]
+    assert ["in epoch" in line for line in written[1:]] == [False, True], "no more trials have ended"
+
+
 def test_a_line_comes_every_few_seconds_also_while_an_epoch_lasts():
     written, wave = [], Wave()
     lines = Lines(written.append, wave.clock)
