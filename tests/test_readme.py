@@ -19,6 +19,7 @@ from lossreg import cli, conformance, tracking
 from lossreg.config import study as studies
 from lossreg.registry import registry
 from lossreg.reporting import study_plots
+from lossreg.reporting.verdict import decision
 from lossreg.search import nested
 from lossreg.tracking import tracker
 
@@ -78,7 +79,10 @@ def test_a_study_from_python(folder, capsys, monkeypatch):
     monkeypatch.setattr(nested, "is_usual", lambda *_: False)
     space = {}
     exec(blocks("python", "lossreg.tune")[0], space)
-    assert space["result"].best.candidate in capsys.readouterr().out
+    result, printed = space["result"], capsys.readouterr().out
+    assert decision(result, result.verdict) in printed
+    assert [result.verdict.answer, result.recommended.recipe] == printed.splitlines()[-2:]
+    assert result.best.candidate in printed
 
 
 @pytest.mark.parametrize("trials", [12, pytest.param(128, marks=pytest.mark.long)])
