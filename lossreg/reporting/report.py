@@ -21,8 +21,9 @@ CONFIRMED = (
     "rows of the search. "
 )
 NO_TEST_ROW, NO_TEST_ROWS = "No test row was used for these scores.", "There are no test rows."
-TEST_ROWS = "Scores of the verdict come from the test rows, which the search did not use."
-OUTER_FOLDS = "Scores of the verdict come from rows that the search of their outer fold did not use."
+TO_EXPECT = ", and are the ones to expect on new rows."
+TEST_ROWS = f"Scores of the verdict come from the test rows, which the search did not use{TO_EXPECT}"
+OUTER_FOLDS = f"Scores of the verdict come from rows that the search of their outer fold did not use{TO_EXPECT}"
 # parts of the time of a study, with their keys
 SPENT = {
     "training": "training", "choosing and writing trials": "search", "confirming": "confirm", "verdict": "verdict"

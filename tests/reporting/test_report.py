@@ -169,6 +169,7 @@ def test_a_file_s_name_is_never_markup():
 def test_test_rows_are_untouched_only_if_nothing_opened_them(case, is_opened):
     result = sample_verdict.study(case)
     assert ("No test row was used" in report.caveat(result)) != is_opened
+    assert ("to expect on new rows" in report.caveat(result)) == is_opened
     assert report.caveat(result) in description.markdown(result)
     result.verdict = None
     assert report.caveat(result) == OPTIMISM
