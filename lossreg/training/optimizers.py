@@ -133,7 +133,7 @@ def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> k
     return optimizer
 
 
-class Reused:
+class Reused(_keras_optimizer.OneReplica):
     """Mixed into an optimizer's class: one that serves all plans of the same `branch`, an epoch of `fit` at a time."""
 
     ends = True  # whether the next epoch is a training's last

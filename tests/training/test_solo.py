@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 
 import keras
 import numpy as np
@@ -90,6 +91,21 @@ def test_a_plan_is_trained_to_the_last_bit_alike_whatever_came_before():
     late_reports, late_weights = one_by_one(setup, [other])
     assert late_reports[0] == reports[1]
     assert difference(late_weights[0], weights[1]) == 0
+
+
+def graphs_of_steps():
+    gc.collect()
+    return sum(getattr(each, "name", "") == "one_step_on_data" for each in gc.get_objects() if is_graph(each))
+
+
+def is_graph(each):
+    return type(each).__name__ == "FuncGraph"
+
+
+def test_the_graphs_of_trained_models_are_freed():
+    setup, before = problem("multiclass", {"ce": "cross_entropy"}), graphs_of_steps()
+    one_by_one(setup, [plan(setup, "ce", 0.01, 1)])
+    assert graphs_of_steps() <= before
 
 
 def warming(y_true, y_pred, *, progress):

@@ -27,6 +27,20 @@ def functional(kind: Any) -> Any:
     return type(f"Functional{kind.__name__}", (kind, neutral), {})
 
 
+class OneReplica:
+    """Mixed into an optimizer's class: gradients of one replica are not summed over replicas.
+
+    TensorFlow's sum registers a gradient, which keeps the graph of a training step in memory until the process ends.
+    """
+
+    _distribution_strategy: Any
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
+        if self._distribution_strategy.num_replicas_in_sync == 1:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)  # type: ignore[misc]
+
+
 @cache
 def refusal() -> str:
     """Return why lanes cannot use Keras's optimizers; empty where a step without state is that of the formula."""
