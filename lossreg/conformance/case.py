@@ -31,6 +31,8 @@ CLASSES = {
 SPATIAL_SHAPE = (4, 3)
 CONDITION = "Python cannot evaluate a condition on a tensor: use lossreg.ops.where."
 MOST_CORNERS = 64
+# samples of a call: a loss that broadcasts them against each other by mistake makes arrays of the square of it
+AT_ONCE = 4096
 Params = Mapping[str, Any]
 
 
@@ -255,8 +257,11 @@ class Case:
 
     def each(self, y: Array, many: Array, setting: Setting) -> Array:
         """`(m, n)` float64 losses of `many` raw scores `(m, n, *spatial_shape, outputs)` for the same labels."""
-        if self.spec.level == "batch":
-            return np.stack([self.values(y, z, setting) for z in many])
+        step = 1 if self.spec.level == "batch" else max(1, AT_ONCE // len(y))
+        parts = (many[first : first + step] for first in range(0, len(many), step))
+        return np.concatenate([self._at_once(y, part, setting) for part in parts])
+
+    def _at_once(self, y: Array, many: Array, setting: Setting) -> Array:
         labels = np.tile(y, (len(many), *[1] * (y.ndim - 1)))
         return self.values(labels, many.reshape(-1, *many.shape[2:]), setting).reshape(many.shape[:2])
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.case import Case, Setting, brief, shown
-from lossreg.conformance.extremes import crossed
 from lossreg.conformance.minima import LINE
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Interval
@@ -70,8 +69,7 @@ def _best_constant(case: Case, y: Array, share: Array, setting: Setting, polish:
     flat = int(np.prod(shape[-1:]))
     tried = np.concatenate([size * rng.normal(size=(150, flat)) for size in (0.5, 1.0, 2.0, 4.0)])
     tried = np.broadcast_to(tried.reshape(-1, *[1] * len(case.spatial_shape), flat), (len(tried), *shape))
-    raw_scores, labels = crossed(tried, y)
-    values = case.values(labels, raw_scores, setting).reshape(len(tried), len(y)) @ share
+    values = case.each(y, np.broadcast_to(tried[:, None], (len(tried), len(y), *shape)), setting) @ share
     best = tried[int(np.argmin(values))]
     return _descended(case, y, share, setting, best) if polish else np.asarray(best)
 
@@ -156,8 +154,7 @@ def _estimated(case: Case, y: Array, expected: float, estimates: str, setting: S
     unit, center, span = np.eye(case.width())[case.activation.point], 0.0, 30.0
     for _ in range(5):
         t = center + span * np.linspace(-1.0, 1.0, LINE)
-        labels, raw_scores = crossed(y, t[:, None] * unit)
-        values = case.values(labels, raw_scores, setting).reshape(len(y), LINE).mean(axis=0)
+        values = case.each(y, np.broadcast_to(t[:, None, None] * unit, (LINE, len(y), len(unit))), setting).mean(axis=1)
         center, span = float(t[int(np.argmin(values))]), span * 4.0 / LINE
     tolerance = 5e-3 * (abs(expected) + float(y.std()))
     predicted = float(case.predictions(center * unit[None], setting)[0, case.activation.point])
@@ -198,8 +195,7 @@ def binary_side(case: Case) -> str:
     setting, t = case.plain(2), np.linspace(-20.03, 20.01, 2001)[:, None]
     y = case.every_label(2)
     raw_scores = np.concatenate([-t / 2, t / 2], axis=1) if case.width(2) == 2 else t
-    labels, z = crossed(y, raw_scores)
-    absent, present = case.values(labels, z, setting).reshape(2, len(t))
+    absent, present = case.each(y, np.repeat(raw_scores[:, None], 2, axis=1), setting).T
     for share in (0.3, 0.7):
         mean = (1 - share) * absent + share * present
         side = float(t[int(np.argmin(mean)), 0])

@@ -1,5 +1,8 @@
 """The conformance suite against wrong losses: each is found by the check that is named, and others stay silent."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import wrong
 
@@ -25,6 +28,17 @@ def test_wrong_loss_is_found_by_the_named_check(name):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_wrong_loss_is_found_by_the_named_check_and_by_no_other(name):
     judge(MUTANTS[name], CHECKS)
+
+
+def test_a_loss_that_broadcasts_samples_against_each_other_takes_little_memory():
+    mutant, sizes = MUTANTS["rows_against_columns_averaged"], []
+
+    def recorded(y, z):
+        sizes.append(len(y))
+        return mutant.spec.function(y, z)
+
+    assert Suite(replace(mutant.spec, function=recorded)).run("optimum").ok
+    assert max(sizes) ** 2 * np.dtype("float64").itemsize < 2**28
 
 
 def test_mutants_are_many_and_what_is_named_are_checks():
