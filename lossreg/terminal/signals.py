@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NoReturn
 
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -82,8 +82,15 @@ def undropped() -> Iterator[None]:
         if dropped.exc_type is not KeyboardInterrupt:
             former(dropped)
             return
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, SOON)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # on a busy machine the alarm may come before `raise_again` has returned, and Python would drop this one too
+        if raise_again.__code__ in _codes(frame):
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+        else:
+            raise KeyboardInterrupt
 
     sys.unraisablehook = raise_again
     try:
@@ -137,6 +144,12 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
         os.write(2, b"Interrupted.\n")
     finally:
         os._exit(128 + number)
+
+
+def _codes(frame: FrameType | None) -> Iterator[CodeType]:
+    while frame:
+        yield frame.f_code
+        frame = frame.f_back
 
 
 def _is_main_thread() -> bool:

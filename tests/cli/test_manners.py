@@ -97,7 +97,8 @@ def gated(tmp_path):
 
     def gate(module):
         (tmp_path / f"{module}.py").write_text(f"import os\nos.read({read}, 1)\nraise ImportError('no luck')\n")
-        return {"cwd": tmp_path, "env": {"PYTHONPATH": path}, "pass_fds": [read]}
+        env = {"PYTHONPATH": path, "KERAS_BACKEND": "tensorflow"}
+        return {"cwd": tmp_path, "env": env, "pass_fds": [read]}
 
     gate.release = lambda: os.write(write, b"x")
     yield gate
@@ -235,6 +236,23 @@ def test_trials_that_were_added_need_no_option_once_the_study_keeps_them():
 
 def test_neither_is_that_of_a_command_without_a_study(collecting):
     with signals.leaving(), signals.raising(), pytest.raises(KeyboardInterrupt):
+        collecting(signal.SIGINT)()
+
+
+def test_nor_where_the_alarm_comes_before_python_has_dropped_the_first(monkeypatch, collecting):
+    """As on a busy machine."""
+    started = []
+
+    def start_late(*given):
+        started.append(given)
+        if len(started) == 1:
+            signal.raise_signal(signal.SIGALRM)
+        else:
+            setitimer(*given)
+
+    setitimer = signal.setitimer
+    monkeypatch.setattr(signal, "setitimer", start_late)
+    with signals.undropped(), pytest.raises(KeyboardInterrupt):
         collecting(signal.SIGINT)()
 
 
