@@ -105,6 +105,16 @@ def _graphs_are_optimised_where_they_are_compared(request):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not optimised})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_graphs_of_other_files():
+    """Drop the gradients that TensorFlow registers for training steps of `model.fit`: they keep the graphs for good."""
+    yield
+    if framework := sys.modules.get("tensorflow.python.framework.ops"):
+        registered = framework.gradient_registry._registry
+        for name in [name for name in registered if name.startswith("CustomGradient-")]:
+            del registered[name]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _mlflow_makes_its_tables_once():
     """Have all stores that are new copied from one that is empty: MLflow takes seconds to make one."""
@@ -175,16 +185,17 @@ def _no_secrets_of_other_tests():
 def collecting():
     """A function of a signal's number that returns another: it collects garbage, and the signal comes meanwhile."""
 
-    def collect():
-        gc.collect()
-        threading.Event().wait(30)  # a signal ends it
-
     def coming(number):
         def callback(phase, info):
             gc.callbacks.remove(callback)
             signal.raise_signal(number)
 
-        gc.callbacks.append(callback)
+        def collect():
+            gc.callbacks.append(callback)
+            while callback in gc.callbacks:  # a collection of another thread makes this one return at once
+                gc.collect()
+            threading.Event().wait(30)  # a signal ends it
+
         return collect
 
     return coming
