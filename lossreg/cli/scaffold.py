@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
-from shutil import rmtree
 from string import Template
-from tempfile import mkdtemp
 
 from lossreg.errors import InputError, UnknownError, brief, did_you_mean, on_disk, refusal
 from lossreg.registry import registry
+from lossreg.storage.replaced_file import folder_beside
 from lossreg.version import __version__
 
 PREFIX = "lossreg-"
@@ -108,15 +107,11 @@ def _new_folder(target: Path) -> Iterator[Path]:
     with on_disk(target):
         if target.exists():
             raise InputError("already exists", where=brief(target), hint="Choose another name or --folder.")
-    partial = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        partial.chmod(0o755)
-        yield partial
-        partial.rename(target)
+        with folder_beside(target) as beside:
+            partial = beside / target.name
+            partial.mkdir()
+            yield partial
+            partial.rename(target)
     except OSError as error:
         raise InputError(f"cannot be written: {refusal(error)}", where=brief(target)) from error
-    finally:
-        if partial is not None:
-            rmtree(partial, ignore_errors=True)

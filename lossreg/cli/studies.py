@@ -25,10 +25,11 @@ from lossreg.cli.shell import (
     say,
 )
 from lossreg.errors import InputError, brief, on_disk
-from lossreg.runtime import devices
+from lossreg.runtime import backend, devices
 from lossreg.storage import activity
 from lossreg.storage.address import EXAMPLES
 from lossreg.storage.journal_keys import is_study_folder
+from lossreg.storage.replaced_file import folder_beside, replaced
 
 if TYPE_CHECKING:
     from lossreg.cli.ray_cluster import Cluster
@@ -288,16 +289,11 @@ def model(
 
     kept = restore.look_up(spec, trial, loss, train=train)
     import_keras()
-    from lossreg.data import preprocessor_file
-
     trains = kept.weights is None
     doing = f"trial {kept.record.number} is trained again" if trains else "building the model and its preprocessing"
     with waiting.busy(doing, line=trains):
         restored = restore.restore(spec, kept)
-    beside = output.with_suffix(".preprocessor.json")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    restored.model.save(output)
-    preprocessor_file.save_preprocessor(restored.preprocessor, beside)
+    beside = _write_model(restored, output)
     what = f"trial {kept.record.number}, from preprocessed rows to {_predicted(restored)}"
     say(f"{output}: {what}; {beside}: from raw rows to preprocessed ones")
 
@@ -310,6 +306,21 @@ def _to_run(study: Path, overrides: Sequence[str] | None) -> StudySpec:
     spec = load(study, overrides or (), is_run=True)
     waiting.step(f"study {spec.name}: starting")
     return spec
+
+
+def _write_model(restored: Trained, output: Path) -> Path:
+    """Write a model and the file of its preprocessing beside it, each all or nothing; return the latter."""
+    from lossreg.data import preprocessor_file
+
+    whole, beside = output.resolve(), output.with_suffix(".preprocessor.json")
+    with on_disk(f"--output {brief(output)}"), folder_beside(whole) as aside:
+        file = aside / "model.keras"
+        with backend.without_tensorflow():
+            restored.model.save(file)
+        with replaced(aside / beside.name, beside) as part:
+            part.write(preprocessor_file.dumps(restored.preprocessor).encode())
+        file.replace(whole)
+    return beside
 
 
 def _predicted(restored: Trained) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from lossreg.errors import InputError, brief, on_disk, one_line
 from lossreg.prediction import bundle, predictor_files
 from lossreg.prediction.description import DESCRIPTION, Column
 from lossreg.prediction.predictor import Predictor
+from lossreg.storage.replaced_file import folder_beside
 from lossreg.version import __version__
 
 SCRIPT = '''"""Predict new rows: python predict.py {files}"""
@@ -52,6 +52,9 @@ predicted. These three hold no code. `{package}` is the code of lossreg {version
 
 
 ONNX = "model.onnx"
+MAIN = "predict.py"
+# names what is written in a folder that is there, until it is whole
+PART = "export"
 # what Keras needs to write it, by its backend
 NEEDED = {"tensorflow": "onnx tf2onnx", "jax": "jax2onnx"}
 
@@ -60,24 +63,42 @@ def write(predictor: Predictor, folder: Path, *, onnx: bool = False) -> None:
     """Write a predictor, its code, a script and a page on them into a new folder; onnx: as `write_onnx` too.
 
     Raises `InputError` where the folder has files, unless an earlier export made them, or cannot be written; and
-    where `write_onnx` does, which leaves the folder as it was.
+    where `write_onnx` does. Whatever fails before all is written leaves the folder as it was.
     """
     is_export(folder)
-    with on_disk(brief(folder)), tempfile.TemporaryDirectory() as aside:
-        network = write_onnx(predictor, Path(aside)) if onnx else None
-        predictor_files.save(predictor, folder)
-        (folder / ONNX).unlink(missing_ok=True)
-        if network:
-            shutil.move(network, folder / ONNX)
-        shutil.rmtree(folder / bundle.PACKAGE, ignore_errors=True)
-        bundle.write(folder)
-        texts = {
-            "predict.py": SCRIPT.format(package=bundle.PACKAGE, files=" ".join(files(predictor))),
-            "README.md": _page(predictor),
-            "requirements.txt": "".join(f"{line}\n" for line in predictor.about.requirements),
-        }  # fmt: skip
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+    # a folder that is there may be on a disk of its own
+    place = folder / PART if folder.exists() else folder
+    with on_disk(brief(folder)), folder_beside(place) as beside:
+        whole = beside / "whole"
+        predictor_files.save(predictor, whole)
+        if onnx:
+            write_onnx(predictor, whole)
+        bundle.write(whole)
+        for name, text in _texts(predictor).items():
+            (whole / name).write_text(text, encoding="utf-8")
+        _put(whole, folder)
+
+
+def _texts(predictor: Predictor) -> dict[str, str]:
+    """Return the text of each file on the export, by its name."""
+    return {
+        MAIN: SCRIPT.format(package=bundle.PACKAGE, files=" ".join(files(predictor))),
+        "README.md": _page(predictor),
+        "requirements.txt": "".join(f"{line}\n" for line in predictor.about.requirements),
+    }  # fmt: skip
+
+
+def _put(whole: Path, folder: Path) -> None:
+    """Move an export into its place; in a folder that is there the description, without which none loads, comes last."""
+    if not folder.exists():
+        whole.rename(folder)
+        return
+    (whole / MAIN).replace(folder / MAIN)
+    for name in (DESCRIPTION, ONNX):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / bundle.PACKAGE, ignore_errors=True)
+    for file in sorted(whole.iterdir(), key=lambda file: file.name == DESCRIPTION):
+        file.replace(folder / file.name)
 
 
 def write_onnx(predictor: Predictor, folder: Path) -> Path:
@@ -113,12 +134,16 @@ def is_export(folder: Path) -> bool:
     with on_disk(brief(folder)):
         if folder.exists() and not folder.is_dir():
             raise InputError("is a file", where=brief(folder), hint="Give a folder.")
-        if not folder.exists() or not any(folder.iterdir()):
+        if not folder.exists() or all(file.name.startswith(f".{PART}-") for file in folder.iterdir()):
             return False
-        # the folder of a study has the other files too
-        if not all((folder / name).exists() for name in ("predict.py", DESCRIPTION, bundle.PACKAGE)):
+        if not _is_script(folder / MAIN):
             raise InputError("has files that are no export", where=brief(folder), hint="Give a new folder.")
         return True
+
+
+def _is_script(file: Path) -> bool:
+    """Return whether a file is the script of an export, which comes into its folder before all else."""
+    return file.is_file() and f"from {bundle.PACKAGE}." in file.read_text(encoding="utf-8", errors="replace")
 
 
 def files(predictor: Predictor) -> list[str]:

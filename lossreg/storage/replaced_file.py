@@ -1,4 +1,4 @@
-"""Write a file all or nothing."""
+"""Write files and folders all or nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 
 @contextmanager
 def replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
-    """Have a file open that takes the place of another once it is on the disk; nothing is left of one that fails.
+    """Have a file open that takes the place of another once it is on the disk.
 
+    Nothing is left of one that fails or is interrupted.
     A link in its place is removed, so that nothing is written where it leads.
     """
     try:
@@ -22,6 +24,19 @@ def replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(whole)
-    except OSError as error:
+    except BaseException as error:
         part.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(part)) from error
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(part)) from error
+        raise
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Have an empty folder on the disk of a target, in which what is to take its place is written.
+
+    It is removed at the end, with what is left in it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

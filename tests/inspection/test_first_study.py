@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import io
 import json
 import re
@@ -688,6 +689,21 @@ def test_the_command_writes_a_file_that_is_never_overwritten(command):
     code, out, err = command("init", "churn.csv", "--target", "left", "-o", "my study.toml")
     assert (code, out, Path("my study.toml").read_text()) == (2, "", "")
     assert "Run it with `lossreg tune 'my study.toml'`, or write another one with --out" in err
+
+
+def test_a_study_file_has_its_name_only_once_it_is_whole(monkeypatch):
+    table().to_csv("churn.csv", index=False)
+    draft = lossreg.init("churn.csv", "left")
+
+    def cut(number):
+        assert not Path("churn.toml").exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "fsync", cut)
+        draft.write("churn.toml")
+    assert [path.name for path in Path().iterdir()] == ["churn.csv"]
+    assert draft.write("churn.toml").read_text() == draft.text
 
 
 def test_a_file_without_the_target_is_told_what_may_be_wrong_with_it(command):

@@ -272,6 +272,60 @@ def test_a_folder_with_other_files_is_left_alone_and_an_export_is_replaced(study
     assert (done.exit_code, "in place of the former export" in done.stdout) == (0, True)
 
 
+def cut(work):
+    """A function that does work, after which Ctrl-C comes."""
+
+    def interrupted(*given, **options):
+        work(*given, **options)
+        raise KeyboardInterrupt
+
+    return interrupted
+
+
+@pytest.mark.parametrize("former", ["none", "export", "half"])
+def test_an_export_that_is_cut_off_leaves_what_was_there_and_is_written_the_next_time(study, tmp_path, former):
+    predictor, place = study[1], tmp_path / "out"
+    if former != "none":
+        export.write(predictor, place)
+        (place / "mine.txt").write_text("kept")
+    if former == "half":
+        # a kill between the first file and the last one
+        (place / "predictor.json").unlink()
+        (place / ".export-cut-off").mkdir()
+    before = files_below(tmp_path)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(bundle, "write", cut(bundle.write))
+        export.write(predictor, place)
+    assert files_below(tmp_path) == before
+    export.write(predictor, place)
+    assert {"predict.py", "predictor.json", "model.keras", bundle.PACKAGE} < {path.name for path in place.iterdir()}
+    assert (place / "mine.txt").exists() == (former != "none")
+
+
+def test_a_model_that_is_cut_off_leaves_the_former_file(study, monkeypatch):
+    monkeypatch.chdir(study[0])
+    Path("who-left.toml").write_text(
+        'name = "who-left"\ndata = { source = "rows.csv", target = "left" }\nmodel = { hidden = [4] }\n'
+        "train = { epochs = 4, learning_rate = 0.03 }\nsearch = { trials = 1 }\nlosses = { cross_entropy = {} }\n"
+        'verdict = { enabled = false }\ntracking = { uri = "sqlite:///mlflow.db" }\n'
+    )
+    Path("kept.keras").write_text("former")
+    before = files_below(Path())
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save", cut(keras.Model.save))
+        done = CliRunner().invoke(cli.app, ["model", "who-left.toml", "-o", "kept.keras"])
+    assert (done.exit_code, files_below(Path())) == (130, before)
+    done = CliRunner().invoke(cli.app, ["model", "who-left.toml", "-o", "kept.keras"])
+    assert done.exit_code == 0, done.output
+    assert keras.saving.load_model("kept.keras", compile=False).inputs
+    assert files_below(Path()).keys() - before.keys() == {Path("kept.preprocessor.json")}
+
+
+def files_below(folder):
+    """The content of the files below a folder, by path."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_what_onnx_needs_is_said(study, monkeypatch, tmp_path):
     def missing(*args, **options):
         raise ImportError("No module named 'tf2onnx'")

@@ -1,0 +1,27 @@
+"""Files and folders that take the place of others once they are whole."""
+
+import pytest
+
+from lossreg.storage.replaced_file import folder_beside, replaced
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no"), OSError(28, "No space left on device")])
+def test_a_file_that_is_cut_off_leaves_the_former_one_and_nothing_else(tmp_path, error):
+    whole = tmp_path / "page.html"
+    whole.write_text("former")
+    with pytest.raises(type(error)), replaced(tmp_path / "page.part", whole) as part:
+        part.write(b"half")
+        raise error
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"page.html": "former"}
+    with replaced(tmp_path / "page.part", whole) as part:
+        part.write(b"new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"page.html": "new"}
+
+
+def test_nothing_is_left_of_a_folder_in_which_something_is_written_for_its_place(tmp_path):
+    target = tmp_path / "new" / "package"
+    with pytest.raises(KeyboardInterrupt), folder_beside(target) as folder:
+        (folder / "half").write_text("x")
+        assert folder.parent == target.parent
+        raise KeyboardInterrupt
+    assert not any(target.parent.iterdir())
