@@ -89,7 +89,7 @@ def _texts(predictor: Predictor) -> dict[str, str]:
 
 
 def _put(whole: Path, folder: Path) -> None:
-    """Move an export into its place; in a folder that is there the description, without which none loads, comes last."""
+    """Move an export into its place; its description, without which none loads, comes last into a folder with files."""
     if not folder.exists():
         whole.rename(folder)
         return

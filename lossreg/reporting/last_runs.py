@@ -16,6 +16,12 @@ def key_of(override: str) -> str:
     return override.partition("=")[0].strip()
 
 
+def asks_for_verdict(result: StudyResult) -> bool:
+    """Return whether the last run of a study was to reach a verdict."""
+    asked = [one.partition("=")[2].strip() == "true" for one in result.overrides if key_of(one) == "verdict.enabled"]
+    return asked[-1] if asked else bool(result.spec.get("verdict", {}).get("enabled", True))
+
+
 def overrides(result: StudyResult) -> list[str]:
     """Return the overrides which give another study the verdict and the confirmation that this one has."""
     return [f"{key}={json.dumps(value)}" for key, value in (_of_verdict(result) | _of_confirmation(result)).items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lossreg.reporting import last_runs
 from lossreg.storage.reached import Reached
 from lossreg.storage.study_result import StudyResult
 
@@ -55,12 +56,11 @@ def awaited(result: StudyResult) -> str:
 
 def without_verdict(result: StudyResult) -> str:
     """Return why a study has no verdict; empty where it has one."""
-    asked = result.spec.get("verdict", {})
     if result.verdict:
         return ""
-    if result.data.get("rows", {}).get("test") == 0 and not asked.get("outer"):
+    if result.data.get("rows", {}).get("test") == 0 and not result.spec.get("verdict", {}).get("outer"):
         return NO_TEST_ROWS
-    if not asked.get("enabled", True):
+    if not last_runs.asks_for_verdict(result):
         return NOT_ASKED_FOR
     is_over = result.reached is None or result.reached.is_over
     is_comparable = len({row.is_baseline for row in result.ranking() if row.best}) == 2

@@ -13,6 +13,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
+from lossreg.config.study import StudySpec
+from lossreg.reporting.last_runs import key_of
 from lossreg.runtime import versions
 from lossreg.search import budget, frozen, history
 from lossreg.search.resumption import CALLBACKS_CODE, METRIC_CODE, START_DIGEST
@@ -71,6 +73,27 @@ def _definition(prepared: Prepared) -> dict[str, Any]:
         "spaces": prepared.spaces,
         "shapes": prepared.architecture_spaces,
     }
+
+
+def note_overrides(study: optuna.Study, spec: StudySpec) -> None:
+    """Note what `--set` was given for this run if the last one was given something else."""
+    begun, document = study.user_attrs[ATTRIBUTE], spec.document()
+    given = [
+        one
+        for one in spec.overrides
+        # a run sets keys by itself, to what the study has already
+        if one in begun.get("overrides", ()) or _at(document, key_of(one)) != _at(begun["spec"], key_of(one))
+    ]
+    if given != history.overrides(study):
+        study.set_user_attr(history.OVERRIDES, given)
+
+
+def _at(document: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a key such as `search.trials`; None where there is none."""
+    value: Any = document
+    for part in key.split("."):
+        value = value.get(part.strip()) if isinstance(value, Mapping) else None
+    return value
 
 
 def of_trial(attributes: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -40,6 +40,8 @@ VERDICT, CONSTRAINTS = "verdict", "constraints"
 OBJECTIVES = "objectives"
 # key of the number of trials with which the last run came to its end: budget or time was spent, the verdict tried
 OVER = "over"
+# what `--set` was given for the last run, where that is other than what the study began with
+OVERRIDES = "lossreg:overrides"
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
 # key of the seconds of all runs, the one that goes on included, until they are in the study's attributes
@@ -151,10 +153,17 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     attributes = {**attributes, "tracking": attributes.get("tracking") or parent, "seconds": seconds(noted)}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
-        overrides=[*attributes.get("overrides", ()), *budget.overrides(study)], extended_to=more.noted(study),
+        overrides=[*overrides(study), *budget.overrides(study)], extended_to=more.noted(study),
         is_outdated=frozen.is_outdated(attributes, len(trials)),
         **kept, **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
+
+
+def overrides(study: optuna.Study) -> list[str]:
+    """Return what `--set` was given for the last run of a study."""
+    begun, noted = study.user_attrs.get(ATTRIBUTE, {}), study.user_attrs.get(OVERRIDES)
+    is_noted = isinstance(noted, list) and all(isinstance(one, str) for one in noted)
+    return list(noted if is_noted else begun.get("overrides", ()))
 
 
 def seconds(noted: Mapping[str, Any]) -> Mapping[str, float]:

@@ -278,6 +278,7 @@ class Run:
                     new += notes.fewer_lanes(before, begun_with)
                     new += self._added(study)
                     budget.note(study, prepared.trials)
+                    attributes.note_overrides(study, self.spec)
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin
                     return begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new).execute()
@@ -285,11 +286,13 @@ class Run:
     def _added(self, study: optuna.Study) -> list[str]:
         """Note the number of trials of a study to which some are added, before any of them is trained."""
         lines = more.note(study, self.spec, self.switches.more) or more.note_anew(self.added)
+        if lines or self.is_verdict:
+            # a run that is cut off before a trial of it has ended, or in its verdict, is not over
+            _set(study, history.OVER, -1)
         if lines:
-            # a run that is cut off before a trial of it has ended is not over
-            study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], history.OVER: -1})
             # another worker may have added more meanwhile
             study.set_user_attr(more.NUMBER, max(more.noted(study), self.spec.search.trials))
+            _set(study, "notes", [*study.user_attrs[ATTRIBUTE]["notes"], *lines])
         return lines
 
     def _entered(self) -> AbstractContextManager[None]:
@@ -368,3 +371,8 @@ class Run:
             pruners.begin(study)
             self._state.begin_study(self, prepared, study, initial, stored)
             yield study
+
+
+def _set(study: optuna.Study, name: str, value: Any) -> None:
+    """Set one of a study's attributes."""
+    study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], name: value})

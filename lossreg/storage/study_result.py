@@ -78,9 +78,9 @@ class StudyResult:
     trials on fresh splits, None until they were trained there; constraints: the values of further metrics that trials
     must keep; objectives: the metrics that are optimised together, the first of them `metric`, none where it is alone;
     file: the name of the study file, without its folder, empty where there was none or lossreg 0.2.0 began the study;
-    versions: those of system, backend and packages that it began with, by name; overrides: what `--set` was given,
-    without passwords, and the trials that `--more` added; extended_to: the number of trials that the study has since
-    `--more`, 0 without it; is_shared: whether several workers share its storage;
+    versions: those of system, backend and packages that it began with, by name; overrides: what `--set` was given
+    for the last run, without passwords, and the trials that `--more` added; extended_to: the number of trials that the
+    study has since `--more`, 0 without it; is_shared: whether several workers share its storage;
     reached: how far the study is, None where that was not looked up; budget: the number of trials that it is to have,
     0 where that was not looked up; is_outdated: whether trials were added since the test rows were looked at, so that
     the verdict of then does not hold for all trials.

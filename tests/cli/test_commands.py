@@ -984,7 +984,7 @@ def test_a_value_that_cannot_be_is_a_damage_that_repair_leaves_out(lossreg, stud
     assert store.read().user_attrs[ATTRIBUTE] == kept
 
 
-@pytest.mark.parametrize("name", [history.SPENT, history.PARENT, more.NUMBER])
+@pytest.mark.parametrize("name", [history.SPENT, history.PARENT, history.OVERRIDES, more.NUMBER])
 @pytest.mark.parametrize("value", ["text", None, []])
 def test_a_note_beside_the_study_that_cannot_be_is_passed_over(lossreg, study, name, value):
     store = StudyFolder(Path(".lossreg/toy"), "toy")

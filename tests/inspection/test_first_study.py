@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -699,9 +699,10 @@ def test_a_study_file_has_its_name_only_once_it_is_whole(monkeypatch):
         assert not Path("churn.toml").exists()
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", cut)
-        draft.write("churn.toml")
+        with pytest.raises(KeyboardInterrupt):
+            draft.write("churn.toml")
     assert [path.name for path in Path().iterdir()] == ["churn.csv"]
     assert draft.write("churn.toml").read_text() == draft.text
 

@@ -132,6 +132,9 @@ def test_the_journal_has_what_the_command_takes(tmp_path):
     result = history.result(study, tmp_path)
     assert (result.overrides, result.is_shared) == (["train.epochs=9", "search.trials=48"], True)
     assert result.extended_to == 48
+    study.set_user_attr(history.OVERRIDES, ["verdict.repeats=40"])
+    assert history.result(study, tmp_path).overrides == ["verdict.repeats=40", "search.trials=48"]
+    study.set_user_attr(history.OVERRIDES, None)  # damaged
     searched = {"spec": {"search": {"trials": 64}}, "shapes": {"units": "8 to 16"}, "spaces": {}}
     study.set_user_attr(ATTRIBUTE, kept | searched)
     for trials, wanted in ((96, ["search.trials=96"]), (64, [])):

@@ -11,6 +11,7 @@ from searches import Stops
 import lossreg
 from lossreg.errors import InputError
 from lossreg.search.outline import plan
+from lossreg.search.run_state import RunState
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 
@@ -88,6 +89,20 @@ def test_added_trials_that_were_cut_off_are_trained_without_the_option():
     assert plan(BEGUN).trials == 16
     assert plan(BEGUN, [f"search.trials={done}"]).trials == done, "a number in an override holds for its run"
     assert len(faked().trials) == 16
+
+
+def test_trials_whose_addition_was_cut_off_at_once_are_still_noted(monkeypatch):
+    def cut(*given, **options):
+        raise KeyboardInterrupt
+
+    faked()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "begin", cut)
+        with pytest.raises(KeyboardInterrupt):
+            faked(more=8)
+    notes = faked().notes
+    assert len(notes) == len(set(notes))
+    assert "8 trials added, 16 in all" in notes
 
 
 def test_times_of_stages_that_a_cut_off_run_did_not_reach_are_kept():

@@ -19,6 +19,7 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.errors import ReplacedError
+from lossreg.reporting import instructions, state
 from lossreg.reporting.verdict import decision
 from lossreg.runtime import system
 from lossreg.search import completion, fresh_scores, nested, preparation, restore, run
@@ -171,8 +172,20 @@ def test_more_repeats_that_were_cut_off_are_a_look_at_the_test_rows(finished):
         run.verdict(study(), REPEATS + 3, progress=Stops())
     looked_at = replace(finished[1].verdict, openings=2)
     assert lossreg.results(study()).verdict == looked_at
+    assert lossreg.results(study()).reached.is_interrupted
     assert lossreg.tune(study()).verdict == looked_at
+    assert lossreg.results(study()).reached.is_over
     assert run.verdict(study(), REPEATS + 2).verdict.openings == 2, "it is finished"
+
+
+@pytest.mark.usefixtures("again")
+def test_the_command_that_goes_on_with_a_verdict_has_what_its_run_was_given():
+    with pytest.raises(KeyboardInterrupt):
+        run.verdict(studies.of(study(), ["verdict.margin=0.01"]), REPEATS + 1, progress=Stops())
+    cut = lossreg.results(study())
+    assert "was interrupted" in state.sentence(cut)
+    command = "lossreg tune small.toml --set verdict.margin=0.01 --set verdict.repeats={}"
+    assert instructions.next_step(cut, "small.toml").command == command.format(REPEATS + 1)
 
 
 @pytest.mark.usefixtures("again")

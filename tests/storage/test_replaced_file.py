@@ -9,19 +9,29 @@ from lossreg.storage.replaced_file import folder_beside, replaced
 def test_a_file_that_is_cut_off_leaves_the_former_one_and_nothing_else(tmp_path, error):
     whole = tmp_path / "page.html"
     whole.write_text("former")
-    with pytest.raises(type(error)), replaced(tmp_path / "page.part", whole) as part:
-        part.write(b"half")
-        raise error
+
+    def write(text):
+        with replaced(tmp_path / "page.part", whole) as part:
+            part.write(text)
+            if text == b"half":
+                raise error
+
+    with pytest.raises(type(error)):
+        write(b"half")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"page.html": "former"}
-    with replaced(tmp_path / "page.part", whole) as part:
-        part.write(b"new")
+    write(b"new")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"page.html": "new"}
 
 
 def test_nothing_is_left_of_a_folder_in_which_something_is_written_for_its_place(tmp_path):
     target = tmp_path / "new" / "package"
-    with pytest.raises(KeyboardInterrupt), folder_beside(target) as folder:
-        (folder / "half").write_text("x")
-        assert folder.parent == target.parent
-        raise KeyboardInterrupt
+
+    def write_half():
+        with folder_beside(target) as folder:
+            (folder / "half").write_text("x")
+            assert folder.parent == target.parent
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert not any(target.parent.iterdir())
