@@ -52,7 +52,7 @@ def test_a_study_with_a_searched_model_and_a_former_activation_goes_on(tmp_path,
         shutil.copy(SAVED / "searched-0.2.0" / name, name)
     journal = StudyFolder(Path(".lossreg/iris"), "iris").journal
     journal.parent.mkdir(parents=True)
-    shutil.copy(SAVED / "searched-0.2.0" / "journal.log", journal)
+    shutil.copy(SAVED / "searched-0.2.0" / "journal-0.2.0.log", journal)
     begun = lossreg.results("iris.toml").trials
     trials = lossreg.tune("iris.toml", ["search.trials=4"]).trials
     assert [(t.candidate, t.state) for t in begun] == [(c, "complete") for c in ("cross_entropy", "powered", "focal")]
