@@ -198,8 +198,18 @@ class RunState:
                 progress.message(line)
             self.scheduler.run()
         except BaseException:
-            self.tracker.flush()
+            self._flush()
             raise
+
+    def _flush(self) -> None:
+        """Wait until the tracker has written all that was done; a study that is interrupted says so."""
+        progress = self.run.progress
+
+        def tell(text: str) -> None:
+            progress.searched()
+            progress.phase(text)
+
+        self.tracker.flush(tell if progress.stopping() else None)
 
     def _resumed(self, done: int, total: int) -> str:
         """Return a line on what was there before, empty of a new study."""

@@ -188,7 +188,7 @@ class SharedRunState(TurnState):
         if not workers.others:
             key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
             self.tracker.start(self.result, run_id, key, history.lost(self.study))
-            self.tracker.flush()
+            self._flush()
 
     def _finished(self) -> StudyResult:
         """Finish the study, and note it; raises `ReplacedError` where others took it over meanwhile."""

@@ -25,6 +25,8 @@ from lossreg.tracking.worker import Process
 PATIENCE, REQUIRED_PATIENCE = 20.0, 60.0
 # seconds in which a store that is known to be away may show that it is back, when the study ends
 LAST_TRY = 2.0
+# seconds of a wait after which it is told
+UNTOLD = 1.0
 # seconds that a study waits in all for a store that works, and the share of its own time where that is more
 MOST, SHARE = 60.0, 0.1
 
@@ -153,10 +155,13 @@ class Tracker(Observer):
         """Return the seconds of `tracking` in its process, and those that the study waited for."""
         return {"tracking": self.seconds, "tracking_waited": self.waited}
 
-    def flush(self) -> None:
-        """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
+    def flush(self, tell: Callable[[str], None] | None = None) -> None:
+        """Wait until everything queued is written. The parent counts as killed unless `finish` follows.
+
+        tell: called with what a longer wait is for, where Ctrl-C ends it.
+        """
         if self._started:
-            self._ask("flush")
+            self._ask("flush", tell)
 
     def trained(self, result: StudyResult) -> None:
         """Queue the plots of a study that has ended; returns at once. `finish` follows, and draws them otherwise."""
@@ -195,23 +200,34 @@ class Tracker(Observer):
 
     # ------------------------------------------------------------------------------ waiting
 
-    def _ask(self, kind: str, **more: Any) -> None:
+    def _ask(self, kind: str, tell: Callable[[str], None] | None = None, **more: Any) -> None:
         """Send a message and wait until it is obeyed."""
         ticket = next(self._tickets)
         self._send(kind, ticket=ticket, **more)
-        self._wait(lambda: self._done >= ticket)
+        self._wait(lambda: self._done >= ticket, tell)
 
     def _is_opened(self) -> bool:
         return bool(self.experiment_id or self._trouble) or not self._started
 
-    def _wait(self, ready: Callable[[], bool]) -> None:
+    def _wait(self, ready: Callable[[], bool], tell: Callable[[str], None] | None = None) -> None:
         began = time.monotonic()
         with self._change:
             while not ready() and not self._is_given_up:
                 self._change.wait(0.2)
+                if tell and time.monotonic() - began > UNTOLD:
+                    tell(self._awaited)
+                    tell = None
                 if reason := self._impatience(began):
                     self._give_up(reason)
         self.waited += time.monotonic() - began
+
+    @property
+    def _awaited(self) -> str:
+        """What is waited for when a study is interrupted."""
+        return (
+            f"waiting for MLflow at {without_secrets(self.uri)} to take what is left, at most {self._patience:.0f} s "
+            "without an answer; Ctrl-C ends at once"
+        )
 
     def _impatience(self, began: float) -> str:
         """Return why a wait that began then has lasted long enough, empty while it has not."""
@@ -321,7 +337,7 @@ class Untracked(Observer):
     ) -> None:  # fmt: skip
         """Do nothing."""
 
-    def flush(self) -> None:
+    def flush(self, tell: Callable[[str], None] | None = None) -> None:
         """Do nothing."""
 
     def where(self) -> dict[str, Any]:

@@ -167,6 +167,19 @@ def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
     assert has_ended(launched[0].pid)
 
 
+def test_a_wait_of_an_interrupted_study_is_told_once(uri, launched, monkeypatch):
+    warned, told = [], []
+    monkeypatch.setattr(tracker, "UNTOLD", 0.0)
+    study_tracker = Tracker(uri, "x", warn=warned.append, patience=0.5)
+    study_tracker.prepare()
+    os.kill(launched[0].pid, signal.SIGSTOP)
+    study_tracker.start(sample.study(1))
+    study_tracker.flush(lambda text: told.append((text, list(warned))))
+    [(text, warned_before)] = told
+    assert re.search(r"^waiting for MLflow at sqlite:.*, at most \d+ s without an answer; Ctrl-C ends at once$", text)
+    assert (warned_before, len(warned)) == ([], 1)
+
+
 class Thoughtful:
     """A process that answers a `flush`, though not before `asked` is set."""
 
