@@ -33,14 +33,25 @@ def remarks(studies: Named) -> list[str]:
         "metric": lambda one: one.metric,
         "data": lambda one: one.data.get("digest"),
         "numbers of training, validation and test rows": lambda one: one.data.get("rows"),
+        "classes or which of two is positive": lambda one: list(one.data.get("classes") or ()),
         "label noise": lambda one: one.data.get("noise"),
         "folds": lambda one: one.spec.get("data", {}).get("folds"),
         "the seed of the split": lambda one: one.spec.get("search", {}).get("seed"),
-        "what is scored (fresh splits, or the validation rows of the search)": report.scored_on,
     }
     differing = [name for name, of in ways.items() if len({str(of(one)) for one in studies.values()}) > 1]
+    differing += _scored(studies)
     differ = [f"Scores cannot be compared: the studies differ in {', '.join(differing)}."] if differing else []
     return differ + _unknown_data(studies)
+
+
+def _scored(studies: Named) -> list[str]:
+    """Return what is scored in which studies, of those that have a score; nothing where it is the same."""
+    rows: dict[str, list[str]] = {}
+    for name, one in studies.items():
+        if one.best:
+            rows.setdefault(report.scored_on(one), []).append(name)
+    shown = "; ".join(f"{what}: {listed(names, 8)}" for what, names in rows.items())
+    return [f"what is scored ({shown})"] if len(rows) > 1 else []
 
 
 def _unknown_data(studies: Named) -> list[str]:

@@ -21,7 +21,10 @@ OTHERS = {
     "data": {"data": {**STUDY.data, "digest": "other"}},
     "the seed of the split": {"spec": {**SPEC, "search": {**SPEC["search"], "seed": 1}}},
     "folds": {"spec": {**SPEC, "data": {"folds": 5}}},
-    "what is scored": {"confirmation": Confirmation(4, 5, {0: (0.9,) * 5}, ratio=0.25)},
+    "classes or which of two is positive": {"data": {**STUDY.data, "classes": {"b": 20, "a": 10}}},
+    "what is scored (validation rows: a; 5 fresh splits: b)": {
+        "confirmation": Confirmation(4, 5, {0: (0.9,) * 5}, ratio=0.25)
+    },
 }
 
 
@@ -30,6 +33,11 @@ def test_what_keeps_scores_from_being_compared_is_named(name):
     other = dataclasses.replace(STUDY, **OTHERS[name])
     [remark] = side_by_side.remarks({"a": STUDY, "b": other})
     assert f"differ in {name}" in remark
+
+
+def test_a_study_without_a_score_has_none_that_cannot_be_compared():
+    confirmed = dataclasses.replace(STUDY, **OTHERS["what is scored (validation rows: a; 5 fresh splits: b)"])
+    assert side_by_side.remarks({"a": confirmed, "b": dataclasses.replace(STUDY, trials=[])}) == []
 
 
 def test_studies_alike_have_no_remark():
