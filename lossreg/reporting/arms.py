@@ -18,14 +18,14 @@ MOST_NAMED = 4
 def arm_of(result: StudyResult, arm: Arm) -> str:
     """Return a loss with its parameters, `focal(gamma=2.1)`; without them where they are long or not known.
 
-    Where the candidate's name does not name its loss, both: `baseline, which is tweedie (p=1.5)`.
+    Where the candidate's name does not name its loss, both: `baseline (tweedie, p=1.5)`.
     """
     trial = next((trial for trial in result.trials if trial.number == arm.trial), None)
     params, loss = (loss_params(trial), trial.loss) if trial else ("", arm.candidate)
-    is_named = loss in arm.candidate
-    name = arm.candidate if is_named else loss
-    shown = f"({params})" * (0 < len(params) <= LONGEST_ARM)
-    return f"{name}{shown}" if is_named else " ".join(filter(None, [f"{arm.candidate}, which is {name}", shown]))
+    shown = params if len(params) <= LONGEST_ARM else ""
+    if loss in arm.candidate:
+        return f"{arm.candidate}({shown})" if shown else arm.candidate
+    return f"{arm.candidate} ({', '.join(filter(None, [loss, shown]))})"
 
 
 def differing(result: StudyResult, verdict: Verdict) -> str:
@@ -170,7 +170,17 @@ class Arms:
     @property
     def is_seldom(self) -> bool:
         """True if fewer than half of the outer folds tested the winner, which is recommended, also if one tunes."""
-        return (self.is_winner or self.is_other_better_tuned) and 2 * self.tested_in < self.verdict.outer
+        return (self.is_winner or self.is_other_better_tuned) and not self.is_mostly_tested
+
+    @property
+    def is_mostly_tested(self) -> bool:
+        """True if half of the outer folds or more tested the winner, as a comparison without outer folds does."""
+        return 2 * self.tested_in >= self.verdict.outer
+
+    @property
+    def is_of_winner(self) -> bool:
+        """True if the answer is one on the winner and the baseline, not on other losses that outer folds chose."""
+        return self.is_either or (self.main is not None and self.is_mostly_tested)
 
     @property
     def is_doubtful(self) -> bool:

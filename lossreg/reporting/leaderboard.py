@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from lossreg.errors import count_of
 from lossreg.reporting import constraints, report
+from lossreg.reporting.arms import Arms
 from lossreg.reporting.values import compared, compared_decimals, decimals, fixed, listed, number, scored, shown_name
 from lossreg.storage.confirmation import Confirmed
 from lossreg.storage.rounding import exact
@@ -18,9 +20,10 @@ from lossreg.terminal import plain_text
 NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
 NOT_SHOWN = (
     "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
-    "t-tests at 5%, adjusted for the number of losses and for the choice of the first; for the two that the verdict "
-    "compares, the verdict decides). It may still be worse: few splits show only large differences."
+    "t-tests at 5%, adjusted for the number of losses and for the choice of the first{of_verdict}). It may still be "
+    "worse: few splits show only large differences."
 )
+OF_VERDICT = "; for {} and {}, the verdict decides"
 GAIN = "The gain is over the baseline in the first column of scores, above 0 where the loss is better."
 LEVEL = 0.05
 
@@ -85,30 +88,52 @@ def _is_undecided(result: StudyResult, candidate: str, p_values: dict[str, float
     """Tell whether a candidate is not shown to be worse than the first, of those that keep the constraints alike."""
     if result.constraints and candidate not in p_values:
         return False
-    verdict, first = result.verdict, result.best
-    if verdict and first and verdict.against_baseline and not verdict.outer:
-        winner, baseline = verdict.sides
-        if {candidate, first.candidate} == {winner, baseline}:
-            return verdict.answer is not (Answer.BETTER if candidate == baseline else Answer.WORSE)
+    verdict = result.verdict
+    if verdict and candidate == _decided_by_verdict(result):
+        return verdict.answer is not (Answer.BETTER if candidate == verdict.baseline.candidate else Answer.WORSE)
     return p_values.get(candidate, 1.0) > LEVEL
+
+
+def _decided_by_verdict(result: StudyResult) -> str:
+    """Return the candidate that the verdict compares with the first of the leaderboard; empty if it is on others."""
+    verdict, first = result.verdict, result.best
+    if verdict is None or first is None or not Arms(result, verdict).is_of_winner:
+        return ""
+    winner, baseline = verdict.winner.candidate, verdict.baseline.candidate
+    return {winner: baseline, baseline: winner}.get(first.candidate, "")
 
 
 def noise(result: StudyResult) -> str:
     """Return a sentence on the ranks that are marked; nothing if none is."""
     is_any = any(_is_within_noise(result, row) for row in result.ranking())
-    return (NOT_SHOWN if _p_values(result) else NOISE) if is_any else ""
+    if not is_any or not _p_values(result):
+        return NOISE * is_any
+    verdict = result.verdict if _decided_by_verdict(result) else None
+    pair = (verdict.winner.candidate, verdict.baseline.candidate) if verdict else ()
+    return NOT_SHOWN.format(of_verdict=OF_VERDICT.format(*pair) if pair else "")
 
 
 def close(result: StudyResult, most: int = 8) -> str:
-    """Return a line on the candidates that are not shown to be worse than the first; nothing if there are none."""
+    """Return a line on the candidates that are not shown to be worse than the first; nothing if there are none.
+
+    The one that the verdict compares with the first is left out, since the verdict's own sentences are about it.
+    """
     p_values, first = _p_values(result), result.best
     others = [row.candidate for row in result.ranking() if row.best and first and row.best != first]
-    names = [name for name in others if _is_undecided(result, name, p_values)]
+    decided = _decided_by_verdict(result)
+    names = [name for name in others if name != decided and _is_undecided(result, name, p_values)]
     if not names or not p_values or not first:
         return ""
-    if names == others:
-        return f"{first.candidate} is first on the leaderboard, but not shown to be better than any other loss."
-    return f"{first.candidate} is first on the leaderboard, but not shown to be better than {listed(names, most)}."
+    splits = f"on the {count_of(_splits(result), 'fresh split')} alone"
+    others_in_words = "any other loss" if names == others else listed(names, most)
+    return f"{first.candidate} is first on the leaderboard, but {splits} not shown to be better than {others_in_words}."
+
+
+def _splits(result: StudyResult) -> int:
+    """Return the number of fresh splits on which candidates were compared."""
+    if result.confirmation:
+        return result.confirmation.splits
+    return max((len(one.scores) for one in result.verdict.reevaluated), default=0) if result.verdict else 0
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:

@@ -628,9 +628,12 @@ def test_the_end_of_a_study_names_what_the_first_of_the_leaderboard_is_not_shown
 ):
     scores = (0.8, 0.9)
     fresh = [Reevaluated("focal", 1, scores, 0.5), Reevaluated("cross_entropy", 0, scores, 0.5)]
-    finished.result = sample_verdict.study("no difference, ahead", reevaluated=tuple(fresh))
+    folds = {"outer": 5, "folds_won": {"gce": 5}, "reevaluated": tuple(fresh)}
+    finished.result = sample_verdict.study("better, because of the loss", **folds)
     assert leaderboard.close(finished.result)
-    assert leaderboard.close(finished.result) in lossreg(command, study)[1]
+    assert leaderboard.close(finished.result) in " ".join(lossreg(command, study)[1].split())
+    finished.result = sample_verdict.study("better, because of the loss", reevaluated=tuple(fresh))
+    assert "first on the leaderboard" not in lossreg(command, study)[1]
 
 
 def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):

@@ -208,25 +208,28 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     reevaluated = tuple(Reevaluated(name, n, (0.8, 0.9), p) for n, (name, p) in enumerate(p_values.items()))
     study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
     assert [leaderboard.rank(study, row) for row in study.ranking()] == ["1", "~2", "3"]
-    assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
     # the verdict decides between the two that it compares: the second is not shown to be worse than the first
-    assert leaderboard.close(study).endswith("first on the leaderboard, but not shown to be better than cross_entropy.")
+    assert "for focal and cross_entropy, the verdict decides" in leaderboard.noise(study)
+    assert leaderboard.close(study) == ""
     better = dataclasses.replace(study, verdict=dataclasses.replace(study.verdict, answer=Answer.BETTER))
     assert [leaderboard.rank(better, row) for row in better.ranking()] == ["1", "2", "3"]
     assert leaderboard.close(better) == ""
-    # but not in outer folds, which may have tested other losses, nor without a comparison
+    # but not in outer folds that tested other losses, nor without a comparison
     for changes in ({"outer": 5}, {"against_baseline": None}):
         other = dataclasses.replace(study.verdict, answer=Answer.BETTER, **changes)
         other = dataclasses.replace(study, verdict=other)
         assert [leaderboard.rank(other, row) for row in other.ranking()] == ["1", "~2", "3"]
+        assert "the verdict decides" not in leaderboard.noise(other)
     study.verdict = dataclasses.replace(
         study.verdict, winner=sample_verdict.arm(trials[2]), baseline=study.verdict.winner
     )
-    assert leaderboard.close(study).endswith("first on the leaderboard, but not shown to be better than cross_entropy.")
+    assert leaderboard.close(study) == (
+        "focal is first on the leaderboard, but on the 2 fresh splits alone not shown to be better than cross_entropy."
+    )
     p_values = [dataclasses.replace(one, p_value=0.2) for one in reevaluated]
-    undecided = dataclasses.replace(study.verdict, answer=Answer.NO_DIFFERENCE, reevaluated=tuple(p_values))
+    undecided = dataclasses.replace(study.verdict, outer=5, reevaluated=tuple(p_values))
     assert leaderboard.close(dataclasses.replace(study, verdict=undecided)) == (
-        "focal is first on the leaderboard, but not shown to be better than any other loss."
+        "focal is first on the leaderboard, but on the 2 fresh splits alone not shown to be better than any other loss."
     )
     assert leaderboard.close(sample.study(0, trials=trials)) == ""
     assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict
@@ -234,6 +237,65 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
         "candidate": "cross_entropy", "trial": 0, "score": pytest.approx(0.85), "spread": pytest.approx(0.005**0.5),
         "p_value": 0.2,
     }  # fmt: skip
+
+
+# verdict, outer folds, those that chose focal; the decision, and whether the other one's rank has ~ where focal, and
+# where cross_entropy is first: no p-value on fresh splits shows a difference (True is then what they say)
+BY_VERDICT = [
+    ("better, because of the loss", 0, 0, "focal(gamma=2.1): shown to be better", False, True),
+    ("better, because of the loss", 5, 5, "focal(gamma=2.1): shown to be better", False, True),
+    ("better, because of the loss", 5, 3, "focal(gamma=2.1): shown to be better", False, True),
+    ("better, because of the loss", 5, 2, "the loss chosen in each fold is shown to be better", None, None),
+    ("better, because of the loss", 5, 0, "the loss chosen in each fold is shown to be better", None, None),
+    ("better, perhaps by its rate", 5, 5, "focal(gamma=2.1): shown to be better", False, True),
+    ("better by less than the margin", 0, 0, "focal is better, but not by more than the margin", False, True),
+    ("no difference, ahead", 0, 0, "or cross_entropy: no difference between them is shown", True, True),
+    ("no difference, ahead", 5, 4, "or cross_entropy: no difference between them is shown", True, True),
+    ("no difference, ahead", 5, 1, "or cross_entropy: no difference between them is shown", True, True),
+    ("no difference, behind", 5, 4, "the loss chosen in each fold is not shown to be better", True, True),
+    ("no difference, behind", 5, 1, "the loss chosen in each fold is not shown to be better", None, None),
+    ("equal", 0, 0, "focal is practically equal", True, True),
+    ("equal", 5, 5, "the loss chosen in each fold is practically equal", True, True),
+    ("worse", 0, 0, "focal is shown to be worse", True, False),
+    ("worse", 5, 5, "the loss chosen in each fold is shown to be worse", True, False),
+    ("worse", 5, 1, "the loss chosen in each fold is shown to be worse", None, None),
+    ("not enough data", 0, 0, "could not be compared", None, None),
+]
+
+
+@pytest.mark.parametrize("p_value", [0.2, 0.01])
+@pytest.mark.parametrize("row", BY_VERDICT)
+def test_no_rank_and_no_sentence_contradicts_the_decision(row, p_value):
+    case, outer, chosen, decision, by_focal, by_baseline = row
+    won = {name: count for name, count in (("focal", chosen), ("gce", outer - chosen)) if count}
+    for first, expected in (("focal", by_focal), ("cross_entropy", by_baseline)):
+        result = sample_verdict.study(case, outer=outer, folds_won=won)
+        other = "cross_entropy" if first == "focal" else "focal"
+        scores = {trial.number: (0.9, 0.91) if trial.candidate == first else (0.8, 0.81) for trial in result.trials}
+        result.confirmation = Confirmation(len(scores), 2, scores, {other: p_value}, ratio=0.25)
+        assert decision in verdict.decision(result, result.verdict)
+        of_splits = p_value > 0.05 if expected is None else expected
+        assert [leaderboard.rank(result, row) for row in result.ranking()] == ["1", "~2" if of_splits else "2"]
+        # the sentence is on the splits alone: it is not there where the verdict is on the same two
+        is_of_splits = expected is None and of_splits
+        assert bool(leaderboard.close(result)) == is_of_splits
+        assert ("the 2 fresh splits alone" in leaderboard.close(result)) == is_of_splits
+        assert ("the verdict decides" in leaderboard.noise(result)) == bool(expected)
+
+
+def test_losses_that_the_verdict_does_not_compare_are_still_named():
+    trials = [
+        sample.trial(n, name, score=0.9 - n / 10) for n, name in enumerate(("focal", "cross_entropy", "gce_mild"))
+    ]
+    result = sample.study(0, trials=trials)
+    result.verdict = sample_verdict.study("better, because of the loss", outer=5, folds_won={"focal": 5}).verdict
+    fresh = {trial.number: (trial.score, trial.score) for trial in trials}
+    result.confirmation = Confirmation(3, 2, fresh, {"cross_entropy": 0.2, "gce_mild": 0.2}, ratio=0.25)
+    assert [leaderboard.rank(result, row) for row in result.ranking()] == ["1", "2", "~3"]
+    assert leaderboard.close(result) == (
+        "focal is first on the leaderboard, but on the 2 fresh splits alone not shown to be better than gce_mild."
+    )
+    assert leaderboard.noise(result) in " ".join(description.markdown(result).replace("\\~", "~").split())
 
 
 def test_a_long_page_is_cut_between_its_parts_not_inside():

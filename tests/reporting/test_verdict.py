@@ -721,7 +721,7 @@ def test_parameters_that_would_fill_the_line_are_left_to_the_recipe():
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("baseline", "baseline, which is focal (gamma=2.1), or with"), ("focal_hard", "focal_hard(gamma=2.1) or")],
+    [("baseline", "baseline (focal, gamma=2.1), or with"), ("focal_hard", "focal_hard(gamma=2.1) or")],
 )
 def test_a_candidate_whose_name_says_nothing_of_its_loss_has_both(name, told):
     result = sample_verdict.study("no difference, ahead")
