@@ -23,6 +23,7 @@ MOST_SLICES = 24
 ON_OTHER_ROWS = "where about two of three scores of the best setting would lie on other rows"
 OF_FOLDS = "the best trial's mean of {folds} folds, +- the standard deviation of a single fold"
 FEWEST_BOXED = 5  # scores from which quartiles are drawn
+ABOUT_BOX = "quartiles; whiskers reach the furthest score within 1.5 interquartile ranges"
 BEYOND = 0.02  # of an axis, beyond a bound of its metric
 
 
@@ -140,12 +141,17 @@ def noise(result: StudyResult) -> Noise | None:
 
 
 def repeats(result: StudyResult) -> dict[str, Sequence[float]]:
-    """Return the scores of a verdict's repeated trainings on the test rows, by candidate; none of several losses."""
+    """Return the scores of a verdict's repeated trainings on the test rows, by side: a loss, or that of each fold."""
     if result.verdict is None:
         return {}
     by_arm = result.verdict.predicted.get("scores", {})
     sides = zip(compared(result.verdict), ("winner", "baseline"), strict=True)
-    return {candidate: by_arm[arm] for candidate, arm in sides if by_arm.get(arm) and candidate in result.losses}
+    return {side: by_arm[arm] for side, arm in sides if by_arm.get(arm)}
+
+
+def names_by_loss(result: StudyResult, board: Sequence[Standing]) -> list[str]:
+    """Return the rows of the scores by loss: the candidates, then a side of the verdict that is none of them."""
+    return list(dict.fromkeys([*(row.candidate for row in board), *repeats(result)]))
 
 
 def reach(result: StudyResult, board: Sequence[Standing]) -> tuple[float, float]:
@@ -178,9 +184,9 @@ def dot_heights(line: int, count: int) -> list[float]:
     return [line + 0.22 * offset for offset in _offsets(count)]
 
 
-def ring_heights(line: int, count: int) -> list[float]:
-    """Return the heights of a row's rings, below its dots."""
-    return [line + 0.36 + 0.06 * offset for offset in _offsets(count)]
+def ring_heights(line: int, count: int, *, is_below: bool = True) -> list[float]:
+    """Return the heights of a row's rings: below its dots, or in the middle of a row without dots."""
+    return [line + 0.36 * is_below + 0.06 * offset for offset in _offsets(count)]
 
 
 def _offsets(count: int) -> list[float]:
@@ -200,6 +206,21 @@ def gain_axis(result: StudyResult, verdict: Verdict) -> tuple[str, str]:
     return f"{gain} on {tested(verdict)}", f"above 0: {winner} is better"
 
 
-def is_boxed(scores: Sequence[float]) -> bool:
-    """Tell whether there are enough scores for a box of quartiles."""
-    return len(scores) >= FEWEST_BOXED
+class Box(NamedTuple):
+    """Quartiles of scores, and the ends of the whiskers: the furthest scores within 1.5 interquartile ranges."""
+
+    low: float
+    first: float
+    median: float
+    third: float
+    high: float
+
+
+def box(scores: Sequence[float]) -> Box | None:
+    """Return the box of scores, None where there are too few of them for quartiles."""
+    if len(scores) < FEWEST_BOXED:
+        return None
+    first, median, third = statistics.quantiles(scores, n=4, method="inclusive")
+    reach = 1.5 * (third - first)
+    low = min(first, *(score for score in scores if score >= first - reach))
+    return Box(low, first, median, third, max(third, *(score for score in scores if score <= third + reach)))

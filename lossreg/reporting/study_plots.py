@@ -18,16 +18,18 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from lossreg.errors import count_of
 from lossreg.reporting.arms import tested
 from lossreg.reporting.plot_data import (
+    ABOUT_BOX,
     COLOURS,
     GREY,
     MOST_SLICES,
+    box,
     compared,
     comparisons,
     completed,
     dot_heights,
     gain_axis,
-    is_boxed,
     looks,
+    names_by_loss,
     noise,
     number_outside,
     reach,
@@ -156,7 +158,8 @@ def by_loss(result: StudyResult) -> Figure:
     Repeated trainings of the verdict are rings, and the noise of the validation rows is shaded.
     """
     board = [row for row in result.ranking() if row.best]
-    figure = new_figure(8.5, 1.6 + 0.5 * max(len(board), 2))
+    lines = names_by_loss(result, board)
+    figure = new_figure(8.5, 1.6 + 0.5 * max(len(lines), 2))
     axes = plain(figure.add_subplot())
     look = looks(result)
     groups = [[score for _, score in completed(result, row.candidate)] for row in board]
@@ -166,20 +169,30 @@ def by_loss(result: StudyResult) -> Figure:
             label = f"{'confirmed score' if row.confirmed else result.extreme} of the baseline"
             score = result.compared_score(row.best) or 0.0
             axes.axvline(score, color=GREY, linestyle="--", linewidth=1.2, label=label)
-    if boxed := {line: scores for line, scores in enumerate(groups) if is_boxed(scores)}:
-        axes.boxplot(list(boxed.values()), positions=list(boxed), orientation="horizontal", widths=0.6,
-                     showfliers=False, medianprops={"color": "black"}, boxprops={"color": GREY},
-                     whiskerprops={"color": GREY}, capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
+    _draw_boxes(axes, groups)
     _zoom(axes, result, reach(result, board), axis="x")
     _draw_confirmed(axes, result, board)
     _draw_repeats(axes, result, board)
-    names = [f"{shown_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
-    axes.set_yticks(range(len(board)), names)
-    axes.set_ylim(len(board) - 0.5, -0.5)
+    counts = [f"  n={len(group)}" for group in groups] + [""] * (len(lines) - len(board))
+    names = [f"{shown_name(result, name)}{count}" for name, count in zip(lines, counts, strict=True)]
+    axes.set_yticks(range(len(lines)), names)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.set(xlabel=score_axis(result), title=f"{result.study}: scores by loss")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.22 * 3 / figure.get_figheight()), frameon=False)
     return figure
+
+
+def _draw_boxes(axes: Axes, groups: Sequence[Sequence[float]]) -> None:
+    """Draw a box behind the scores of each row that has enough of them."""
+    boxed = {line: one for line, scores in enumerate(groups) if (one := box(scores))}
+    if not boxed:
+        return
+    names, grey = ("whislo", "q1", "med", "q3", "whishi"), {"color": GREY}
+    label = f"median, in a box of {ABOUT_BOX}"
+    axes.bxp([dict(zip(names, one, strict=True)) for one in boxed.values()], positions=list(boxed),
+             orientation="horizontal", widths=0.6, showfliers=False, medianprops={"color": "black"}, boxprops=grey,
+             whiskerprops=grey, capprops=grey, manage_ticks=False, label=label)  # fmt: skip
 
 
 def _draw_confirmed(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
@@ -195,19 +208,19 @@ def _draw_confirmed(axes: Axes, result: StudyResult, board: Sequence[Standing]) 
 
 
 def _draw_repeats(axes: Axes, result: StudyResult, board: Sequence[Standing]) -> None:
-    """Draw the repeats of the verdict below the trials of their loss."""
-    lines, look = {row.candidate: line for line, row in enumerate(board)}, looks(result)
+    """Draw the repeats of the verdict below the trials of their loss, or in a row of their own."""
+    lines, look = names_by_loss(result, board), looks(result)
     label = f"repeats of the verdict, on {tested(result.verdict)}" if result.verdict else ""
-    for candidate, scores in repeats(result).items():
-        if candidate in lines:
-            spread = ring_heights(lines[candidate], len(scores))
-            colour = look[candidate]["color"]
-            axes.scatter(scores, spread, s=26, facecolors="none", edgecolors=colour, label=label)
-            label = ""
+    for side, scores in repeats(result).items():
+        line = lines.index(side)
+        spread = ring_heights(line, len(scores), is_below=line < len(board))
+        colour = look[side]["color"] if side in look else GREY
+        axes.scatter(scores, spread, s=26, facecolors="none", edgecolors=colour, label=label)
+        label = ""
 
 
 def slices(result: StudyResult, most: int = 4) -> Figure:
-    """Draw score against each searched parameter, coloured by candidate, with a ring around each one's best trial."""
+    """Draw score against each searched parameter, by candidate, with a ring around the setting of the leaderboard."""
     names = searched(result)[:MOST_SLICES]
     width = _columns(len(names), most)
     rows = max(1, math.ceil(len(names) / width))
@@ -234,8 +247,11 @@ def _slice(result: StudyResult, axes: Axes, name: str) -> None:
             continue
         values, scores = [value for value, _ in done], [score for _, score in done]
         axes.scatter(values, scores, s=20, label=shown_name(result, candidate), **look[candidate])
-        top = scores.index(max(scores) if result.direction == "maximize" else min(scores))
-        axes.scatter(values[top], scores[top], s=90, facecolors="none", edgecolors="black", linewidths=1.0)
+    best = [row.best for row in result.ranking() if row.best and row.best.params.get(name) is not None]
+    values, heights = [trial.params[name] for trial in best], [trial.score or 0.0 for trial in best]
+    if best:
+        label = f"best {'confirmed ' * bool(result.confirmation)}setting of each loss"
+        axes.scatter(values, heights, s=90, facecolors="none", edgecolors="black", linewidths=1.0, label=label)
     if spans_decades(trial.params.get(name) for trial in result.trials):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -283,8 +299,7 @@ def _zoom(
     """Limit an axis to these scores, by default those that are shown, and say how many are not."""
     (axes.set_ylim if axis == "y" else axes.set_xlim)(*(limits or shown_range(result)))
     if note and (outside := number_outside(result, limits)):
-        position = (0.01, 0.02 if result.direction == "maximize" or axis == "x" else 0.95)
-        axes.annotate(f"{outside} outside", position, xycoords="axes fraction", fontsize=8, color=GREY)
+        axes.set_title(f"{outside} outside", loc="right", fontsize=8, color=GREY)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import sample_study as sample
 import sample_verdict
+from matplotlib.cbook import boxplot_stats
 from typer.testing import CliRunner
 
 from lossreg import cli
@@ -533,8 +534,40 @@ def test_repeats_of_the_verdict_are_rings_in_the_rows_of_their_losses():
     for repeated in repeats:
         assert low <= repeated <= high
         assert axes.get_xlim()[0] <= repeated <= axes.get_xlim()[1]
+
+
+def test_repeats_of_several_losses_have_a_row_of_their_own():
+    result = rich()
     folds = dataclasses.replace(result.verdict, outer=5, folds_won={"focal": 3, "gce_mild": 2})
-    assert plot_data.repeats(dataclasses.replace(result, verdict=folds)) == {"cross_entropy": REPEATS["baseline"]}
+    result = dataclasses.replace(result, verdict=folds)
+    board = [row.candidate for row in result.ranking() if row.best]
+    (figure,) = score_pictures.by_loss(result).figures
+    axis = figure["layout"]["yaxis"]
+    assert axis["ticktext"][-1].replace("<br>", " ") == "the loss chosen in each fold"
+    assert axis["range"] == [len(board) + 0.5, -0.5]
+    (ring,) = [trace for trace in figure["data"] if trace.get("x") == REPEATS["winner"]]
+    assert {round(y) for y in ring["y"]} == {len(board)}
+    (axes,) = study_plots.by_loss(result).axes
+    assert axes.get_yticklabels()[-1].get_text() == "the loss chosen in each fold"
+    drawn = {(round(x, 9), round(y)) for points in axes.collections for x, y in points.get_offsets()}
+    assert {(x, len(board)) for x in REPEATS["winner"]} <= drawn
+
+
+def test_page_and_picture_have_the_same_boxes():
+    result = sample.study(40)
+    (figure,) = score_pictures.by_loss(result).figures
+    (axes,) = study_plots.by_loss(result).axes
+    drawn = [set(map(float, line.get_xdata())) for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
+    boxes = [trace for trace in figure["data"] if trace["type"] == "box"]
+    assert boxes
+    for one in boxes:
+        (line,) = one["y"]
+        scores = [score for _, score in plot_data.completed(result, result.ranking()[line].candidate)]
+        (expected,) = boxplot_stats(scores)
+        for name, key in (("q1", "q1"), ("median", "med"), ("q3", "q3"), ("lowerfence", "whislo"),
+                          ("upperfence", "whishi")):  # fmt: skip
+            assert one[name] == pytest.approx([expected[key]], rel=1e-5)
+        assert {float(expected["whislo"]), float(expected["q1"])} in drawn
 
 
 def test_the_band_is_the_pooled_deviation_of_a_setting_on_fresh_splits():
@@ -670,7 +703,7 @@ def test_the_commands_of_the_docs_write_the_page_and_the_table(tmp_path, monkeyp
     assert "Scores cannot be compared: the studies differ in label noise, what is scored" in table
     assert "lossreg tune" not in table
     assert [one["name"] for one in document["studies"]] == ["churn.toml", "other.toml"]
-    best = {row.loss: row.best for row in sample.study(6).ranking()}  # each loss has one candidate
+    best = {row.candidate: row.best for row in sample.study(6).ranking()}
     other = {one["name"]: one["scores"]["other.toml"] for one in document["losses"]}
     assert {name: one["score"] for name, one in other.items() if one} == {n: t.score for n, t in best.items() if t}
     assert [remark.split(" (")[0] for remark in document["remarks"]] == [

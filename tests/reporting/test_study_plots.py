@@ -11,6 +11,7 @@ import sample_study as sample
 import sample_verdict
 
 from lossreg.reporting import study_plots, verdict
+from lossreg.storage.confirmation import Confirmation
 
 
 def draw(figure):
@@ -66,6 +67,21 @@ def test_slices_have_one_picture_a_searched_parameter(result):
     figure = draw(study_plots.slices(result))
     assert [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()] == ["learning_rate", "focal.gamma"]
     assert figure.axes[0].get_xscale() == "log"
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_slices_mark_the_setting_of_the_leaderboard_and_name_the_mark(is_confirmed):
+    trials = [sample.trial(n, params={"q": n / 10}, score=0.9 - n / 100) for n in range(4)]
+    result = sample.study(0, losses={"cross_entropy": "cross_entropy", "focal": "focal"}, trials=trials)
+    assert {trial.candidate for trial in trials} == {"focal"}
+    if is_confirmed:  # the best of the search is not the best on fresh splits
+        result.confirmation = Confirmation(4, 2, {0: (0.7, 0.7), 2: (0.8, 0.8)})
+    figure = draw(study_plots.slices(result))
+    name = f"best {'confirmed ' if is_confirmed else ''}setting of each loss"
+    (ring,) = [points for points in figure.axes[0].collections if points.get_label() == name]
+    best = trials[2 if is_confirmed else 0]
+    assert ring.get_offsets().tolist() == [[best.params["q"], pytest.approx(best.score)]]
+    assert name in texts(figure)
 
 
 @pytest.mark.parametrize(("log", "scale"), [(True, "log"), (False, "linear")])

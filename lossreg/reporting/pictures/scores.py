@@ -27,11 +27,13 @@ from lossreg.reporting.pictures.figure import (
     whole_numbers,
 )
 from lossreg.reporting.plot_data import (
+    ABOUT_BOX,
     GREY,
+    box,
     completed,
     dot_heights,
-    is_boxed,
     looks,
+    names_by_loss,
     noise,
     reach,
     repeats,
@@ -51,16 +53,16 @@ def by_loss(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     traces = [trace for line, row in enumerate(board) for trace in _scores_of(result, row, line, drawn)]
     traces += [*_confirmed(board), *_repeated(result, board)]
     score = next((result.compared_score(row.best) for row in board if row.is_baseline), None)
-    shaded, limits = noise(result), reach(result, board)
+    shaded, limits, names = noise(result), reach(result, board), names_by_loss(result, board)
     picture = figure(
         traces,
         x={"title": text(score_axis(result)), "range": rounded(limits)},
         y={
-            "tickvals": list(range(len(board))),
-            "ticktext": [name_in_lines(shown_name(result, row.candidate)) for row in board],
-            "range": [len(board) - 0.5, -0.5],
+            "tickvals": list(range(len(names))),
+            "ticktext": [name_in_lines(shown_name(result, name)) for name in names],
+            "range": [len(names) - 0.5, -0.5],
         },
-        height=130 + 44 * max(len(board), 2),
+        height=130 + 44 * max(len(names), 2),
         shapes=[*([band(*rounded(shaded[:2]))] if shaded else []), *([] if score is None else [vertical(score)])],
         legend=False,
     )
@@ -74,6 +76,8 @@ def _marks(result: StudyResult, board: Sequence[Standing]) -> str:
     marks += ["a diamond the best setting on fresh splits, with its standard error"] if is_confirmed else []
     if result.verdict and repeats(result):
         marks += [f"a ring the score of a repeated training of the verdict on {tested(result.verdict)}"]
+    if any(box([score for _, score in completed(result, row.candidate)]) for row in board):
+        marks += [f"a box has {ABOUT_BOX.replace('; ', ', its ')}"]
     best = "confirmed" if baseline and baseline.confirmed else result.extreme
     lines = [f"The dashed line is the {best} score of the baseline."] if baseline else []
     shaded = noise(result)
@@ -87,21 +91,22 @@ def _scores_of(result: StudyResult, row: Standing, line: int, drawn: Container[i
     scores = rounded(score for _, score in done)
     heights, trials = dot_heights(line, len(done)), [trial for trial, _ in done]
     points = dots(result, row.candidate, scores, heights, trials, value="%{x:.5g}", drawn=drawn)
-    if not is_boxed(scores):
+    boxed = box([score for _, score in done])
+    if not boxed:
         return [points]
-    box = {
+    names = ("lowerfence", "q1", "median", "q3", "upperfence")
+    behind = {
         "type": "box",
         "orientation": "h",
-        "x": scores,
-        "y": [line] * len(scores),
+        **{name: [value] for name, value in zip(names, rounded(boxed), strict=True)},
+        "y": [line],
         "width": 0.6,
-        "boxpoints": False,
         "hoverinfo": "skip",
         "fillcolor": CLEAR,
         "line": {"color": GREY, "width": 1},
         "showlegend": False,
     }
-    return [box, points]
+    return [behind, points]
 
 
 def _confirmed(board: Sequence[Standing]) -> list[Trace]:
@@ -122,18 +127,17 @@ def _confirmed(board: Sequence[Standing]) -> list[Trace]:
 
 
 def _repeated(result: StudyResult, board: Sequence[Standing]) -> list[Trace]:
-    """Return the repeated trainings of a verdict as rings, below the trials of their loss."""
-    lines = {row.candidate: line for line, row in enumerate(board)}
+    """Return the repeated trainings of a verdict as rings, below the trials of their loss or in a row of their own."""
+    lines, look = names_by_loss(result, board), looks(result)
     return [
         scatter(
             scores,
-            ring_heights(lines[candidate], len(scores)),
-            marker={"symbol": "circle-open", "color": looks(result)[candidate]["color"], "size": 8},
-            hovertemplate=f"repeated training: %{{x:.5g}}<extra>{named(result, candidate)}</extra>",
+            ring_heights(line := lines.index(side), len(scores), is_below=line < len(board)),
+            marker={"symbol": "circle-open", "color": look[side]["color"] if side in look else GREY, "size": 8},
+            hovertemplate=f"repeated training: %{{x:.5g}}<extra>{named(result, side)}</extra>",
             showlegend=False,
         )
-        for candidate, scores in repeats(result).items()
-        if candidate in lines
+        for side, scores in repeats(result).items()
     ]
 
 
