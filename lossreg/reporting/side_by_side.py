@@ -16,6 +16,7 @@ from lossreg.storage.study_result import StudyResult
 from lossreg.storage.trial_record import TrialRecord, finite
 
 Named = Mapping[str, StudyResult]
+BETWEEN = " / "  # the names of one loss
 
 
 def named(results: Sequence[StudyResult], arguments: Sequence[str]) -> dict[str, StudyResult]:
@@ -28,7 +29,7 @@ def named(results: Sequence[StudyResult], arguments: Sequence[str]) -> dict[str,
 
 
 def remarks(studies: Named) -> list[str]:
-    """Return in what the studies differ so that their scores cannot be compared; nothing where they can."""
+    """Return in what the studies differ so that their scores cannot be compared, and what has two names."""
     ways: dict[str, Callable[[StudyResult], Any]] = {
         "metric": lambda one: one.metric,
         "data": lambda one: one.data.get("digest"),
@@ -40,8 +41,15 @@ def remarks(studies: Named) -> list[str]:
     }
     differing = [name for name, of in ways.items() if len({str(of(one)) for one in studies.values()}) > 1]
     differing += _scored(studies)
-    differ = [f"Scores cannot be compared: the studies differ in {', '.join(differing)}."] if differing else []
-    return differ + _unknown_data(studies)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, one in studies.items():
+        scored_on = report.scored_on(one) if one.best else ""
+        alike.setdefault((*(str(of(one)) for of in ways.values()), scored_on), []).append(name)
+    groups = [f"between {' and '.join(names)}" for names in alike.values() if len(names) > 1]
+    which = f"can only be compared {', '.join(groups)}" if groups else "cannot be compared"
+    differ = [f"Scores {which}: the studies differ in {', '.join(differing)}."] if differing else []
+    two_names = [f"{name}: one loss under several names." for name in scores(studies) if BETWEEN in name]
+    return differ + _unknown_data(studies) + two_names
 
 
 def _scored(studies: Named) -> list[str]:
@@ -109,14 +117,19 @@ def _gain(result: StudyResult) -> str:
 def scores(studies: Named) -> dict[str, list[TrialRecord | None]]:
     """Return the best trial of each loss in each study, None where it has none; in the order of the first study.
 
-    A candidate that is the only one of its loss goes by the name of the loss.
+    Candidates that are the only one of the same loss have one row, with all of their names.
     """
-    best = [{_name(one, row.candidate): row.best for row in one.ranking()} for one in studies.values()]
-    names = dict.fromkeys(name for of_study in best for name in of_study)
-    return {name: [of_study.get(name) for of_study in best] for name in names}
+    rows = [{_key(one, row.candidate): row for row in one.ranking()} for one in studies.values()]
+    keys = dict.fromkeys(key for of_study in rows for key in of_study)
+    names = {key: BETWEEN.join(dict.fromkeys(one[key].candidate for one in rows if key in one)) for key in keys}
+    uses = Counter(names.values())
+    return {
+        name if uses[name] == 1 else f"{name} ({key})": [one[key].best if key in one else None for one in rows]
+        for key, name in names.items()
+    }
 
 
-def _name(result: StudyResult, candidate: str) -> str:
+def _key(result: StudyResult, candidate: str) -> str:
     """Return the name of a candidate's loss where it has no other candidate, and none has that name; else its own."""
     loss, count = result.losses[candidate], Counter(result.losses.values())
     return loss if count[loss] == 1 and loss not in result.losses else candidate

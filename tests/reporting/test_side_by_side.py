@@ -87,9 +87,26 @@ def test_a_loss_has_one_row_whatever_its_candidate_is_called_unless_it_has_sever
     renamed = [dataclasses.replace(trial, candidate="ce") for trial in STUDY.trials if trial.loss == "cross_entropy"]
     other = dataclasses.replace(STUDY, study="b", losses=other, trials=renamed, baseline="ce")
     rows = side_by_side.scores({"a": STUDY, "b": other})
-    assert [trial is not None for trial in rows["cross_entropy"]] == [True, True]
-    assert "ce" not in rows
-    assert {"soft", "hard"} <= rows.keys()
+    assert [trial is not None for trial in rows["cross_entropy / ce"]] == [True, True]
+    assert rows.keys() == {"cross_entropy / ce", *STUDY.losses.keys() - {"cross_entropy"}, "soft", "hard"}
+    assert "cross_entropy / ce: one loss under several names." in side_by_side.remarks({"a": STUDY, "b": other})
+
+
+def test_a_loss_is_called_as_all_studies_call_it():
+    losses = {"cross_entropy": "cross_entropy", "gce": "generalized_cross_entropy"}
+    one = sample.study(0, losses=losses, trials=[sample.trial(0, "gce")])
+    assert list(side_by_side.scores({"a": one, "b": one})) == ["gce", "cross_entropy"]
+    # the same name of two losses
+    other = dataclasses.replace(one, losses={"cross_entropy": "cross_entropy", "gce": "focal"})
+    assert set(side_by_side.scores({"a": one, "b": other})) == {
+        "cross_entropy", "gce (generalized_cross_entropy)", "gce (focal)",
+    }  # fmt: skip
+
+
+def test_studies_that_can_be_compared_are_named_where_another_cannot():
+    other = dataclasses.replace(STUDY, metric="f1")
+    [remark] = side_by_side.remarks({"a": STUDY, "b": STUDY, "c": other})
+    assert remark == "Scores can only be compared between a and b: the studies differ in metric."
 
 
 @pytest.mark.parametrize("name", ["a[/b]", "[bold]x", "[red", "a]b["])
