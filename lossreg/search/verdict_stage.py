@@ -190,15 +190,15 @@ class VerdictStage(FinalStage):
         return Estimate.of(self.prepared, self.result, self._notes, outer=outer, repeats=repeats)
 
     def _announce(self, outer: int, repeats: int, done: int) -> None:
-        """Say how long it takes, where that is long or every row is a test row."""
+        """Say how much there is to do, where that is long or every row is a test row."""
         new = self._estimate(outer, repeats - done)
-        trainings = f"up to {new.trainings:,} trainings, about"
-        if outer:
-            self.progress.phase(f"verdict: {outer}-fold nested cross-validation, {trainings} {new.in_words}")
+        trainings = f"up to {new.trainings:,} trainings"
+        if outer:  # the time left is shown from here on
+            self.progress.phase(f"verdict: {outer}-fold nested cross-validation, {trainings}")
         elif new.minutes >= nested.LONG:
             later = caller.words("`lossreg verdict STUDY`", "later")
             self.progress.message(
-                f"the verdict takes {trainings} {new.minutes:.0f} minutes at this study's pace; "
+                f"the verdict takes {trainings}, about {new.minutes:.0f} minutes at this study's pace; "
                 f"fewer verdict.repeats take less, and verdict.enabled = false leaves it for {later}"
             )
 
