@@ -91,9 +91,9 @@ NAMES = {
     "mean_absolute_error": "MAE", "root_mean_squared_error": "RMSE",
     "deviance": "Poisson deviance", "calibration_error": "ECE",
     "calibration_error, temperature": "ECE, temperature tuned",
-    SPREAD: "standard deviation of accuracy between trainings; the gain is a share of the baseline's",
+    SPREAD: "standard deviation of accuracy",
 }  # fmt: skip
-HEAD = ("claim", "source", "measure", "gain (95% interval; baseline -> loss)", "answer")
+HEAD = ("claim", "measure", "data", "gain (95% interval)", "baseline -> loss", "answer")
 
 
 def claims() -> Iterator[Claim]:
@@ -199,40 +199,34 @@ def _pooled(samples: Sequence[Sequence[float]]) -> tuple[float, int]:
     return squares / max(freedom, 1), freedom
 
 
-def cells(claim: Claim, lines: Lines) -> tuple[str, ...]:
-    """Return the cells of a row."""
-    gains = {words: gain(claim, setting, lines) for setting, words in claim.settings.items()}
-    seen = "; ".join(f"{words}: {_seen(one)}" for words, one in gains.items() if one)
+def rows(claim: Claim, lines: Lines) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each setting; the first one has the claim and the measure."""
     loss, rival = claim.first.removesuffix(TUNED), claim.second.removesuffix(TUNED)
-    said = f"`{loss}` {claim.what.format(f'`{rival}`')}"
-    return said, claim.source, NAMES[claim.measure], seen, _answer(claim, gains)
+    said = (f"`{loss}` {claim.what.format(f'`{rival}`')} ({claim.source})", NAMES[claim.measure])
+    for setting, words in claim.settings.items():
+        one = gain(claim, setting, lines)
+        yield *said, words, *(_seen(one) if one else ("", "")), claim.answer(one.low, one.high) if one else "no scores"
+        said = "", ""
 
 
-def _answer(claim: Claim, gains: Mapping[str, Gain | None]) -> str:
-    """Return the answer, with the settings of each where they differ."""
-    of: dict[str, list[str]] = {}
-    for words, one in gains.items():
-        of.setdefault(claim.answer(one.low, one.high) if one else "no scores", []).append(words)
-    return next(iter(of)) if len(of) == 1 else "; ".join(f"{said}: {', '.join(words)}" for said, words in of.items())
-
-
-def _seen(one: Gain) -> str:
+def _seen(one: Gain) -> tuple[str, str]:
+    """Return the gain with its interval, and what both arms have."""
     digits = 3 if max(abs(one.first), abs(one.second)) < 10 else 2
-    first, second = f"{one.first:.{digits}f}", f"{one.second:.{digits}f}"
+    scores = f"{one.second:.{digits}f} -> {one.first:.{digits}f}"
     digits = measurements.decimals((one.low, one.high), digits)
-    return f"{one.mean:+.{digits}f} ({one.low:+.{digits}f} to {one.high:+.{digits}f}; {second} -> {first})"
+    return f"{one.mean:+.{digits}f} ({one.low:+.{digits}f} to {one.high:+.{digits}f})", scores
 
 
 def table(lines: Lines) -> str:
     """Return the table in Markdown."""
-    rows = [HEAD, ("---",) * len(HEAD), *(cells(claim, lines) for claim in claims())]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    of_claims = (row for claim in claims() for row in rows(claim, lines))
+    return "\n".join(f"| {' | '.join(row)} |" for row in (HEAD, ("---",) * len(HEAD), *of_claims))
 
 
 def outdated(page: str) -> list[str]:
     """Return the numbers of what was seen, which is written by hand, that the table does not have."""
     before, _, rest = page.partition(BEGIN)
-    seen, known = before.partition(SEEN)[2].partition("\n<a id")[0], rest.partition(END)[0]
+    seen, known = before.partition(SEEN)[2].partition("\n## ")[0], rest.partition(END)[0]
     return [number for number in NUMBER.findall(seen) if number not in NUMBER.findall(known)]
 
 
