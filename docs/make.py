@@ -23,6 +23,9 @@ from lossreg.reporting import catalogue, loss_plots
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+# pages whose tables need the width of the contents at the right
+WIDE = {"benchmark.md", "claims.md"}
+WITHOUT_CONTENTS = "---\nhide: [toc]\n---\n"
 FENCE = re.compile(r"(^ *```.*?^ *```)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:`[^`]*`|[^\]\[`])*)\]\(([^)\s#]+)(#[^)]*)?\)")
 FAMILIES = {family.__name__.rpartition(".")[2]: family for family in zoo.FAMILIES}
@@ -80,7 +83,7 @@ def collect(into: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".md":
             text, linked = moved(source)
-            target.write_text(text)
+            target.write_text(WITHOUT_CONTENTS * (source.name in WIDE) + text)
             waiting += linked
         else:
             shutil.copyfile(source, target)
@@ -139,7 +142,8 @@ def section(name: str, title: str, specs: Iterable[LossSpec]) -> list[str]:
 def loss_page(spec: LossSpec, family: str, checks: list[dict[str, Any]]) -> str:
     """Return the page of one loss."""
     study = f"```toml\n[losses.{spec.name}]\n```\n"
-    parts = [f"# {spec.name}\n", catalogue.body(spec), "Symbols are those of [all losses](../losses.md).\n"]
+    parts = [f"# {spec.name}\n", "[Gallery of losses](index.md)\n", catalogue.body(spec)]
+    parts += ["Symbols are those of [all losses](../losses.md).\n"]
     parts += [f"![{spec.name}: loss and gradient]({spec.name}.svg)\n"]
     parts += ["## When to use it\n", *advice(spec.name), f"Its family: {family}\n"]
     parts += ["## How to use it\n", f'In Keras: `lossreg.get("{spec.name}")`. In a [study](../studies.md):\n', study]

@@ -108,13 +108,25 @@ def test_every_page_is_in_the_navigation_once():
 def test_the_gallery_has_formula_picture_use_and_checks(site):
     page = (site / "gallery" / "huber.md").read_text()
     spec = registry.default().get("huber")
-    use = "outliers in regression"
-    for said in (spec.summary, spec.formula, "(huber.svg)", use, "[losses.huber]", "1 checks, and 1 passed"):
+    beside = "(huber.svg)", "(index.md)"
+    for said in (
+        spec.summary,
+        spec.formula,
+        *beside,
+        "outliers in regression",
+        "[losses.huber]",
+        "1 checks, and 1 passed",
+    ):
         assert said in page
     assert "value \\| per" in page
     for picture in ("huber", "family-robust_regression"):
         assert (site / "gallery" / f"{picture}.svg").read_text().rstrip().endswith("</svg>")
     assert "Checks" not in (site / "gallery" / "focal.md").read_text()
+
+
+def test_pages_with_wide_tables_have_no_contents_beside_them(site):
+    wide = {page.name for page in site.glob("*.md") if page.read_text().startswith("---\nhide: [toc]\n---\n# ")}
+    assert wide == {"benchmark.md", "claims.md"}
 
 
 def test_the_reference_has_all_that_is_public(site):
