@@ -15,7 +15,8 @@ from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import printable, printable_line
 
 SHORTENED = "The recipes below have all numbers in full."
-SPACE = "&ensp;"
+# MLflow may break a line before any other space
+SPACE = "&nbsp;&nbsp;"
 RECIPES = "## Recipes"
 BREAK = "  \n"  # of a line; MLflow breaks long lines of code at blanks, unless they are in a block of code
 WIDTH = 70  # of code: longer lines push MLflow's column of tags off a screen of 1,280 pixels
@@ -32,6 +33,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
         *_top_markdown(result),
         _question_markdown(result),
         _section("Leaderboard", leaderboard.markdown(result), _below_leaderboard(result)),
+        "" if title else _drawn(result),
         pareto.markdown(result),
         report.caveat(result),
         _settings_markdown(result),
@@ -48,7 +50,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
 def _spaced(part: str) -> str:
     """Return a part of a page with a space between the cells of its tables that Markdown does not drop."""
     lines = (
-        line.replace(" |", f" {SPACE}|", line.count(" |") - 1) if ROW.match(line) else line for line in part.split("\n")
+        line.replace(" |", f"{SPACE} |", line.count(" |") - 1) if ROW.match(line) else line for line in part.split("\n")
     )
     return "\n".join(lines)
 
@@ -110,6 +112,13 @@ def _below_leaderboard(result: StudyResult) -> str:
     return " ".join(filter(None, [leaderboard.about_gain(result), leaderboard.noise(result)]))
 
 
+def _drawn(result: StudyResult) -> str:
+    """Return where MLflow has all losses on one axis, once the study has ended."""
+    if len(result.ranking()) < 2 or not _has_ended(result):
+        return ""
+    return "All losses on one axis: Artifacts, `plots/by_loss.png`. Each chart of Model metrics has an axis of its own."
+
+
 def _question_markdown(result: StudyResult) -> str:
     """Return what the study asks, and of which data."""
     return _section("Question and data", plain_text.markdown(facts.question(result)), _listed(_data_facts(result)))
@@ -127,14 +136,17 @@ def _settings_markdown(result: StudyResult) -> str:
 
 def _loading_markdown(result: StudyResult) -> str:
     """Return the ways to load the model of a study that has ended; that from MLflow is at the top."""
-    is_there = result.seconds.get("total") and not result.is_running
-    ways = instructions.loading(result, folder=_folder(result)) if is_there else []
+    ways = instructions.loading(result, folder=_folder(result)) if _has_ended(result) else []
     blocks = [
         f"{how}:\n\n```{'sh' if code.startswith('lossreg ') else 'python'}\n{printable(code)}\n```"
         for how, code in ways
         if how != instructions.MLFLOW
     ]
     return _section("Load the model from the study", *blocks, instructions.about_rows(result)) if blocks else ""
+
+
+def _has_ended(result: StudyResult) -> bool:
+    return bool(result.seconds.get("total")) and not result.is_running
 
 
 def _recipes_markdown(result: StudyResult) -> str:

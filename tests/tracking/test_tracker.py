@@ -196,7 +196,8 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     note = parent.data.tags["mlflow.note.content"]
     about = {"uri": uri, "model": ""}
     assert note == description.markdown(dataclasses.replace(result, tracking=about), 8000, title=False)
-    assert all(f"| {row.candidate} &ensp;|" in note for row in result.ranking())
+    assert all(f"| {row.candidate}&nbsp;&nbsp; |" in note for row in result.ranking())
+    assert "All losses on one axis: Artifacts, `plots/by_loss.png`." in note
     assert parent.data.params["train.epochs"] == "6"
     assert parent.data.tags["lossreg.best_get"] == result.best.recipe
     splits = {given.tags[0].value: given.dataset for given in parent.inputs.dataset_inputs}
