@@ -85,6 +85,23 @@ def test_on_paper_every_picture_is_drawn_in_black_and_fits(opened):
     assert told == []
 
 
+def test_what_is_printed_once_it_is_loaded_has_its_pictures(browser, file):
+    one = browser.new_page()
+    one.goto(file.as_uri(), wait_until="load")
+    one.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert one.evaluate("figures.every((figure) => figure.querySelector('.main-svg'))")
+    one.close()
+
+
+def test_on_paper_all_columns_of_the_leaderboard_are_there(opened):
+    one, *_ = opened(680, "light")
+    one.emulate_media(media="print")
+    table, paper = one.locator("table").bounding_box(), one.locator("main").bounding_box()
+    assert table["x"] + table["width"] <= paper["x"] + paper["width"]
+    assert one.evaluate("getComputedStyle(document.querySelector('.wide')).overflowX") == "visible"
+    assert one.locator("th").last.is_visible()
+
+
 def test_an_error_of_the_pictures_is_told_as_it_is(browser, file, tmp_path):
     broken = tmp_path / "broken.html"
     text = file.read_text(encoding="utf-8")

@@ -14,6 +14,16 @@ async function loadPlotly() {
   document.head.append(script);
 }
 
+/* Whoever prints the page once it is loaded, as a browser without a window does, needs plotly.js by then: an open
+   document inside of the page keeps back its load event. */
+function holdLoadEvent() {
+  const frame = document.createElement("iframe");
+  frame.hidden = true;
+  document.body.append(frame);
+  frame.contentDocument?.open();
+  return () => frame.remove();
+}
+
 function themed(text) {
   const style = getComputedStyle(document.documentElement);
   if (dark.matches && !isOnPaper) text = text.replaceAll(DARKEST, "#b0b0b0");
@@ -111,5 +121,5 @@ function sayWhy(error) {
 offerCopies();
 followLinks();
 if (figures.length) {
-  loadPlotly().then(watch).catch(sayWhy);
+  loadPlotly().then(watch).catch(sayWhy).finally(holdLoadEvent());
 }
