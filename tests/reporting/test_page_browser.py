@@ -60,6 +60,15 @@ def test_it_opens_without_an_error_and_asks_for_nothing(opened, file, width, sch
     assert one.locator("h1").bounding_box()["y"] < 200
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_names_of_differences_are_left_of_the_line_at_zero(opened, width):
+    one, *_ = opened(width, "light")
+    names = [name.bounding_box() for name in one.locator("header .figure .ytick text").all()]
+    zero = one.locator("header .figure .shapelayer path").first.bounding_box()
+    assert names
+    assert all(name["x"] >= 0 and name["x"] + name["width"] < zero["x"] for name in names)
+
+
 def test_on_a_phone_code_is_broken_into_lines_below_its_button(opened):
     one, *_ = opened(400, "light")
     assert one.evaluate("[...document.querySelectorAll('pre')].every((pre) => pre.scrollWidth <= pre.clientWidth)")

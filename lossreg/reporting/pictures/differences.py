@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lossreg.reporting.pictures.figure import INK, band, broken, figure, rounded, scatter, vertical
+from lossreg.reporting.pictures.figure import INK, band, broken, figure, name_in_lines, rounded, scatter, vertical
 from lossreg.reporting.plot_data import COLOURS, comparisons, gain_axis
 from lossreg.reporting.values import number
 from lossreg.storage.study_result import StudyResult
 from lossreg.storage.verdict import Comparison
+
+LONGEST_TITLE = 34  # characters of a line beside the names of the rows on a page of 400 pixels
 
 
 def differences(result: StudyResult) -> Mapping[str, Any] | None:
@@ -21,14 +23,18 @@ def differences(result: StudyResult) -> Mapping[str, Any] | None:
     room = 0.05 * (max(ends) - min(ends)) or 0.01
     shaded = f"; shaded: the margin of {margin:g}" if margin else ""
     what, better = gain_axis(result, result.verdict)
-    title = f"{broken(what)}<br>{broken(f'{better}{shaded}')}"
+    title = f"{broken(what, LONGEST_TITLE)}<br>{broken(f'{better}{shaded}', LONGEST_TITLE)}"
     return figure(
         [_intervals(list(rows.values()))],
         x={"title": title, "range": rounded([min(ends) - room, max(ends) + room])},
-        y={"visible": False, "range": [len(rows) - 0.6, -0.9]},
-        height=150 + 70 * len(rows),
+        y={
+            "tickvals": list(range(len(rows))),
+            "ticktext": [name_in_lines(f"against {' '.join(name.split())}") for name in rows],
+            "range": [len(rows) - 0.5, -0.5],
+            "showgrid": False,
+        },
+        height=110 + 54 * len(rows),
         shapes=[vertical(0.0, INK), *([band(-margin, margin)] if margin else [])],
-        annotations=[_named(line, name) for line, name in enumerate(rows)],
     )
 
 
@@ -46,10 +52,3 @@ def _intervals(rows: list[Comparison]) -> dict[str, Any]:
         hovertemplate="%{x:.5g} (%{customdata[0]} to %{customdata[1]})<extra></extra>",
         showlegend=False,
     )
-
-
-def _named(line: int, name: str) -> dict[str, Any]:
-    """Return the name of a row, above its interval."""
-    words = broken(f"against {' '.join(name.split())}")
-    return {"x": 0, "xref": "paper", "y": line, "yanchor": "bottom", "xanchor": "left", "yshift": 9, "align": "left",
-            "showarrow": False, "text": words}  # fmt: skip
