@@ -154,6 +154,17 @@ def outside(result: StudyResult, limits: tuple[float, float] | None = None) -> s
     return f" {count_of(count, 'score is', 'scores are')} outside of the axes." if count else ""
 
 
+def fixed_class(result: StudyResult) -> str:
+    """Return a sentence on the class whose value of a parameter per class is not searched; empty without one."""
+    slugs = result.data.get("slugs") or {}
+    names = {name for trial in result.trials for name in trial.params}
+    parts = {name.rpartition(".")[0] for name in names if name.count(".") > 1}
+    absent = [[label for label, slug in slugs.items() if f"{part}.{slug}" not in names] for part in parts]
+    fixed = next((labels[0] for labels in absent if len(labels) == 1 < len(slugs)), None)
+    words = f"that of the most frequent class ({printable_line(str(fixed))}) is fixed at 1 before weights are scaled"
+    return "" if fixed is None else f" Of values per class, {words}."
+
+
 def text(value: str) -> str:
     """Return text from outside as plotly.js shows it as it stands: in a line, without markup."""
     return printable_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

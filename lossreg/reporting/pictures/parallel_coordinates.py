@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lossreg.reporting import importance
 from lossreg.reporting.pictures.figure import (
     CLEAR,
     EVERY,
@@ -14,6 +15,7 @@ from lossreg.reporting.pictures.figure import (
     Picture,
     Trace,
     figure,
+    fixed_class,
     name_in_lines,
     named,
     rounded,
@@ -21,10 +23,12 @@ from lossreg.reporting.pictures.figure import (
     text,
 )
 from lossreg.reporting.plot_data import GREY, completed, looks, searched, spans_decades
-from lossreg.reporting.values import number
+from lossreg.reporting.values import listed, number
 from lossreg.storage.study_result import StudyResult
 
 MOST_AXES, LONGEST_NAME = 8, 14
+MOST_UPRIGHT = 4  # axes whose names and ends have room beside each other on a page of 400 pixels
+LONGEST_TURNED = 24
 
 
 def parallel(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
@@ -33,22 +37,46 @@ def parallel(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     note = (
         "Each line is a trial of the loss, through its parameters to its score; the best tenth, at least one, is in "
         "colour. Each axis has the range that was tried, on a log scale where the search has one."
+        f"{fixed_class(result)}{_left_out(result)}"
     )
     return Picture("parallel", "Parallel coordinates", note, tuple(figures[:MOST_CURVES]), leads=False)
+
+
+def _parameters(result: StudyResult, candidate: str) -> list[str]:
+    """Return the parameters that a candidate's completed trials differ in."""
+    trials = [trial for trial, _ in completed(result, candidate)]
+    return [name for name in searched(result) if len({str(trial.params.get(name)) for trial in trials}) > 1]
+
+
+def _left_out(result: StudyResult) -> str:
+    """Return a sentence on the losses that have more parameters than axes; empty without one."""
+    counts = {candidate: len(_parameters(result, candidate)) for candidate in result.losses}
+    many = [f"{name} ({MOST_AXES} of {count})" for name, count in counts.items() if count > MOST_AXES]
+    return f" The most important parameters are shown of {listed(many)}." if many else ""
+
+
+def _most_important(result: StudyResult, candidate: str, names: Sequence[str]) -> list[str]:
+    """Return the `MOST_AXES` names with the largest importance, in their order."""
+    shares = importance.within(result, candidate)
+    kept = sorted(names, key=lambda name: -shares.get(name, 0.0))[:MOST_AXES]
+    return [name for name in names if name in kept]
 
 
 def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> Mapping[str, Any] | None:
     """Return a candidate's trials as lines; None where there are fewer than two, or it has fewer than two axes."""
     done = sorted(completed(result, candidate), key=lambda pair: pair[1], reverse=result.direction == "minimize")
-    names = [name for name in searched(result) if len({str(trial.params.get(name)) for trial, _ in done}) > 1]
+    names = _parameters(result, candidate)
     if len(done) < 2 or not names:
         return None
-    names = names[:MOST_AXES]
+    if len(names) > MOST_AXES:
+        names = _most_important(result, candidate, names)
     rows = [(*(trial.params.get(name) for name in names), score) for trial, score in done]
     axes = [_Scale.of(values) for values in zip(*rows, strict=True)]
     lines = [rounded([*map(_Scale.place, axes, row), None]) for row in rows]
     shown = [trial.number in drawn for trial, _ in done]
-    labels = [name_in_lines(name.removeprefix(f"{candidate}."), LONGEST_NAME) for name in [*names, result.metric]]
+    is_turned = len(axes) > MOST_UPRIGHT
+    longest = LONGEST_TURNED if is_turned else LONGEST_NAME
+    labels = [name_in_lines(name.removeprefix(f"{candidate}."), longest) for name in [*names, result.metric]]
     return figure(
         _lines(lines, shown, looks(result)[candidate]["color"]),
         x={
@@ -57,13 +85,14 @@ def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> 
             "range": [-0.5, len(axes) - 0.5],
             "showgrid": False,
             "linecolor": CLEAR,
-            "tickangle": 0,
+            "tickangle": -90 if is_turned else 0,
         },
-        y={"visible": False, "range": [-0.12, 1.12]},
+        y={"visible": False, "range": [-0.45, 1.3] if is_turned else [-0.12, 1.12]},
+        height=400 if is_turned else 300,
         title=named(result, candidate),
         legend=False,
         shapes=[rule(place, 0, place, 1, line={"color": GREY, "width": 1}) for place in range(len(axes))],
-        annotations=[one for place, scale in enumerate(axes) for one in _ends(place, scale)],
+        annotations=[one for place, scale in enumerate(axes) for one in _ends(place, scale, -90 if is_turned else 0)],
     )
 
 
@@ -80,11 +109,11 @@ def _lines(lines: Sequence[Sequence[float | None]], shown: Sequence[bool], colou
     ]  # fmt: skip
 
 
-def _ends(place: int, scale: _Scale) -> list[dict[str, Any]]:
-    """Return what stands at both ends of an axis."""
+def _ends(place: int, scale: _Scale, angle: int) -> list[dict[str, Any]]:
+    """Return what stands at both ends of an axis, turned by an angle in degrees."""
     return [
         {"x": place, "y": y, "yanchor": anchor, "yshift": shift, "showarrow": False, "text": text(label),
-         "font": {"size": 10}}
+         "font": {"size": 10}, "textangle": angle}
         for y, anchor, shift, label in ((0, "top", -2, scale.first), (1, "bottom", 2, scale.last))
     ]  # fmt: skip
 

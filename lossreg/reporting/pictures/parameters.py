@@ -14,6 +14,7 @@ from lossreg.reporting.pictures.figure import (
     Picture,
     dots,
     figure,
+    fixed_class,
     name_in_lines,
     named,
     outside,
@@ -26,6 +27,7 @@ from lossreg.storage.study_result import StudyResult
 
 CHOICE = "choice of loss"
 LONGEST_PARAMETER = 30  # characters of a line
+LEAST_SHARE = 0.01  # of an importance that has a bar
 
 
 def slices(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
@@ -33,7 +35,7 @@ def slices(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     names = searched(result)
     figures = tuple(_slice(result, name, drawn) for name in names[:MOST_SLICES])
     few = f" {count_of(len(names) - MOST_SLICES, 'more parameter')} left out." if len(names) > MOST_SLICES else ""
-    note = f"Each mark is a trial, in the colour of its loss.{few}{outside(result)}"
+    note = f"Each mark is a trial, in the colour of its loss.{fixed_class(result)}{few}{outside(result)}"
     return Picture("parameters", "Score against each parameter", note, figures, leads=False)
 
 
@@ -45,14 +47,17 @@ def _slice(result: StudyResult, name: str, drawn: Container[int]) -> Mapping[str
             values, trials = [_value(trial.params[name]) for trial, _ in done], [trial for trial, _ in done]
             scores = [score for _, score in done]
             value = "%{y:.5g} at %{x:.4g}"
-            traces.append(dots(result, candidate, values, scores, trials, value=value, drawn=drawn, size=6))
+            traces.append(
+                dots(result, candidate, values, scores, trials, value=value, drawn=drawn, size=6, legend=True)
+            )
     is_log = spans_decades(trial.params.get(name) for trial in result.trials)
     log = {"type": "log", "dtick": 1, "tickformat": "~g"} if is_log else {}
     return figure(
         traces,
         x={"title": name_in_lines(name, LONGEST_LINE), **log},
         y={"title": text(result.metric), "range": rounded(shown_range(result))},
-        legend=False,
+        legend=len(traces) > 1,
+        height=340 if len(traces) > 1 else 300,
     )
 
 
@@ -75,9 +80,10 @@ def importance(result: StudyResult) -> Picture:
         "The share that the choice of loss and each parameter had in reaching the best scores: the best tenth, or the "
         f"best {importances.FEWEST_TOP} of few trials (PED-ANOVA). First of all trials together, where the choice of "
         "loss counts as a parameter; then within each loss. It says what mattered in the ranges that were tried, not "
-        "in which direction; with fewer than a few hundred trials part of it is chance."
+        f"in which direction; with fewer than a few hundred trials part of it is chance. Shares below {LEAST_SHARE:g} "
+        "have no bar."
     )
-    note += _without_panel(result, within)
+    note += fixed_class(result) + _without_panel(result, within)
     return Picture("importance", "Importance of loss and parameters", note, tuple(figures), leads=bool(every))
 
 
@@ -100,11 +106,14 @@ def _bare(shares: Mapping[str, float], candidate: str) -> dict[str, float]:
 
 
 def _bars(shares: Mapping[str, float], title: str, colour: str) -> Mapping[str, Any]:
-    names = [name_in_lines(name, LONGEST_PARAMETER) for name in shares][:MOST_SLICES]
+    shown = {name: share for name, share in shares.items() if share >= LEAST_SHARE}
+    names = [name_in_lines(name, LONGEST_PARAMETER) for name in shown][:MOST_SLICES]
+    rest = len(shares) - len(names)
+    title += f"<br>without {count_of(rest, 'smaller share')}" if rest else ""
     trace = {
         "type": "bar",
         "orientation": "h",
-        "x": rounded(list(shares.values())[:MOST_SLICES]),
+        "x": rounded(list(shown.values())[:MOST_SLICES]),
         "y": list(range(len(names))),
         "marker": {"color": colour},
         "hovertemplate": "%{x:.2f}<extra></extra>",
