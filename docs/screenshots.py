@@ -42,6 +42,8 @@ FLAGS = [
 ]  # fmt: skip
 FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}")
 COLUMNS = 100
+# widths of the page of a study, each with a height at which its first picture is whole
+PAGES = {400: 900, 1280: 1000, 1920: 1000}
 # trials after which the live display is photographed
 TRIALS = 40
 COLOURS = 256
@@ -134,8 +136,8 @@ def take(browser: Browser, study: Study, into: Path) -> None:
             size = shown.evaluate("(({width, height}) => ({width, height}))(document.documentElement.viewBox.baseVal)")
             shown.set_viewport_size({name: round(length) for name, length in size.items()})
             shoot(shown, into / f"{svg.stem}.png", "svg")
-    for width in (400, 1280, 1920):
-        with opened(browser, width, 900, {study.html.as_uri()}) as shown:
+    for width, height in PAGES.items():
+        with opened(browser, width, height, {study.html.as_uri()}) as shown:
             shown.goto(study.html.as_uri())
             shown.evaluate(DRAWN)
             shoot(shown, into / f"report-{width}.png")
@@ -145,6 +147,7 @@ def take(browser: Browser, study: Study, into: Path) -> None:
         for name, route, seen in pages(where, study.result):
             shown.goto(f"{address}/#/{route}{'&' if '?' in route else '?'}{ui.VIEW}")
             seen(shown)
+            shown.mouse.move(0, 0)  # else a chart under it shows its tools
             shown.wait_for_timeout(SETTLE)
             shoot(shown, into / f"mlflow-{name}.png")
 

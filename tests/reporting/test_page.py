@@ -301,6 +301,20 @@ def test_axes_and_noise_end_at_the_bounds_of_the_metric():
     assert plot_data.noise(own).high > 1.0
 
 
+@pytest.mark.parametrize("trials", [8, 40])
+def test_of_many_parameters_the_important_ones_have_an_axis(trials):
+    rng = np.random.default_rng(0)
+    names = [f"focal.weight_{k:02}" for k in range(11)]
+    values = [dict(zip(names, rng.random(11), strict=True)) for _ in range(trials)]
+    records = [sample.trial(n, params=drawn, score=drawn["focal.weight_10"]) for n, drawn in enumerate(values)]
+    result = sample.study(0, trials=records)
+    picture = next(one for one in pictures.pictures(result) if one.key == "parallel")
+    axes = picture.figures[0]["layout"]["xaxis"]["ticktext"]
+    assert "focal (8 of 11)" in picture.note
+    assert len(axes) == 9
+    assert ("weight_10" in axes) == (trials >= importance.FEWEST)
+
+
 def test_losses_without_a_panel_of_importance_are_named():
     note = next(one.note for one in pictures.pictures(sample.study(24)) if one.key == "importance")
     assert "fewer than 10 completed trials: cross_entropy (" in note

@@ -52,11 +52,12 @@ def _left_out(result: StudyResult) -> str:
     """Return a sentence on the losses that have more parameters than axes; empty without one."""
     counts = {candidate: len(_parameters(result, candidate)) for candidate in result.losses}
     many = [f"{name} ({MOST_AXES} of {count})" for name, count in counts.items() if count > MOST_AXES]
-    return f" The most important parameters are shown of {listed(many)}." if many else ""
+    words = f" Not all parameters are shown of {listed(many)}: the most important ones, where this is known."
+    return words if many else ""
 
 
 def _most_important(result: StudyResult, candidate: str, names: Sequence[str]) -> list[str]:
-    """Return the `MOST_AXES` names with the largest importance, in their order."""
+    """Return the `MOST_AXES` names with the largest importance, in their order; the first ones where it is unknown."""
     shares = importance.within(result, candidate)
     kept = sorted(names, key=lambda name: -shares.get(name, 0.0))[:MOST_AXES]
     return [name for name in names if name in kept]
