@@ -143,7 +143,8 @@ def is_export(folder: Path) -> bool:
 
 def _is_script(file: Path) -> bool:
     """Return whether a file is the script of an export, which comes into its folder before all else."""
-    return file.is_file() and f"from {bundle.PACKAGE}." in file.read_text(encoding="utf-8", errors="replace")
+    begins_with = SCRIPT.partition("{")[0]
+    return file.is_file() and file.read_text(encoding="utf-8", errors="replace").startswith(begins_with)
 
 
 def files(predictor: Predictor) -> list[str]:

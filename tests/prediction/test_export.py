@@ -252,7 +252,7 @@ def test_a_folder_with_other_files_is_left_alone_and_an_export_is_replaced(study
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     (tmp_path / "project").mkdir()
     for name in ("predict.py", "README.md"):
-        (tmp_path / "project" / name).write_text("x")
+        (tmp_path / "project" / name).write_text("from lossreg_predictor.predictor import Predictor")
     (tmp_path / "file").write_text("x")
     refused = {"mine": "has files that are no export", "project": "has files that are no export", "file": "is a file"}
     for name, words in refused.items():
