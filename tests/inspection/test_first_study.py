@@ -795,7 +795,7 @@ def test_a_written_study_runs_and_its_warnings_stand_in_notes_and_mlflow():
     table().to_csv("churn.csv", index=False)
     inspection = lossreg.init("churn.csv", "left")
     inspection.write("churn.toml")
-    store = ["tracking.uri=sqlite:///mlflow.db", "search.trials=8", "train.epochs=2", "verdict.enabled=false"]
+    store = ["tracking.uri=sqlite:///mlflow.db", "search.trials=8", "train.epochs=2"]
     result = lossreg.tune("churn.toml", store)
     assert result.best is not None
     assert result.untried == []

@@ -88,7 +88,7 @@ def squeezed(y, z):
 # Samples that see each other
 
 
-@WRONG.add("batch", *CROSSED, "graph", "optimum", "precision", "minimum", "lanes", **proper())
+@WRONG.add("batch", *CROSSED, "graph", "optimum", "precision", "minimum", "lanes", "binary_side", **proper())
 def noise_of_a_fixed_seed(y, z):
     """The same noise in every call, by the place in the batch."""
     return ce(y, z + keras.random.normal(ops.shape(z), seed=0, dtype=z.dtype))
