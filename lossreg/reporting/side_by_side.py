@@ -117,22 +117,23 @@ def _gain(result: StudyResult) -> str:
 def scores(studies: Named) -> dict[str, list[TrialRecord | None]]:
     """Return the best trial of each loss in each study, None where it has none; in the order of the first study.
 
-    Candidates that are the only one of the same loss have one row, with all of their names.
+    A loss that no study has more than once has one row, with all of its names; of others, equal names have one.
     """
-    rows = [{_key(one, row.candidate): row for row in one.ranking()} for one in studies.values()]
+    counts = [Counter(one.losses.values()) for one in studies.values()]
+    rows = [{_key(one, row.candidate, counts): row for row in one.ranking()} for one in studies.values()]
     keys = dict.fromkeys(key for of_study in rows for key in of_study)
     names = {key: BETWEEN.join(dict.fromkeys(one[key].candidate for one in rows if key in one)) for key in keys}
     uses = Counter(names.values())
     return {
-        name if uses[name] == 1 else f"{name} ({key})": [one[key].best if key in one else None for one in rows]
+        name if uses[name] == 1 else f"{name} ({key[0]})": [one[key].best if key in one else None for one in rows]
         for key, name in names.items()
     }
 
 
-def _key(result: StudyResult, candidate: str) -> str:
-    """Return the name of a candidate's loss where it has no other candidate, and none has that name; else its own."""
-    loss, count = result.losses[candidate], Counter(result.losses.values())
-    return loss if count[loss] == 1 and loss not in result.losses else candidate
+def _key(result: StudyResult, candidate: str, counts: Sequence[Counter[str]]) -> tuple[str, str]:
+    """Return a candidate's loss, with the candidate's name where a study has the loss more than once."""
+    loss = result.losses[candidate]
+    return loss, candidate if any(of_study[loss] > 1 for of_study in counts) else ""
 
 
 def cells(studies: Named) -> list[list[str]]:

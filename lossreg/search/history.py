@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
+from lossreg.reporting.last_runs import key_of
 from lossreg.search import budget, frozen, more
 from lossreg.search.result import Result
 from lossreg.storage import shared_study, stored_types
@@ -42,6 +43,8 @@ OBJECTIVES = "objectives"
 OVER = "over"
 # what `--set` was given for the last run, where that is other than what the study began with
 OVERRIDES = "lossreg:overrides"
+# keys that hold until a run gives others
+LASTING = ("verdict.outer", "verdict.repeats", "verdict.margin", "search.confirm")
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
 # key of the seconds of all runs, the one that goes on included, until they are in the study's attributes
@@ -160,10 +163,11 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
 
 
 def overrides(study: optuna.Study) -> list[str]:
-    """Return what `--set` was given for the last run of a study."""
-    begun, noted = study.user_attrs.get(ATTRIBUTE, {}), study.user_attrs.get(OVERRIDES)
-    is_noted = isinstance(noted, list) and all(isinstance(one, str) for one in noted)
-    return list(noted if is_noted else begun.get("overrides", ()))
+    """Return what `--set` was given for the last run of a study, after what holds of the first."""
+    begun, noted = list(study.user_attrs.get(ATTRIBUTE, {}).get("overrides", ())), study.user_attrs.get(OVERRIDES)
+    if not isinstance(noted, list) or not all(isinstance(one, str) for one in noted):
+        return begun
+    return list(dict.fromkeys([*(one for one in begun if key_of(one) in LASTING), *noted]))
 
 
 def seconds(noted: Mapping[str, Any]) -> Mapping[str, float]:

@@ -28,6 +28,7 @@ from lossreg.terminal.masking import masked_values
 from lossreg.tracking import Tracker, Untracked
 from lossreg.training import programs
 from lossreg.training.pool import Pool
+from lossreg.verdict import shortage
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
@@ -311,7 +312,11 @@ def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer, *,
     """Add the notes that the study has not yet, and say them.
 
     Fair start: the note depends on the budget, which may have grown; a study with more trials keeps its former note.
+    A verdict: the note that there is none holds for this run, and not where there is one.
     """
+    if result.verdict and result.verdict.repeats and not result.is_outdated:
+        lines = [line for line in lines if not line.startswith(shortage.START)]
+    result.notes = [note for note in result.notes if note in lines or not note.startswith(shortage.START)]
     if is_enough:
         lines = [line for line in lines if not line.startswith(FAIR_START)]
     else:

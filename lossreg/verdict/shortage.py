@@ -14,7 +14,7 @@ from lossreg.verdict.comparison import FEWEST
 
 # outer folds of a study that names none, if it has fewer rows than that and they take little time
 USUAL, MOST_ROWS = 5, 2000
-START = "the study will end without a verdict on a difference, and keep the baseline"
+START = "no verdict on a difference is possible, and the baseline is kept"
 ALL_TESTED = f"verdict.outer = {USUAL}, which tests every row once,"
 
 

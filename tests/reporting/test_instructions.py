@@ -134,6 +134,9 @@ def test_the_journal_has_what_the_command_takes(tmp_path):
     assert result.extended_to == 48
     study.set_user_attr(history.OVERRIDES, ["verdict.repeats=40"])
     assert history.result(study, tmp_path).overrides == ["verdict.repeats=40", "search.trials=48"]
+    # a verdict has the outer folds of the former one unless it is given others
+    study.set_user_attr(ATTRIBUTE, kept | {"overrides": ["train.epochs=9", "verdict.outer=5"]})
+    assert history.result(study, tmp_path).overrides == ["verdict.outer=5", "verdict.repeats=40", "search.trials=48"]
     study.set_user_attr(history.OVERRIDES, None)  # damaged
     searched = {"spec": {"search": {"trials": 64}}, "shapes": {"units": "8 to 16"}, "spaces": {}}
     study.set_user_attr(ATTRIBUTE, kept | searched)

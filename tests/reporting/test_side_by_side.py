@@ -103,6 +103,18 @@ def test_a_loss_is_called_as_all_studies_call_it():
     }  # fmt: skip
 
 
+def test_rows_are_of_one_loss_where_a_study_has_a_loss_twice():
+    twice = {"ce": "cross_entropy", "ce2": "cross_entropy", "focal": "binary_focal", "ab": "binary_focal"}
+    one = sample.study(0, losses=twice, baseline="ce", trials=[sample.trial(0, "ce"), sample.trial(1, "focal")])
+    other = sample.study(0, losses={"ce": "cross_entropy", "focal": "focal"}, baseline="ce", trials=one.trials)
+    rows = side_by_side.scores({"a": one, "b": other})
+    known = {name: [trial is not None for trial in row] for name, row in rows.items()}
+    assert known == {
+        "ce": [True, True], "ce2": [False, False], "ab": [False, False],
+        "focal (binary_focal)": [True, False], "focal (focal)": [False, True],
+    }  # fmt: skip
+
+
 def test_studies_that_can_be_compared_are_named_where_another_cannot():
     other = dataclasses.replace(STUDY, metric="f1")
     [remark] = side_by_side.remarks({"a": STUDY, "b": STUDY, "c": other})

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lossreg
 from lossreg.contract.data_options import GIVEN
 from lossreg.data import load
 from lossreg.metrics import catalogue
+from lossreg.search import run
 from lossreg.search.outline import plan
 from lossreg.verdict import shortage
 
@@ -80,3 +82,21 @@ def test_a_dry_run_tells_it_of_a_study_that_wants_a_verdict(tmp_path):
     }  # fmt: skip
     told = {enabled: plan(document, [f"verdict.enabled={enabled}"]).notes for enabled in ("true", "false")}
     assert [sum(shortage.START in note for note in notes) for notes in told.values()] == [1, 0]
+
+
+@pytest.mark.long
+def test_the_note_goes_where_a_verdict_comes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    when = np.arange(300)
+    y, part = np.where((when < 60) | (when >= 296), "b", "a"), np.where(when < 240, "train", "test")
+    x = np.random.default_rng(0).normal(size=300)
+    pd.DataFrame({"x": x, "y": y, "split": part}).to_csv(tmp_path / "rows.csv", index=False)
+    document = {
+        "name": "few", "model": {"hidden": [4]}, "train": {"epochs": 1}, "search": {"trials": 2, "metric": "f1_macro"},
+        "data": {"source": str(tmp_path / "rows.csv"), "target": "y", "split": "split"},
+        "losses": {"cross_entropy": {}, "binary_focal": {}}, "tracking": {"enabled": False},
+    }  # fmt: skip
+    before = lossreg.tune(document)
+    after = run.verdict(document | {"verdict": {"outer": 5, "repeats": 2}})
+    assert (before.verdict.repeats, after.verdict.repeats) == (0, 2)
+    assert [sum(note.startswith(shortage.START) for note in one.notes) for one in (before, after)] == [1, 0]

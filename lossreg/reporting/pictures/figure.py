@@ -161,8 +161,8 @@ def fixed_class(result: StudyResult) -> str:
     parts = {name.rpartition(".")[0] for name in names if name.count(".") > 1}
     absent = [[label for label, slug in slugs.items() if f"{part}.{slug}" not in names] for part in parts]
     fixed = next((labels[0] for labels in absent if len(labels) == 1 < len(slugs)), None)
-    words = f"that of the most frequent class ({printable_line(str(fixed))}) is fixed at 1 before weights are scaled"
-    return "" if fixed is None else f" Of values per class, {words}."
+    label = printable_line(str(fixed))
+    return "" if fixed is None else f" Of values per class, that of {label} is fixed at 1 before weights are scaled."
 
 
 def text(value: str) -> str:

@@ -36,7 +36,7 @@ def parallel(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     figures = [one for candidate in result.losses if (one := _coordinates(result, candidate, drawn))]
     note = (
         "Each line is a trial of the loss, through its parameters to its score; the best tenth, at least one, is in "
-        "colour. Each axis has the range that was tried, on a log scale where the search has one."
+        "colour. Each axis has the range that was tried, on a log scale where the values span decades."
         f"{fixed_class(result)}{_left_out(result)}"
     )
     return Picture("parallel", "Parallel coordinates", note, tuple(figures[:MOST_CURVES]), leads=False)

@@ -37,8 +37,9 @@ function themed(text) {
 function draw(figure) {
   const { data, layout } = themed(specs.get(figure));
   if (isOnPaper) layout.width = PAPER_WIDTH;
-  if (!isOnPaper && figure.clientWidth < 500) narrow(layout);
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendDataToCloud"] };
+  const isNarrow = !isOnPaper && figure.clientWidth < 500;
+  if (isNarrow) narrow(layout);
+  const config = { responsive: true, displayModeBar: isNarrow ? false : "hover", displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendDataToCloud"] };
   return Plotly.react(figure, data, layout, config);
 }
 
