@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json
 from lossreg.cli.studies import StudyOrFolder, read
 from lossreg.errors import InputError, brief, on_disk
 from lossreg.storage.journal_keys import is_study_folder
-from lossreg.storage.replaced_file import replaced
+from lossreg.storage.replaced_file import part_of, replaced
 from lossreg.storage.study_result import StudyResult
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def _write(file: Path, text: str) -> None:
     with on_disk(f"--output {brief(file)}"):
         whole = file.resolve()
         whole.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(whole.with_name(f".{whole.stem}-{os.getpid()}.part"), whole) as part:
+        with replaced(part_of(whole), whole) as part:
             part.write(text.encode())
 
 

@@ -40,7 +40,7 @@ from lossreg.inspection.suspects import Suspects
 from lossreg.inspection.target import Numbers
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
-from lossreg.storage.replaced_file import replaced
+from lossreg.storage.replaced_file import part_of, replaced
 from lossreg.terminal.caller import words
 
 Target = str | Sequence[str] | None
@@ -304,6 +304,6 @@ def _stem(source: str) -> str:
 def write(text: str, path: Path) -> Path:
     """Write a study file where there is none, all or nothing; raises `InputError`."""
     path = place("", path)
-    with on_disk(path), replaced(path.with_name(f".{path.name}-{os.getpid()}.part"), path) as file:
+    with on_disk(path), replaced(part_of(path), path) as file:
         file.write(text.encode())
     return path

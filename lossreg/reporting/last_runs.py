@@ -18,8 +18,8 @@ def key_of(override: str) -> str:
 
 def asks_for_verdict(result: StudyResult) -> bool:
     """Return whether the last run of a study was to reach a verdict."""
-    asked = [one.partition("=")[2].strip() == "true" for one in result.overrides if key_of(one) == "verdict.enabled"]
-    return asked[-1] if asked else bool(result.spec.get("verdict", {}).get("enabled", True))
+    asked = _asked(result, "verdict.enabled")
+    return asked == "true" if asked else bool(result.spec.get("verdict", {}).get("enabled", True))
 
 
 def overrides(result: StudyResult) -> list[str]:
@@ -60,8 +60,14 @@ def _of_confirmation(result: StudyResult) -> dict[str, Any]:
 
 
 def _of_trials(result: StudyResult) -> dict[str, Any]:
-    asked = [override.partition("=")[2].strip() for override in result.overrides if key_of(override) == TRIALS]
-    return {TRIALS: int(asked[-1])} if asked and asked[-1].isdecimal() else {}
+    asked = _asked(result, TRIALS)
+    return {TRIALS: int(asked)} if asked.isdecimal() else {}
+
+
+def _asked(result: StudyResult, key: str) -> str:
+    """Return the last value that overrides give a key, as it was written; empty without one."""
+    values = [override.partition("=")[2].strip() for override in result.overrides if key_of(override) == key]
+    return values[-1] if values else ""
 
 
 def _given(result: StudyResult, section: str) -> dict[str, Any]:

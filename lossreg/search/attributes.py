@@ -117,8 +117,13 @@ def write_summary(study: optuna.Study, result: StudyResult, completion: Mapping[
     """Write the results of a study's runs; completion is the note of a study of which nothing is left to do."""
     names = ("seconds", "trainer", "tracking", "notes", "failure")
     verdict = {"verdict": result.verdict.stored() if result.verdict else None}
-    summary = masked_values({name: getattr(result, name) for name in names} | verdict | dict(completion))
-    study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], **summary})
+    summary = {name: getattr(result, name) for name in names} | verdict | dict(completion)
+    note(study, **summary)
+
+
+def note(study: optuna.Study, **values: Any) -> None:
+    """Write some of a study's attributes, without secrets."""
+    study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], **masked_values(values)})
 
 
 def trainers(result: StudyResult) -> dict[str, Any]:

@@ -288,11 +288,11 @@ class Run:
         lines = more.note(study, self.spec, self.switches.more) or more.note_anew(self.added)
         if lines or self.is_verdict:
             # a run that is cut off before a trial of it has ended, or in its verdict, is not over
-            _set(study, history.OVER, -1)
+            attributes.note(study, **{history.OVER: -1})
         if lines:
             # another worker may have added more meanwhile
             study.set_user_attr(more.NUMBER, max(more.noted(study), self.spec.search.trials))
-            _set(study, "notes", [*study.user_attrs[ATTRIBUTE]["notes"], *lines])
+            attributes.note(study, notes=[*study.user_attrs[ATTRIBUTE]["notes"], *lines])
         return lines
 
     def _entered(self) -> AbstractContextManager[None]:
@@ -371,8 +371,3 @@ class Run:
             pruners.begin(study)
             self._state.begin_study(self, prepared, study, initial, stored)
             yield study
-
-
-def _set(study: optuna.Study, name: str, value: Any) -> None:
-    """Set one of a study's attributes."""
-    study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], name: value})

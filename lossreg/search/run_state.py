@@ -153,16 +153,13 @@ class RunState:
             return False
         if tracker.run_id != self.result.tracking.get("run_id"):
             self.result.tracking = tracker.where()
-            self._note("tracking", self.result.tracking)
+            attributes.note(self.study, tracking=self.result.tracking)
         return True
 
     def note_notes(self) -> None:
         """Note the notes so far, such as those on how the study changed, without the rest of the summary."""
         if masked_values(self.result.notes) != self.study.user_attrs[ATTRIBUTE].get("notes"):
-            self._note("notes", self.result.notes)
-
-    def _note(self, name: str, value: Any) -> None:
-        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], name: masked_values(value)})
+            attributes.note(self.study, notes=self.result.notes)
 
     def note_seconds(self) -> None:
         """Note the seconds so far, without the rest of the summary."""

@@ -10,6 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 
+def part_of(whole: Path) -> Path:
+    """Return where this process writes what is to take the place of a file."""
+    return whole.with_name(f".{whole.name}-{os.getpid()}.part")
+
+
 @contextmanager
 def replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
     """Have a file open that takes the place of another once it is on the disk.

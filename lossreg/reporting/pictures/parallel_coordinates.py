@@ -33,11 +33,12 @@ LONGEST_TURNED = 24
 
 def parallel(result: StudyResult, drawn: Container[int] = EVERY) -> Picture:
     """Draw each loss's trials as lines through its parameters and the score, the best tenth in the loss's colour."""
-    figures = [one for candidate in result.losses if (one := _coordinates(result, candidate, drawn))]
+    parameters = {candidate: _parameters(result, candidate) for candidate in result.losses}
+    figures = [one for candidate, names in parameters.items() if (one := _coordinates(result, candidate, names, drawn))]
     note = (
         "Each line is a trial of the loss, through its parameters to its score; the best tenth, at least one, is in "
         "colour. Each axis has the range that was tried, on a log scale where the values span decades."
-        f"{fixed_class(result)}{_left_out(result)}"
+        f"{fixed_class(result)}{_left_out(parameters)}"
     )
     return Picture("parallel", "Parallel coordinates", note, tuple(figures[:MOST_CURVES]), leads=False)
 
@@ -48,10 +49,9 @@ def _parameters(result: StudyResult, candidate: str) -> list[str]:
     return [name for name in searched(result) if len({str(trial.params.get(name)) for trial in trials}) > 1]
 
 
-def _left_out(result: StudyResult) -> str:
+def _left_out(parameters: Mapping[str, Sequence[str]]) -> str:
     """Return a sentence on the losses that have more parameters than axes; empty without one."""
-    counts = {candidate: len(_parameters(result, candidate)) for candidate in result.losses}
-    many = [f"{name} ({MOST_AXES} of {count})" for name, count in counts.items() if count > MOST_AXES]
+    many = [f"{loss} ({MOST_AXES} of {len(names)})" for loss, names in parameters.items() if len(names) > MOST_AXES]
     words = f" Not all parameters are shown of {listed(many)}: the most important ones, where this is known."
     return words if many else ""
 
@@ -63,10 +63,11 @@ def _most_important(result: StudyResult, candidate: str, names: Sequence[str]) -
     return [name for name in names if name in kept]
 
 
-def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> Mapping[str, Any] | None:
+def _coordinates(
+    result: StudyResult, candidate: str, names: Sequence[str], drawn: Container[int]
+) -> Mapping[str, Any] | None:
     """Return a candidate's trials as lines; None where there are fewer than two, or it has fewer than two axes."""
     done = sorted(completed(result, candidate), key=lambda pair: pair[1], reverse=result.direction == "minimize")
-    names = _parameters(result, candidate)
     if len(done) < 2 or not names:
         return None
     if len(names) > MOST_AXES:
@@ -76,7 +77,7 @@ def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> 
     lines = [rounded([*map(_Scale.place, axes, row), None]) for row in rows]
     shown = [trial.number in drawn for trial, _ in done]
     is_turned = len(axes) > MOST_UPRIGHT
-    longest = LONGEST_TURNED if is_turned else LONGEST_NAME
+    longest, angle = (LONGEST_TURNED, -90) if is_turned else (LONGEST_NAME, 0)
     labels = [name_in_lines(name.removeprefix(f"{candidate}."), longest) for name in [*names, result.metric]]
     return figure(
         _lines(lines, shown, looks(result)[candidate]["color"]),
@@ -86,14 +87,14 @@ def _coordinates(result: StudyResult, candidate: str, drawn: Container[int]) -> 
             "range": [-0.5, len(axes) - 0.5],
             "showgrid": False,
             "linecolor": CLEAR,
-            "tickangle": -90 if is_turned else 0,
+            "tickangle": angle,
         },
         y={"visible": False, "range": [-0.45, 1.3] if is_turned else [-0.12, 1.12]},
         height=400 if is_turned else 300,
         title=named(result, candidate),
         legend=False,
         shapes=[rule(place, 0, place, 1, line={"color": GREY, "width": 1}) for place in range(len(axes))],
-        annotations=[one for place, scale in enumerate(axes) for one in _ends(place, scale, -90 if is_turned else 0)],
+        annotations=[one for place, scale in enumerate(axes) for one in _ends(place, scale, angle)],
     )
 
 
